@@ -1,0 +1,255 @@
+package entra
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A Body is an object's properties as canonical JSON: one object, member names in the order of RFC 8785,
+// no null members, no white space, numbers as they were received. It is a string because it never changes.
+type Body string
+
+// A Number is a JSON number as it was received, so that no digit is lost.
+type Number string
+
+// maxDepth bounds nesting, so that hostile input costs an error and not the stack.
+const maxDepth = 64
+
+// Version returns the SHA-256 of the body's bytes.
+func (b Body) Version() Version { return sha256.Sum256([]byte(b)) }
+
+// Canonical puts one JSON object into canonical form. Its result is its own canonical form.
+func Canonical(raw []byte) (Body, error) {
+	v, err := Decode(raw)
+	if err != nil {
+		return "", err
+	}
+	return Encode(v)
+}
+
+// Decode reads one JSON object strictly. Members are string, bool, Number, nil, []any or map[string]any.
+// It refuses what the package refuses.
+func Decode(raw []byte) (map[string]any, error) {
+	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
+	v, err := decode(d, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("json: text after the value")
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, errors.New("json: want an object")
+	}
+	return m, nil
+}
+
+func decode(d *jsontext.Decoder, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("json: nested deeper than %d", maxDepth)
+	}
+	t, err := d.ReadToken()
+	if err != nil {
+		return nil, fmt.Errorf("json: %w", err)
+	}
+	switch t.Kind() {
+	case '{':
+		m := map[string]any{}
+		var folded map[string]bool
+		for d.PeekKind() != '}' {
+			name, err := d.ReadToken()
+			if err != nil {
+				return nil, fmt.Errorf("json: %w", err)
+			}
+			key := name.String()
+			if low := strings.ToLower(key); low != key || folded != nil {
+				// Names are folded only once one of them has an upper-case letter, which is where a
+				// case variant can hide; the names before it are folded then.
+				if folded == nil {
+					folded = make(map[string]bool, len(m))
+					for k := range m {
+						folded[strings.ToLower(k)] = true
+					}
+				}
+				if folded[low] {
+					return nil, fmt.Errorf("json: member %q occurs twice in different case", key)
+				}
+				folded[low] = true
+			}
+			if m[key], err = decode(d, depth+1); err != nil {
+				return nil, err
+			}
+		}
+		_, err := d.ReadToken()
+		return m, err
+	case '[':
+		a := []any{}
+		for d.PeekKind() != ']' {
+			v, err := decode(d, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			a = append(a, v)
+		}
+		_, err := d.ReadToken()
+		return a, err
+	case '"':
+		return t.String(), nil
+	case '0':
+		return Number(t.String()), nil
+	case 't', 'f':
+		return t.Bool(), nil
+	}
+	return nil, nil
+}
+
+// Encode writes what Decode reads in canonical form. It refuses values that Decode cannot produce.
+func Encode(v map[string]any) (Body, error) {
+	b, err := appendValue(nil, v)
+	return Body(b), err
+}
+
+// Text returns one value as canonical JSON, for comparing and for showing.
+func Text(v any) (string, error) {
+	b, err := appendValue(nil, v)
+	return string(b), err
+}
+
+func appendValue(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...), nil
+	case bool:
+		if v {
+			return append(b, "true"...), nil
+		}
+		return append(b, "false"...), nil
+	case string:
+		return jsontext.AppendQuote(b, v)
+	case Number:
+		return append(b, v...), nil
+	case []any:
+		b = append(b, '[')
+		var err error
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendValue(b, e); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	case map[string]any:
+		names := make([]string, 0, len(v))
+		for name, e := range v {
+			if e != nil { // a null says the same as no member, and readers differ in which they get
+				names = append(names, name)
+			}
+		}
+		slices.SortFunc(names, compareUTF16)
+		b = append(b, '{')
+		var err error
+		for i, name := range names {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = jsontext.AppendQuote(b, name); err != nil {
+				return nil, err
+			}
+			b = append(b, ':')
+			if b, err = appendValue(b, v[name]); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
+	}
+	return nil, fmt.Errorf("json: no canonical form for %T", v)
+}
+
+// compareUTF16 orders strings by UTF-16 code units, as RFC 8785 section 3.2.3 asks. It differs from the
+// order of bytes only between the surrogate range and the code points U+E000 to U+FFFF.
+func compareUTF16(x, y string) int {
+	a, b := []rune(x), []rune(y)
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			if (a[i] > 0xFFFF) != (b[i] > 0xFFFF) {
+				return int(lead(a[i])) - int(lead(b[i]))
+			}
+			return int(a[i]) - int(b[i])
+		}
+	}
+	return len(a) - len(b)
+}
+
+func lead(r rune) rune {
+	if r > 0xFFFF {
+		return 0xD800 + (r-0x10000)>>10
+	}
+	return r
+}
+
+// Decode returns the body's members. It panics on a Body that Canonical or Encode did not make.
+func (b Body) Decode() map[string]any {
+	if b == "" {
+		return map[string]any{}
+	}
+	m, err := Decode([]byte(b))
+	if err != nil {
+		panic("entra: not a canonical body: " + err.Error())
+	}
+	return m
+}
+
+// Get returns the value at a path of member names separated by dots. It reports false where there is none.
+func (b Body) Get(path string) (any, bool) { return Get(b.Decode(), path) }
+
+// Get returns the value at a path of member names separated by dots. A name that itself holds dots, as an
+// annotation does, is found too, longest first.
+func Get(m map[string]any, path string) (any, bool) {
+	if v, ok := m[path]; ok {
+		return v, true
+	}
+	for i := len(path) - 1; i > 0; i-- {
+		if path[i] != '.' {
+			continue
+		}
+		if in, ok := m[path[:i]].(map[string]any); ok {
+			if v, ok := Get(in, path[i+1:]); ok {
+				return v, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Set stores value at a path of member names separated by dots, making the objects on the way; a nil value
+// removes the member.
+func Set(m map[string]any, path string, value any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	if _, whole := m[path]; whole || !deeper {
+		if value == nil {
+			delete(m, path)
+		} else {
+			m[path] = value
+		}
+		return
+	}
+	in, ok := m[name].(map[string]any)
+	if !ok {
+		if value == nil {
+			return
+		}
+		in = map[string]any{}
+		m[name] = in
+	}
+	Set(in, rest, value)
+}
