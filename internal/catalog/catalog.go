@@ -1,0 +1,371 @@
+// Package catalog declares every type of object: where Microsoft Graph keeps it, how it is read, which of
+// its properties mean something, what they refer to, and what may be written back and how.
+//
+// It promises that a type is fully described by its declaration here: no other package names a type. What
+// data cannot say is a pure function beside the declaration that needs it. It refuses input and output:
+// requests are described as Calls, which others send.
+package catalog
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"iter"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// A Resource declares one type. It is read-only: every caller shares it.
+type Resource struct {
+	Type    entra.Type
+	Title   string     // plural, for people: "Conditional Access policies"
+	Doc     string     // one sentence, for people
+	Version string     // of Microsoft Graph: "v1.0" or "beta"
+	List    string     // "/groups"; of a contained type "/servicePrincipals/{parent}/appRoleAssignedTo"
+	Item    string     // "/groups/{id}"; "" means List and the ID, or for a singleton List itself
+	Under   entra.Type // the type whose objects contain these; "" for none
+	One     bool       // a single object, not a collection
+
+	Delta    string     // path of the delta function; "" where there is none
+	Stream   bool       // a log of entries, not state
+	Clock    string     // of a log: the property that says when an entry was written
+	Bin      entra.Type // what its deleted objects become; "" where deletion is final
+	Live     entra.Type // of a bin: what its objects were
+	Undelete string     // path to POST to in order to bring a deleted object back, with {id}; "" where impossible
+	Top      int        // page size to ask for; 0 asks for none
+	Select   bool       // the default answer lacks properties, so ask for every one by name
+	Variants bool       // objects differ in shape and say so in @odata.type, which stays in the body
+
+	Name       []string   // properties that name it to people; the first with a value counts
+	Match      []string   // properties that together recognise it after it was created anew
+	Properties []Property // in any order; a property not listed is captured and never written
+	Links      []Relation
+
+	Can     Can
+	Read    []string // least application permissions to read it
+	Write   []string // least application permissions to do all that Can says
+	Refusal string   // why nothing can be restored; set exactly where Can is 0
+
+	rules  int                                                                 // raised when read makes something else of the same answer
+	open   bool                                                                // directory extensions are among its properties
+	read   func(m map[string]any)                                              // reshapes an answer before the table is applied
+	frozen func(m map[string]any) string                                       // why this very object is not written
+	fixed  func(m map[string]any, rel string) string                           // why its links are not written
+	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
+	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
+	disarm func(m map[string]any) []part                                       // what must be written before it can be removed
+
+	tree   *node // of Properties
+	sparse bool  // empty arrays are left out of bodies
+}
+
+// Fresh holds what a creation needs and a pure package cannot make.
+type Fresh struct {
+	Password string // a random one, for a user that is created; it is thrown away
+}
+
+// A Can is a set of things that can be done to objects of a type.
+type Can uint8
+
+// What can be done to objects of a type.
+const (
+	Create Can = 1 << iota
+	Update
+	Delete
+)
+
+// Has reports whether every member of d is in c.
+func (c Can) Has(d Can) bool { return c&d == d }
+
+// A Property declares one property, or refines a part of one.
+type Property struct {
+	Name     string       // "displayName"; members after a dot, elements after "[]": "requiredResourceAccess[].resourceAppId"
+	Write    Write        // of a top-level property; parts follow it unless they say otherwise with Secret
+	Set      bool         // an array whose order means nothing
+	Key      string       // of an array of objects: the member that tells its elements apart
+	Elements string       // "remove" where elements can be taken away but not added or changed; else ""
+	Ref      []entra.Type // it holds IDs of objects of these types, alone, in scopes such as "/administrativeUnits/ID", or in text
+	By       string       // the property of the target that it holds; "" is the target's ID
+	Secret   bool         // the service never gives the value out, so it cannot come back
+	Omit     bool         // not kept: it changes by itself, or says what another object already says
+	Must     bool         // a creation without it is refused
+	Group    string       // properties of one group travel together in a write of their own; "" is the common one
+	Reason   string       // why it is omitted, secret or not fully restorable; "" where it simply is
+	Safe     any          // the value a re-created object gets until Lift is asked for; nil is the goal's own
+	alive    bool         // written to an object that exists, never in order to complete a creation
+	raw      bool         // omitted, yet asked for, because read makes another property of it
+	Lift     string       // with Safe: "enforce" or "enable-users", the wish that lets the goal's value come back
+}
+
+// A Write says when a property can be written.
+type Write uint8
+
+// When a property can be written.
+const (
+	Never    Write = iota // never
+	OnCreate              // only when the object is created
+	OnUpdate              // only to an object that exists
+	Both                  // at creation and later
+	ByAction              // by a call of its own
+)
+
+// String returns never, create, update, both or action.
+func (w Write) String() string {
+	switch w {
+	case OnCreate:
+		return "create"
+	case OnUpdate:
+		return "update"
+	case Both:
+		return "both"
+	case ByAction:
+		return "action"
+	}
+	return "never"
+}
+
+// A Relation declares one kind of link that starts at a type.
+type Relation struct {
+	Rel   string
+	To    []entra.Type // what it can lead to; the first is the commonest
+	Many  bool
+	Read  Via
+	Path  string // to read it for one object: "/groups/{id}/members"; with Many a list, else one object or 404
+	Top   int    // page size to ask for when reading Path; 0 asks for none
+	Write bool   // Bind and Unbind work
+	Batch bool   // BindMany works
+
+	Hidden     string // "property=value" of the objects whose links are left out in silence; "" for none
+	HiddenFrom string // the application permission without which they are
+}
+
+// A Via says how links are read in bulk.
+type Via uint8
+
+// How links are read in bulk. Each falls back on ByList.
+const (
+	ByList   Via = iota // GET of Path for each object
+	ByExpand            // listed with the objects by $expand; fewer than 20 are all, 20 ask for ByList
+	ByDelta             // by the delta function with $select=id,REL
+)
+
+// String returns list, expand or delta.
+func (v Via) String() string {
+	switch v {
+	case ByExpand:
+		return "expand"
+	case ByDelta:
+		return "delta"
+	}
+	return "list"
+}
+
+// A Call describes one request. Path starts with a slash and is percent-encoded; Version goes before it.
+// A Body can hold the text {endpoint}: whoever sends it puts the address of the service there, such as
+// https://graph.microsoft.com, because the service takes references to objects only as addresses.
+// The calls after the first of a creation can hold {id} in Path, and {appId} in Body, for what the first
+// call's answer says under that name.
+type Call struct {
+	Method  string
+	Version string
+	Path    string
+	Query   url.Values
+	Header  map[string]string
+	Body    []byte
+}
+
+// All yields the declarations in the order of their types.
+func All() iter.Seq[*Resource] { return slices.Values(declarations.sorted) }
+
+// Lookup finds the declaration of a type.
+func Lookup(t entra.Type) (*Resource, bool) {
+	r, ok := declarations.byType[t]
+	return r, ok
+}
+
+// Order lists every type so that what a type refers to, or is contained in, comes before it. Links count
+// less than references: where they close a circle they are left out, because a link can be written last.
+func Order() []entra.Type { return slices.Clone(declarations.order) }
+
+// Declaration hashes what shapes the bodies of a type: two bodies read under different declarations may
+// differ though the objects did not.
+func (r *Resource) Declaration() string {
+	h := sha256.New()
+	fmt.Fprintln(h, r.Type, r.Version, r.List, r.Delta, r.Variants, r.rules)
+	for _, p := range slices.SortedFunc(slices.Values(r.Properties), func(a, b Property) int { return strings.Compare(a.Name, b.Name) }) {
+		fmt.Fprintln(h, p.Name, p.Set, p.Key, p.Omit)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// Asked returns the names of the properties to put into $select, ascending; nil where none is sent.
+func (r *Resource) Asked() []string {
+	if !r.Select {
+		return nil
+	}
+	names := []string{"id"}
+	for _, p := range r.Properties {
+		if !strings.ContainsAny(p.Name, ".[@") && (!p.Omit || p.raw) {
+			names = append(names, p.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Property returns the declaration that rules a path: the entry with the longest name that is the path or
+// leads to it. Element selectors in the path, as in excludeUsers[ID], count as "[]".
+func (r *Resource) Property(path string) (Property, bool) {
+	path = plain(path)
+	best, found := Property{}, false
+	for _, p := range r.Properties {
+		if within(path, p.Name) && (!found || len(p.Name) > len(best.Name)) {
+			best, found = p, true
+		}
+	}
+	if !found {
+		if r.open && strings.HasPrefix(path, "extension_") {
+			return Property{Name: path, Write: Both}, true
+		}
+		return Property{}, false
+	}
+	// Parts refine sets, keys and references; when a value may be written is said at the top.
+	if top, ok := r.top(path); ok && best.Name != top.Name {
+		best.Write, best.Group, best.Must = top.Write, top.Group, false
+		best.Omit = best.Omit || top.Omit
+		if best.Reason == "" {
+			best.Reason = top.Reason
+		}
+		if best.Elements == "" {
+			best.Elements = top.Elements
+		}
+	}
+	return best, true
+}
+
+// Unit returns the property that has to be sent whole in order to change the value at path: its first
+// name. Members left out of a complex value may be kept or lost, depending on the type, so no part of one
+// ever travels alone.
+func (r *Resource) Unit(path string) string {
+	if i := strings.IndexAny(path, ".["); i >= 0 && !strings.HasPrefix(path, "@") {
+		return path[:i]
+	}
+	return path
+}
+
+func (r *Resource) top(path string) (Property, bool) {
+	for _, p := range r.Properties {
+		if p.Name == r.Unit(path) {
+			return p, true
+		}
+	}
+	return Property{}, false
+}
+
+// within reports whether path is name or lies inside it.
+func within(path, name string) bool {
+	rest, ok := strings.CutPrefix(path, name)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// plain turns every element selector of a path into "[]". A selector can hold dots and slashes, not brackets.
+func plain(path string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(path, '[')
+		if i < 0 {
+			return b.String() + path
+		}
+		j := strings.IndexByte(path[i:], ']')
+		if j < 0 {
+			return b.String() + path
+		}
+		b.WriteString(path[:i] + "[]")
+		path = path[i+j+1:]
+	}
+}
+
+type table struct {
+	sorted []*Resource
+	byType map[entra.Type]*Resource
+	order  []entra.Type
+}
+
+// declarations is written here and never again.
+var declarations = declare()
+
+func declare() *table {
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t.sorted = append(t.sorted, bins(t.sorted)...)
+	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
+	for _, r := range t.sorted {
+		if r.Item == "" {
+			r.Item = r.List
+			if !r.One {
+				r.Item += "/{id}"
+			}
+		}
+		if r.Version == "" {
+			r.Version = "v1.0"
+		}
+		r.tree = grow(r.Properties)
+		t.byType[r.Type] = r
+	}
+	for _, r := range t.sorted {
+		live := t.byType[r.Live]
+		r.sparse = r.Delta != "" || live != nil && live.Delta != ""
+	}
+	t.order = arrangeTypes(t.sorted)
+	return t
+}
+
+// arrangeTypes puts what a type refers to before it. In a circle, the type that waits for the fewest links
+// goes first; references never make a circle of several types, which a test holds.
+func arrangeTypes(all []*Resource) []entra.Type {
+	hard, soft := map[entra.Type]map[entra.Type]bool{}, map[entra.Type]map[entra.Type]bool{}
+	for _, r := range all {
+		hard[r.Type], soft[r.Type] = map[entra.Type]bool{}, map[entra.Type]bool{}
+	}
+	note := func(m map[entra.Type]map[entra.Type]bool, from, to entra.Type) {
+		if _, known := hard[to]; known && from != to {
+			m[from][to] = true
+		}
+	}
+	for _, r := range all {
+		note(hard, r.Type, r.Under)
+		for _, p := range r.Properties {
+			for _, to := range p.Ref {
+				note(hard, r.Type, to)
+			}
+		}
+		for _, l := range r.Links {
+			for _, to := range l.To {
+				note(soft, r.Type, to)
+			}
+		}
+	}
+	var order []entra.Type
+	placed := map[entra.Type]bool{}
+	waits := func(m map[entra.Type]bool) (n int) {
+		for to := range m {
+			if !placed[to] {
+				n++
+			}
+		}
+		return n
+	}
+	for len(order) < len(all) {
+		var best entra.Type
+		least := [2]int{1 << 30}
+		for _, r := range all {
+			if w := [2]int{waits(hard[r.Type]), waits(soft[r.Type])}; !placed[r.Type] && (w[0] < least[0] || w[0] == least[0] && w[1] < least[1]) {
+				best, least = r.Type, w
+			}
+		}
+		placed[best] = true
+		order = append(order, best)
+	}
+	return order
+}

@@ -1,0 +1,73 @@
+package catalog
+
+import (
+	"slices"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+func directory() []*Resource {
+	return []*Resource{{
+		Type: UnitType, Title: "Administrative units", Doc: "Parts of the tenant that administrators can be put in charge of.",
+		List: "/directory/administrativeUnits", Delta: "/directory/administrativeUnits/delta", Top: 999,
+		Bin: "deletedAdministrativeUnit", Undelete: "/directory/deletedItems/{id}/restore",
+		Name: []string{"displayName"}, Match: []string{"displayName"},
+		Can: Create | Update | Delete, Read: []string{"AdministrativeUnit.Read.All", "Member.Read.Hidden"}, Write: []string{"AdministrativeUnit.ReadWrite.All"},
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "displayName", Write: Both, Must: true},
+				{Name: "membershipRule", Write: Both, Ref: []entra.Type{GroupType, UserType}},
+				{Name: "isMemberManagementRestricted", Write: OnCreate, Reason: "fixed when the unit is created"},
+			},
+			both("description", "membershipRuleProcessingState", "membershipType", "visibility"),
+			omit("set only on deleted objects", "deletedDateTime"),
+		),
+		Links: []Relation{{Rel: Members, To: []entra.Type{UserType, GroupType, "device"}, Many: true, Read: ByDelta, Path: "/directory/administrativeUnits/{id}/members", Top: 999, Write: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"}},
+		open:  true,
+		fixed: func(m map[string]any, _ string) string {
+			if m["membershipType"] == "Dynamic" || m["membershipType"] == "dynamic" {
+				return "its membership follows from its rule"
+			}
+			return ""
+		},
+	}, {
+		Type: "domain", Title: "Domains", Doc: "The names that belong to the tenant.",
+		List: "/domains", Name: []string{"id"},
+		// A domain can be added, but only its owner can prove that it is theirs, in the public name system.
+		Can: Update, Read: []string{"Domain.Read.All"}, Write: []string{"Domain.ReadWrite.All"},
+		Properties: slices.Concat(
+			entries(OnUpdate, "", "isDefault", "passwordNotificationWindowInDays", "passwordValidityPeriodInDays"),
+			sets(OnUpdate, "", "supportedServices"),
+			never("a domain becomes federated or managed by a configuration of its own", "authenticationType"),
+			never(byService, "isAdminManaged", "isInitial", "isRoot", "isVerified"),
+			omit("says how far a change of the domain is", "state", "availabilityStatus"),
+			never("undocumented", "manufacturer", "model"),
+		),
+	}, {
+		Type: "organization", Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
+		List: "/organization", Name: []string{"displayName"},
+		Can: Update, Read: []string{"Organization.Read.All"}, Write: []string{"Organization.ReadWrite.All"},
+		Properties: slices.Concat(
+			sets(OnUpdate, "", "marketingNotificationEmails", "securityComplianceNotificationMails", "securityComplianceNotificationPhones", "technicalNotificationMails"),
+			entries(OnUpdate, "", "privacyProfile"),
+			never("written in the portals of Microsoft only", "businessPhones", "city", "country", "countryLetterCode", "defaultUsageLocation", "displayName",
+				"mobileDeviceManagementAuthority", "partnerTenantType", "postalCode", "preferredLanguage", "state", "street"),
+			never(byService, "createdDateTime", "tenantType"),
+			never(onPremises, "onPremisesSyncEnabled"),
+			[]Property{{Name: "verifiedDomains", Key: "name", Reason: "says again what the domains say"}},
+			omit("follows from the licences", "assignedPlans", "provisionedPlans"),
+			omit(fromSync, "onPremisesLastSyncDateTime"),
+			omit("set only on deleted objects", "deletedDateTime"),
+		),
+	}, {
+		Type: skuType, Title: "Licences", Doc: "What the tenant has bought, and how much of it.",
+		List: "/subscribedSkus", Name: []string{"skuPartNumber"}, Match: []string{"skuId"},
+		Read: []string{"LicenseAssignment.Read.All"}, Refusal: "licences are bought, not written",
+		Properties: slices.Concat(
+			never("bought, not written", "accountId", "accountName", "appliesTo", "capabilityStatus", "prepaidUnits", "skuId", "skuPartNumber"),
+			[]Property{{Name: "servicePlans", Key: "servicePlanId", Reason: "bought, not written"}},
+			sets(Never, "bought, not written", "subscriptionIds"),
+			omit("moves with every licence that is assigned", "consumedUnits"),
+		),
+	}}
+}

@@ -1,0 +1,95 @@
+package catalog
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// Listing returns the call that lists the type's objects; of a contained type, those of one parent.
+func (r *Resource) Listing(parent entra.ID) Call {
+	c := Call{Method: "GET", Version: r.Version, Path: strings.ReplaceAll(r.List, "{parent}", escape(parent)), Query: url.Values{}}
+	if asked := r.Asked(); asked != nil {
+		c.Query.Set("$select", strings.Join(asked, ","))
+	}
+	if r.Top > 0 {
+		c.Query.Set("$top", strconv.Itoa(r.Top))
+	}
+	return c
+}
+
+// streamReach is how far back the first reading of a log goes; the service keeps no more than 30 days
+// (Microsoft Entra documentation, data retention). streamOverlap is how far each later reading goes back
+// behind the one before, because entries can arrive hours late.
+const (
+	streamReach   = 30 * 24 * time.Hour
+	streamOverlap = 24 * time.Hour
+)
+
+// Since returns the call that lists a log's entries for a reading that begins at now, and the time from
+// which on they are asked for. last is when the last whole reading began; zero means there was none.
+func (r *Resource) Since(now, last time.Time) (Call, time.Time) {
+	from := now.Add(-streamReach)
+	if !last.IsZero() {
+		from = last.Add(-streamOverlap)
+	}
+	c := r.Listing("")
+	c.Query.Set("$filter", r.Clock+" ge "+from.UTC().Format("2006-01-02T15:04:05Z"))
+	return c, from
+}
+
+// Ends returns the call that reads one object's links.
+func (r *Resource) Ends(rel Relation, from entra.ID) Call {
+	c := Call{Method: "GET", Version: r.Version, Path: rel.at(from), Query: url.Values{"$select": {"id"}}}
+	if rel.Many && rel.Top > 0 {
+		c.Query.Set("$top", strconv.Itoa(rel.Top))
+	}
+	return c
+}
+
+// MaxExpanded is how many targets $expand returns at the most, without saying that there are more
+// (Microsoft Graph documentation, query parameters).
+const MaxExpanded = 20
+
+// Expanded returns the call that lists the type's objects with their links. The service caps such pages at
+// a hundred objects.
+func (r *Resource) Expanded(rel Relation) Call {
+	return Call{Method: "GET", Version: r.Version, Path: r.List, Query: url.Values{
+		"$select": {"id"}, "$expand": {rel.Rel + "($select=id)"}, "$top": {"100"},
+	}}
+}
+
+// Round returns the call that begins a delta round with the links of one relation.
+func (r *Resource) Round(rel Relation) Call {
+	return Call{Method: "GET", Version: r.Version, Path: r.Delta, Query: url.Values{"$select": {"id," + rel.Rel}}}
+}
+
+// Conceals reports whether the service leaves the object's links out of its answers, without a word, for an
+// application without the permission that it returns.
+func (rel Relation) Conceals(o entra.Object) (permission string, ok bool) {
+	if rel.Hidden == "" {
+		return "", false
+	}
+	path, value, _ := strings.Cut(rel.Hidden, "=")
+	v, _ := o.Body.Get(path)
+	return rel.HiddenFrom, v == value
+}
+
+// Locate returns the call that lists the objects among which one with the values of set would be: filtered
+// by its name where the service can, else all; of a contained type, those of one parent.
+func (r *Resource) Locate(parent entra.ID, set map[string]any) Call {
+	c := r.Listing(parent)
+	if r.Delta == "" {
+		return c // only the types of the directory's own store filter by any name
+	}
+	for _, name := range r.Match {
+		if v, ok := set[name].(string); ok && v != "" {
+			c.Query.Set("$filter", name+" eq '"+strings.ReplaceAll(v, "'", "''")+"'")
+			break
+		}
+	}
+	return c
+}

@@ -1,0 +1,272 @@
+package catalog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// Object turns what the service sent into an object in canonical form. Its body has neither the ID, which
+// the Ref holds, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
+// that contains it, and "" for a type that is not contained. An answer that is not one JSON object with an
+// ID is an error.
+func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
+	m, err := entra.Decode(raw)
+	if err != nil {
+		return entra.Object{}, fmt.Errorf("reading a %s: %w", r.Type, err)
+	}
+	own, _ := m["id"].(string)
+	if own == "" && r.One {
+		own = string(r.Type)
+	}
+	if own == "" {
+		return entra.Object{}, fmt.Errorf("reading a %s: it has no id", r.Type)
+	}
+	if (parent != "") != (r.Under != "") {
+		return entra.Object{}, fmt.Errorf("reading %s %s: a parent is given to what is not contained, or missing", r.Type, own)
+	}
+	if r.read != nil {
+		r.read(m)
+	}
+	delete(m, "id")
+	r.clean(m, r.tree, true)
+	body, err := entra.Encode(m)
+	if err != nil {
+		return entra.Object{}, fmt.Errorf("reading %s %s: %w", r.Type, own, err)
+	}
+	id := entra.ID(own)
+	if r.Under != "" {
+		id = entra.Join(parent, id)
+	}
+	return entra.Object{Ref: entra.Ref{Type: r.Type, ID: id}, Body: body}, nil
+}
+
+// A node holds what the property table says about one path.
+type node struct {
+	rule    Property // the zero Property where the table has no entry for exactly this path
+	members map[string]*node
+	elem    *node
+}
+
+func (n *node) member(name string) *node {
+	if n == nil {
+		return nil
+	}
+	return n.members[name]
+}
+
+func (n *node) element() *node {
+	if n == nil {
+		return nil
+	}
+	return n.elem
+}
+
+// grow makes the nodes of a property table.
+func grow(properties []Property) *node {
+	root := &node{}
+	for _, p := range properties {
+		n := root
+		names := []string{p.Name}
+		if !strings.HasPrefix(p.Name, "@") {
+			names = strings.Split(p.Name, ".")
+		}
+		for _, name := range names {
+			name, elements := strings.CutSuffix(name, "[]")
+			if n.members == nil {
+				n.members = map[string]*node{}
+			}
+			if n.members[name] == nil {
+				n.members[name] = &node{}
+			}
+			n = n.members[name]
+			if elements {
+				if n.elem == nil {
+					n.elem = &node{}
+				}
+				n = n.elem
+			}
+		}
+		n.rule = p
+	}
+	return root
+}
+
+// clean drops from a value what its canonical form does not hold, and sorts its sets.
+func (r *Resource) clean(v any, n *node, top bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, e := range v {
+			in := n.member(name)
+			if annotation(name) && (name != "@odata.type" || top && !r.Variants) || in != nil && in.rule.Omit || e == nil {
+				delete(v, name)
+				continue
+			}
+			e = r.clean(e, in, false)
+			if a, ok := e.([]any); ok && len(a) == 0 && r.sparse {
+				delete(v, name)
+				continue
+			}
+			v[name] = e
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = r.clean(e, n.element(), false)
+		}
+		if n != nil && (n.rule.Set || n.rule.Key != "") {
+			return arrange(v, n.rule.Key)
+		}
+	}
+	return v
+}
+
+// annotation reports whether a member's name is one of OData's, not the object's.
+func annotation(name string) bool { return strings.ContainsAny(name, "@#") }
+
+// arrange sorts a set, by the member key if that is not "". Equal elements of a plain set are one.
+func arrange(a []any, key string) []any {
+	type item struct {
+		by, all string
+		v       any
+	}
+	items := make([]item, len(a))
+	for i, e := range a {
+		all, _ := entra.Text(e) // Decode made e, so it has a text
+		items[i] = item{"", all, e}
+		if m, ok := e.(map[string]any); ok && key != "" {
+			items[i].by, _ = entra.Text(m[key])
+		}
+	}
+	slices.SortStableFunc(items, func(x, y item) int {
+		if c := strings.Compare(x.by, y.by); c != 0 {
+			return c
+		}
+		return strings.Compare(x.all, y.all)
+	})
+	if key == "" {
+		items = slices.CompactFunc(items, func(x, y item) bool { return x.all == y.all })
+	}
+	out := make([]any, len(items))
+	for i, it := range items {
+		out[i] = it.v
+	}
+	return out
+}
+
+// Link turns an item of a relation into a link. The item needs an id, and its @odata.type unless the
+// relation leads to one type only. A type that the catalog does not know keeps the service's name for it.
+func (rel Relation) Link(from entra.Ref, raw []byte) (entra.Link, error) {
+	m, err := entra.Decode(raw)
+	if err != nil {
+		return entra.Link{}, fmt.Errorf("reading %s of %s: %w", rel.Rel, from, err)
+	}
+	id, _ := m["id"].(string)
+	if id == "" {
+		return entra.Link{}, fmt.Errorf("reading %s of %s: an item has no id", rel.Rel, from)
+	}
+	name, _ := m["@odata.type"].(string)
+	t := entra.Type(strings.TrimPrefix(name, "#microsoft.graph."))
+	if t == "" {
+		if len(rel.To) != 1 {
+			return entra.Link{}, fmt.Errorf("reading %s of %s: item %s does not say what it is", rel.Rel, from, id)
+		}
+		t = rel.To[0]
+	}
+	return entra.Link{From: from, Rel: rel.Rel, To: entra.Ref{Type: t, ID: entra.ID(id)}}, nil
+}
+
+// Relation finds the declaration of a kind of link.
+func (r *Resource) Relation(rel string) (Relation, bool) {
+	for _, l := range r.Links {
+		if l.Rel == rel {
+			return l, true
+		}
+	}
+	return Relation{}, false
+}
+
+// Name returns what people call an object: the first of its naming properties that has a value, or its ID.
+func Name(o entra.Object) string {
+	if r, ok := Lookup(o.Ref.Type); ok {
+		m := o.Body.Decode()
+		for _, p := range r.Name {
+			if v, ok := entra.Get(m, p); ok {
+				if s, _ := v.(string); s != "" {
+					return s
+				}
+			}
+		}
+	}
+	return string(o.Ref.ID)
+}
+
+// Writable returns the properties that a creation may send, by name: those whose table entry says so and
+// that the service gives out, with values as Decode makes them. What can only be written to an object that
+// exists is among them, because Create completes an object with further calls.
+func Writable(o entra.Object) map[string]any {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return map[string]any{}
+	}
+	m := o.Body.Decode()
+	maps.DeleteFunc(m, func(name string, _ any) bool {
+		p, ok := r.Property(name)
+		return !ok || p.Write == Never || p.Secret || p.Omit || p.alive || p.Elements != ""
+	})
+	return m
+}
+
+// Frozen says why this very object is never written though its type can be, or "" if it can.
+func Frozen(o entra.Object) string {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok || r.frozen == nil {
+		return ""
+	}
+	return r.frozen(o.Body.Decode())
+}
+
+// FrozenLinks says why the links of one kind that start at this very object are never written though the
+// relation can be, or "" if they can.
+func FrozenLinks(o entra.Object, rel string) string {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok || r.fixed == nil {
+		return ""
+	}
+	return r.fixed(o.Body.Decode(), rel)
+}
+
+// Words returns the texts by which people look for an object, besides its ID: its names, what recognises
+// it, and its addresses.
+func Words(o entra.Object) []string {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return nil
+	}
+	m := o.Body.Decode()
+	var words []string
+	for _, path := range slices.Concat(r.Name, r.Match, []string{"appId", "mail", "userPrincipalName", "uniqueName"}) {
+		if v, ok := entra.Get(m, path); ok {
+			if s, ok := v.(string); ok && s != "" && !slices.Contains(words, s) {
+				words = append(words, s)
+			}
+		}
+	}
+	return words
+}
+
+// Fingerprint is a hash over all declarations: what was derived from bodies under another one may differ.
+func Fingerprint() string {
+	h := sha256.New()
+	for r := range All() {
+		fmt.Fprintln(h, r.Declaration(), r.Name, r.Match)
+		for _, p := range r.Properties {
+			fmt.Fprintln(h, p.Name, p.Ref, p.By)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,334 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+const (
+	g1 = "11111111-1111-4111-8111-111111111111"
+	g2 = "22222222-2222-4222-8222-222222222222"
+	g3 = "33333333-3333-4333-8333-333333333333"
+)
+
+// answers are what the service sends for one object of each type, and the body that comes of it.
+func answers() []struct {
+	typ                 entra.Type
+	parent              entra.ID
+	raw, id, name, body string
+} {
+	type answer = struct {
+		typ                 entra.Type
+		parent              entra.ID
+		raw, id, name, body string
+	}
+	all := []answer{
+		{"user", "", `{"@odata.context":"x","id":"` + g1 + `","displayName":"Ann","userPrincipalName":"ann@c.example","mail":null,"businessPhones":[],"otherMails":["b","a"],
+			"assignedLicenses":[{"skuId":"s2","disabledPlans":[]},{"skuId":"s1","disabledPlans":["p2","p1"]}],
+			"licenseAssignmentStates":[{"skuId":"s1","assignedByGroup":null,"disabledPlans":["p2","p1"],"state":"Active"},{"skuId":"s2","assignedByGroup":"` + g2 + `","disabledPlans":[]}],
+			"extension_0123_badge":"7","securityIdentifier":"S-1"}`, g1, "Ann",
+			`{"assignedLicenses":[{"disabledPlans":["p1","p2"],"skuId":"s1"}],"displayName":"Ann","extension_0123_badge":"7","otherMails":["a","b"],"userPrincipalName":"ann@c.example"}`},
+		{"group", "", `{"id":"` + g1 + `","displayName":"G","groupTypes":[],"renewedDateTime":"2020-01-01T00:00:00Z","members@delta":[{"id":"x"}],"mailEnabled":false}`, g1, "G",
+			`{"displayName":"G","mailEnabled":false}`},
+		{"application", "", `{"id":"` + g1 + `","appId":"` + g2 + `","displayName":"App","web":{"redirectUris":["https://b","https://a"],"redirectUriSettings":[{"uri":"https://b","index":null}]},
+			"keyCredentials":[{"keyId":"k2","key":null},{"keyId":"k1","key":"AA"}],"info":{"logoUrl":"https://cdn","supportUrl":null},
+			"appRoles":[{"id":"r2","origin":"Application"},{"id":"r1","allowedMemberTypes":["User","Application"]}]}`, g1, "App",
+			`{"appId":"` + g2 + `","appRoles":[{"allowedMemberTypes":["Application","User"],"id":"r1"},{"id":"r2"}],"displayName":"App","info":{},"keyCredentials":[{"keyId":"k1"},{"keyId":"k2"}],"web":{"redirectUris":["https://a","https://b"]}}`},
+		{"servicePrincipal", "", `{"id":"` + g1 + `","appId":"` + g2 + `","displayName":"SP","tags":["b","a","a"],"replyUrls":[]}`, g1, "SP", `{"appId":"` + g2 + `","displayName":"SP","tags":["a","b"]}`},
+		{"appRoleAssignment", g3, `{"id":"aB-_9","principalId":"` + g1 + `","principalDisplayName":"Ann","resourceId":"` + g3 + `","appRoleId":"00000000-0000-0000-0000-000000000000","deletedDateTime":null}`, g3 + "/aB-_9", "00000000-0000-0000-0000-000000000000",
+			`{"appRoleId":"00000000-0000-0000-0000-000000000000","principalId":"` + g1 + `","resourceId":"` + g3 + `"}`},
+		{"oAuth2PermissionGrant", "", `{"id":"q","clientId":"` + g1 + `","scope":" User.Read  Mail.Read User.Read","consentType":"AllPrincipals","principalId":null}`, "q", "Mail.Read User.Read",
+			`{"clientId":"` + g1 + `","consentType":"AllPrincipals","scope":"Mail.Read User.Read"}`},
+		{"administrativeUnit", "", `{"id":"` + g1 + `","displayName":"AU","visibility":null}`, g1, "AU", `{"displayName":"AU"}`},
+		{"unifiedRoleDefinition", "", `{"id":"` + g1 + `","displayName":"R","isBuiltIn":false,"rolePermissions":[{"allowedResourceActions":["b","a"],"condition":null}],"resourceScopes":["/"]}`, g1, "R",
+			`{"displayName":"R","isBuiltIn":false,"resourceScopes":["/"],"rolePermissions":[{"allowedResourceActions":["a","b"]}]}`},
+		{"unifiedRoleAssignment", "", `{"id":"z","principalId":"` + g1 + `","roleDefinitionId":"` + g2 + `","directoryScopeId":"/","principalOrganizationId":"t"}`, "z", g2,
+			`{"directoryScopeId":"/","principalId":"` + g1 + `","roleDefinitionId":"` + g2 + `"}`},
+		{"conditionalAccessPolicy", "", `{"id":"` + g1 + `","displayName":"P","modifiedDateTime":"2020-01-01T00:00:00Z","state":"enabled","conditions":{"users":{"excludeUsers":["b","a"],"includeUsers":[]},"applications":null},
+			"grantControls":{"operator":"OR","authenticationStrength@odata.context":"x","authenticationStrength":{"id":"` + g3 + `","displayName":"S"}}}`, g1, "P",
+			`{"conditions":{"users":{"excludeUsers":["a","b"],"includeUsers":[]}},"displayName":"P","grantControls":{"authenticationStrength":{"id":"` + g3 + `"},"operator":"OR"},"state":"enabled"}`},
+		{"namedLocation", "", `{"@odata.type":"#microsoft.graph.ipNamedLocation","id":"` + g1 + `","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"}]}`, g1, "L",
+			`{"@odata.type":"#microsoft.graph.ipNamedLocation","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"}]}`},
+		{"authenticationStrengthPolicy", "", `{"id":"` + g1 + `","displayName":"S","allowedCombinations":["password, sms","fido2"],"requirementsSatisfied":"mfa"}`, g1, "S", `{"allowedCombinations":["fido2","password,sms"],"displayName":"S"}`},
+		{"authenticationMethodsPolicy", "", `{"id":"authenticationMethodsPolicy","displayName":"M","policyVersion":"1.5","authenticationMethodConfigurations":[{"id":"x"}]}`, "authenticationMethodsPolicy", "M", `{"displayName":"M"}`},
+		{"authenticationMethodConfiguration", "", `{"@odata.type":"#microsoft.graph.smsAuthenticationMethodConfiguration","id":"Sms","state":"enabled","includeTargets@odata.context":"x","includeTargets":[{"id":"b"},{"id":"all_users"}]}`, "Sms", "Sms",
+			`{"@odata.type":"#microsoft.graph.smsAuthenticationMethodConfiguration","includeTargets":[{"id":"all_users"},{"id":"b"}],"state":"enabled"}`},
+		{"identitySecurityDefaultsEnforcementPolicy", "", `{"displayName":"D","isEnabled":true}`, "identitySecurityDefaultsEnforcementPolicy", "D", `{"displayName":"D","isEnabled":true}`},
+		{"domain", "", `{"id":"c.example","isDefault":true,"state":null,"supportedServices":["Email","A"]}`, "c.example", "c.example", `{"isDefault":true,"supportedServices":["A","Email"]}`},
+		{"organization", "", `{"id":"` + g1 + `","displayName":"O","assignedPlans":[{"x":1}],"verifiedDomains":[{"name":"b"},{"name":"a"}]}`, g1, "O", `{"displayName":"O","verifiedDomains":[{"name":"a"},{"name":"b"}]}`},
+		{"subscribedSku", "", `{"id":"t_s","skuId":"s","skuPartNumber":"E5","consumedUnits":3,"prepaidUnits":{"enabled":5}}`, "t_s", "E5", `{"prepaidUnits":{"enabled":5},"skuId":"s","skuPartNumber":"E5"}`},
+		{"directoryAudit", "", `{"id":"D_1","activityDisplayName":"Delete user"}`, "D_1", "Delete user", `{"activityDisplayName":"Delete user"}`},
+		{"deletedUser", "", `{"id":"` + g1 + `","displayName":"Ann","userPrincipalName":"` + strings.ReplaceAll(g1, "-", "") + `ann@c.example","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "Ann", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"Ann","userPrincipalName":"ann@c.example"}`},
+	}
+	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation"} {
+		all = append(all, answer{bin, "", `{"id":"` + g1 + `","displayName":"X","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "X", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"X"}`})
+	}
+	return all
+}
+
+func TestObject(t *testing.T) {
+	seen := map[entra.Type]bool{}
+	for _, a := range answers() {
+		seen[a.typ] = true
+		r, ok := catalog.Lookup(a.typ)
+		if !ok {
+			t.Fatalf("%s is not declared", a.typ)
+		}
+		o, err := r.Object([]byte(a.raw), a.parent)
+		if err != nil {
+			t.Errorf("%s: %v", a.typ, err)
+			continue
+		}
+		if o.Ref != (entra.Ref{Type: a.typ, ID: entra.ID(a.id)}) || catalog.Name(o) != a.name {
+			t.Errorf("%s: %s named %q, want %s named %q", a.typ, o.Ref, catalog.Name(o), a.id, a.name)
+		}
+		if d := cmp.Diff(a.body, string(o.Body)); d != "" {
+			t.Errorf("%s: body (-want +got):\n%s", a.typ, d)
+		}
+	}
+	for r := range catalog.All() {
+		if !seen[r.Type] {
+			t.Errorf("%s has no case", r.Type)
+		}
+	}
+	u, _ := catalog.Lookup("user")
+	a, _ := catalog.Lookup("appRoleAssignment")
+	for _, tt := range []struct {
+		r      *catalog.Resource
+		raw    string
+		parent entra.ID
+	}{{u, `{}`, ""}, {u, `[]`, ""}, {u, `{"id":"x"}`, "p"}, {a, `{"id":"x"}`, ""}, {u, `{"id":""}`, ""}} {
+		if o, err := tt.r.Object([]byte(tt.raw), tt.parent); err == nil {
+			t.Errorf("%s: Object(%s, %q) = %v", tt.r.Type, tt.raw, tt.parent, o)
+		}
+	}
+}
+
+// resource draws a declaration.
+func resource(t *rapid.T) *catalog.Resource {
+	types := catalog.Order()
+	r, _ := catalog.Lookup(rapid.SampledFrom(types).Draw(t, "type"))
+	return r
+}
+
+// value draws what a property of a declaration could hold.
+func value(t *rapid.T, p catalog.Property) any {
+	id := rapid.SampledFrom([]any{g1, g2, g3, "All", "a", "/administrativeUnits/" + g1, "x (" + g2 + ") y", json.Number("1.50"), true, nil})
+	if p.Key != "" {
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) any {
+			return map[string]any{p.Key: id.Draw(t, "key"), "more": id.Draw(t, "more")}
+		}), 0, 3).Draw(t, p.Name)
+	}
+	if p.Set {
+		return rapid.SliceOfN(id, 0, 4).Draw(t, p.Name)
+	}
+	return id.Draw(t, p.Name)
+}
+
+// sample draws an object of a type, through an answer of the service.
+func sample(t *rapid.T, r *catalog.Resource) entra.Object {
+	m := map[string]any{"id": g3}
+	for _, p := range r.Properties {
+		if !strings.Contains(p.Name, "[]") && rapid.IntRange(0, 3).Draw(t, "has") == 0 {
+			if strings.HasPrefix(p.Name, "@") {
+				m[p.Name] = "#microsoft.graph.x"
+			} else {
+				dotted(m, strings.Split(p.Name, "."), value(t, p))
+			}
+		}
+	}
+	return object(t, r, m)
+}
+
+func dotted(m map[string]any, names []string, v any) {
+	if len(names) == 1 {
+		m[names[0]] = v
+		return
+	}
+	in, ok := m[names[0]].(map[string]any)
+	if !ok {
+		in = map[string]any{}
+		m[names[0]] = in
+	}
+	dotted(in, names[1:], v)
+}
+
+func object(t *rapid.T, r *catalog.Resource, m map[string]any) entra.Object {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parent entra.ID
+	if r.Under != "" {
+		parent = g1
+	}
+	o, err := r.Object(raw, parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestObjectTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := resource(t)
+		o := sample(t, r)
+		var m map[string]any
+		d := json.NewDecoder(strings.NewReader(string(o.Body)))
+		d.UseNumber()
+		if err := d.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		m["id"] = g3
+		if again := object(t, r, m); again != o {
+			t.Fatalf("%s\nthen\n%s", o.Body, again.Body)
+		}
+	})
+}
+
+func TestRenameLaws(t *testing.T) {
+	const n1, n2 = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa", "bbbbbbbb-2222-4222-8222-bbbbbbbbbbbb"
+	there := map[entra.ID]entra.ID{g1: n1, g2: n2}
+	back := map[entra.ID]entra.ID{n1: g1, n2: g2}
+	rapid.Check(t, func(t *rapid.T) {
+		o := sample(t, resource(t))
+		if same := catalog.Rename(o, map[entra.ID]entra.ID{g1: g1, g2: g2}); same != o {
+			t.Fatalf("identity changed %v into %v", o, same)
+		}
+		moved := catalog.Rename(o, there)
+		if strings.Contains(string(moved.Body)+string(moved.Ref.ID), g1) || strings.Contains(string(moved.Body), g2) {
+			t.Fatalf("left an old ID in %v", moved)
+		}
+		if home := catalog.Rename(moved, back); home != o {
+			t.Fatalf("there and back changed\n%v into\n%v", o, home)
+		}
+		// What is referred to is renamed like the body itself.
+		want := map[string]int{}
+		for _, r := range catalog.Refs(o) {
+			if to, ok := there[r.ID]; ok {
+				r.ID = to
+			}
+			want[fmt.Sprint(r)]++
+		}
+		for _, r := range catalog.Refs(moved) {
+			want[fmt.Sprint(r)]--
+		}
+		for r, n := range want {
+			if n != 0 {
+				t.Fatalf("%s: %+d", r, n)
+			}
+		}
+	})
+}
+
+func TestRename(t *testing.T) {
+	const n1 = "aaaaaaaa-1111-4111-8111-aaaaaaaaaaaa"
+	tests := []struct{ typ, id, body, wantID, want string }{
+		{"appRoleAssignment", g1 + "/aB", `{"resourceId":"` + g1 + `"}`, n1 + "/aB", `{"resourceId":"` + n1 + `"}`},
+		{"unifiedRoleAssignment", "z", `{"directoryScopeId":"/administrativeUnits/` + g1 + `"}`, "z", `{"directoryScopeId":"/administrativeUnits/` + n1 + `"}`},
+		{"group", g1, `{"membershipRule":"user.memberof -any (group.objectId -in ['` + strings.ToUpper(g1) + `'])"}`, n1, `{"membershipRule":"user.memberof -any (group.objectId -in ['` + n1 + `'])"}`},
+		{"user", g2, `{"extension_` + strings.ReplaceAll(g1, "-", "") + `_badge":"7"}`, g2, `{"extension_` + strings.ReplaceAll(n1, "-", "") + `_badge":"7"}`},
+		{"application", g2, `{"identifierUris":["api://` + g1 + `/x"]}`, g2, `{"identifierUris":["api://` + n1 + `/x"]}`},
+		{"user", g2, `{"employeeId":"1` + g1 + `"}`, g2, `{"employeeId":"1` + g1 + `"}`},
+		{"unknownType", g1, `{"x":["` + g1 + `"]}`, n1, `{"x":["` + n1 + `"]}`},
+	}
+	for _, tt := range tests {
+		o := entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: entra.ID(tt.id)}, Body: entra.Body(tt.body)}
+		got := catalog.Rename(o, map[entra.ID]entra.ID{g1: n1})
+		if string(got.Ref.ID) != tt.wantID || string(got.Body) != tt.want {
+			t.Errorf("%s %s: got %s %s, want %s %s", tt.typ, tt.body, got.Ref.ID, got.Body, tt.wantID, tt.want)
+		}
+	}
+}
+
+func TestRefs(t *testing.T) {
+	tests := []struct{ typ, body, want string }{
+		{"conditionalAccessPolicy", `{"conditions":{"applications":{"includeApplications":["All","` + g1 + `"]},"locations":{"excludeLocations":["AllTrusted","l1"]},"users":{"excludeUsers":["GuestsOrExternalUsers","` + g2 + `"],"includeUsers":["All"]}},"grantControls":{"authenticationStrength":{"id":"` + g3 + `"}}}`,
+			"[{conditions.applications.includeApplications " + g1 + " [servicePrincipal] appId} {conditions.locations.excludeLocations l1 [namedLocation] } {conditions.users.excludeUsers " + g2 + " [user] } {grantControls.authenticationStrength.id " + g3 + " [authenticationStrengthPolicy] }]"},
+		{"unifiedRoleAssignment", `{"directoryScopeId":"/administrativeUnits/` + g1 + `","principalId":"u1"}`, "[{directoryScopeId " + g1 + " [administrativeUnit application servicePrincipal] } {principalId u1 [user group servicePrincipal] }]"},
+		{"unifiedRoleAssignment", `{"directoryScopeId":"/"}`, "[]"},
+		{"appRoleAssignment", `{"appRoleId":"` + g1 + `"}`, "[]"},
+		{"group", `{"membershipRule":"(user.department -eq \"Sales\") or ['` + g1 + `']"}`, "[{membershipRule " + g1 + " [group user] }]"},
+		{"group", `{"membershipRule":"user.x"}`, "[]"},
+		{"authenticationMethodConfiguration", `{"includeTargets":[{"id":"all_users"},{"id":"` + g1 + `"}]}`, "[{includeTargets[].id " + g1 + " [group user] }]"},
+		{"application", `{"identifierUris":["api://` + g1 + `","https://c.example"]}`, "[{identifierUris " + g1 + " [application] appId}]"},
+		{"user", `{"displayName":"` + g1 + `"}`, "[]"},
+		{"other", `{"principalId":"` + g1 + `"}`, "[]"},
+	}
+	for _, tt := range tests {
+		if got := fmt.Sprint(catalog.Refs(entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: "x"}, Body: entra.Body(tt.body)})); got != tt.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", tt.typ, tt.body, got, tt.want)
+		}
+	}
+}
+
+func TestWritable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := resource(t)
+		for name := range catalog.Writable(sample(t, r)) {
+			if p, ok := r.Property(name); !ok || p.Write == catalog.Never || p.Secret || p.Omit || r.Can == 0 {
+				t.Fatalf("%s: %s is writable: %+v", r.Type, name, p)
+			}
+		}
+	})
+}
+
+func TestLink(t *testing.T) {
+	from := entra.Ref{Type: "group", ID: "g"}
+	one, many := catalog.Relation{Rel: "r", To: []entra.Type{"user"}}, catalog.Relation{Rel: "r", To: []entra.Type{"user", "group"}}
+	tests := []struct {
+		rel       catalog.Relation
+		raw, want string
+	}{
+		{many, `{"@odata.type":"#microsoft.graph.user","id":"u"}`, "group/g r user/u"},
+		{many, `{"@odata.type":"#microsoft.graph.orgContact","id":"c"}`, "group/g r orgContact/c"},
+		{one, `{"id":"u"}`, "group/g r user/u"},
+		{many, `{"id":"u"}`, ""}, {one, `{"@odata.type":"#microsoft.graph.user"}`, ""}, {one, `x`, ""},
+	}
+	for _, tt := range tests {
+		l, err := tt.rel.Link(from, []byte(tt.raw))
+		if (err != nil) != (tt.want == "") || err == nil && l.String() != tt.want {
+			t.Errorf("Link(%s) = %s, %v; want %q", tt.raw, l, err, tt.want)
+		}
+	}
+}
+
+func TestFrozen(t *testing.T) {
+	tests := []struct {
+		typ, body, rel string
+		want           bool
+	}{
+		{"user", `{"onPremisesSyncEnabled":true}`, "", true},
+		{"user", `{"onPremisesSyncEnabled":false}`, "", false},
+		{"group", `{"mailEnabled":true,"groupTypes":["Unified"]}`, "", false},
+		{"group", `{"mailEnabled":true}`, "", true},
+		{"group", `{"groupTypes":["DynamicMembership"]}`, "", false},
+		{"group", `{"groupTypes":["DynamicMembership"]}`, "members", true},
+		{"group", `{"groupTypes":["DynamicMembership"]}`, "owners", false},
+		{"group", `{"onPremisesSyncEnabled":true}`, "members", true},
+		{"servicePrincipal", `{"servicePrincipalType":"ManagedIdentity"}`, "", true},
+		{"unifiedRoleDefinition", `{"isBuiltIn":true}`, "", true},
+		{"authenticationStrengthPolicy", `{"policyType":"builtIn"}`, "", true},
+		{"authenticationStrengthPolicy", `{"policyType":"custom"}`, "", false},
+		{"administrativeUnit", `{"membershipType":"Dynamic"}`, "members", true},
+		{"domain", `{}`, "", false},
+	}
+	for _, tt := range tests {
+		o := entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: "x"}, Body: entra.Body(tt.body)}
+		got := catalog.Frozen(o)
+		if tt.rel != "" {
+			got = catalog.FrozenLinks(o, tt.rel)
+		}
+		if (got != "") != tt.want {
+			t.Errorf("%s %s %s: %q", tt.typ, tt.body, tt.rel, got)
+		}
+	}
+}

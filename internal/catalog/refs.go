@@ -1,0 +1,240 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// A Reference is one mention of another object in a body.
+type Reference struct {
+	Path  string       // the name of the property's declaration
+	ID    entra.ID     // what stands there
+	Types []entra.Type // what it can be
+	By    string       // the property of the target that ID is; "" is its ID
+}
+
+// Refs returns the references in an object's body, in the order of their paths, then IDs, without repeats.
+// Words that stand for many or none, such as All, are none, and neither is the all-zero GUID. A reference
+// need not lead to an object of the tenant: an application's ID can be another tenant's.
+func Refs(o entra.Object) []Reference {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return nil
+	}
+	var refs []Reference
+	mentions(o.Body.Decode(), r.tree, Property{}, func(p Property, s string) {
+		for _, id := range idsIn(s) {
+			refs = append(refs, Reference{p.Name, id, p.Ref, p.By})
+		}
+	})
+	slices.SortFunc(refs, func(a, b Reference) int {
+		if c := strings.Compare(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.ID), string(b.ID))
+	})
+	return slices.CompactFunc(refs, func(a, b Reference) bool { return a.Path == b.Path && a.ID == b.ID })
+}
+
+// mentions calls f with every string that a Ref rules.
+func mentions(v any, n *node, p Property, f func(Property, string)) {
+	if n != nil && n.rule.Ref != nil {
+		p = n.rule
+	} else if n != nil && n.rule.Name != "" {
+		p = Property{} // a nearer entry without Ref says that it is none
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		for name, e := range v {
+			if in := n.member(name); in != nil {
+				mentions(e, in, Property{}, f)
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if _, text := e.(string); text {
+				mentions(e, n.element(), p, f)
+			} else {
+				mentions(e, n.element(), Property{}, f)
+			}
+		}
+	case string:
+		if p.Ref != nil {
+			f(p, v)
+		}
+	}
+}
+
+// word reports whether s is one of those that stand in the place of IDs without being one.
+// Source: Microsoft Graph documentation of conditionalAccessUsers, conditionalAccessApplications,
+// conditionalAccessLocations, conditionalAccessClientApplications and authenticationMethodTarget.
+func word(s string) bool {
+	switch s {
+	case "", "/", "All", "None", "AllTrusted", "GuestsOrExternalUsers", "Office365", "MicrosoftAdminPortals",
+		"ServicePrincipalsInMyTenant", "all_users", zero:
+		return true
+	}
+	return false
+}
+
+const zero = "00000000-0000-0000-0000-000000000000"
+
+// idsIn returns the IDs in a string: every GUID in it, or else the string itself or the last name of a
+// path, unless it is a word, a rule or an address.
+func idsIn(s string) []entra.ID {
+	var ids []entra.ID
+	guids := false
+	for start, end := range guidsIn(s) {
+		guids = true
+		if id := strings.ToLower(s[start:end]); id != zero {
+			ids = append(ids, entra.ID(id))
+		}
+	}
+	if guids || word(s) || strings.ContainsAny(s, " ()\".:") {
+		return ids
+	}
+	if i := strings.LastIndexByte(s, '/'); strings.HasPrefix(s, "/") {
+		s = s[i+1:]
+	}
+	if s == "" {
+		return nil
+	}
+	return []entra.ID{entra.ID(s)}
+}
+
+// guidsIn yields the start and the end of every dashed GUID in s.
+func guidsIn(s string) func(yield func(int, int) bool) {
+	return func(yield func(int, int) bool) {
+		for i := 0; i+36 <= len(s); {
+			if !guid(s[i:i+36]) || i > 0 && wordByte(s[i-1]) || i+36 < len(s) && wordByte(s[i+36]) {
+				i++
+				continue
+			}
+			if !yield(i, i+36) {
+				return
+			}
+			i += 36
+		}
+	}
+}
+
+func guid(s string) bool {
+	for i := range 36 {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (s[i] == '-') || !dash && !digit(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func digit(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// Rename replaces IDs wherever the object mentions them: as whole strings, as a name of a path, and as GUIDs
+// inside text, where the name of a directory extension holds its application's without dashes. It reaches
+// the body and the object's own ID, and sorts sets again. ids can also map application IDs (appId) and
+// whatever else identifies by GUID.
+func Rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
+	changes := make(map[string]string, 2*len(ids))
+	for from, to := range ids {
+		if from == to {
+			continue
+		}
+		changes[string(from)] = string(to)
+		if len(from) == 36 && guid(string(from)) && len(to) == 36 && guid(string(to)) {
+			changes[strings.ReplaceAll(string(from), "-", "")] = strings.ReplaceAll(string(to), "-", "")
+		}
+	}
+	if len(changes) == 0 {
+		return o
+	}
+	parts := o.Ref.ID.Split()
+	for i, p := range parts {
+		if to, ok := changes[string(p)]; ok {
+			parts[i] = entra.ID(to)
+		}
+	}
+	if len(parts) > 1 {
+		o.Ref.ID = entra.Join(parts...)
+	} else if to, ok := changes[string(o.Ref.ID)]; ok {
+		o.Ref.ID = entra.ID(to)
+	}
+	m, n := o.Body.Decode(), (*node)(nil)
+	if r, ok := Lookup(o.Ref.Type); ok {
+		n = r.tree
+	}
+	renamed := rename(m, n, changes).(map[string]any)
+	body, err := entra.Encode(renamed)
+	if err != nil {
+		return o // unreachable: Decode made every value
+	}
+	o.Body = body
+	return o
+}
+
+func rename(v any, n *node, changes map[string]string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			e = rename(e, n.member(name), changes)
+			if strings.HasPrefix(name, "extension_") {
+				name = renameText(name, changes)
+			}
+			out[name] = e
+		}
+		return out
+	case []any:
+		for i, e := range v {
+			v[i] = rename(e, n.element(), changes)
+		}
+		if n != nil && (n.rule.Set || n.rule.Key != "") {
+			return arrange(v, n.rule.Key)
+		}
+	case string:
+		return renameText(v, changes)
+	}
+	return v
+}
+
+func renameText(s string, changes map[string]string) string {
+	if to, ok := changes[s]; ok {
+		return to
+	}
+	var b strings.Builder
+	at := 0
+	for i := 0; i < len(s); {
+		if i > 0 && wordByte(s[i-1]) || !wordByte(s[i]) {
+			i++
+			continue
+		}
+		// A word is a run of what GUIDs and IDs are made of; it is replaced whole, so that no ID is ever
+		// found inside a longer one.
+		end := i
+		for end < len(s) && wordByte(s[end]) {
+			end++
+		}
+		if to, ok := changes[s[i:end]]; ok && (end-i == 36 || end-i == 32 || s[0] == '/') {
+			b.WriteString(s[at:i])
+			b.WriteString(to)
+			at = end
+		} else if lower := strings.ToLower(s[i:end]); end-i == 36 && guid(lower) {
+			if to, ok := changes[lower]; ok {
+				b.WriteString(s[at:i])
+				b.WriteString(to)
+				at = end
+			}
+		}
+		i = end
+	}
+	return b.String() + s[at:]
+}
+
+// wordByte reports whether c can be part of a GUID or of a name of a path; underscores part the pieces of
+// an extension's name.
+func wordByte(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-'
+}

@@ -1,0 +1,264 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// A schema is a digest of the metadata that Microsoft publishes of Microsoft Graph v1.0.
+type schema struct {
+	Roots map[string]string
+	Bound []string // "TYPE/FUNCTION", with "[]" before the type where it is bound to a collection
+	Types map[string]struct {
+		Base       string
+		Open       bool
+		Properties map[string]string
+		Navigation map[string]string
+	}
+}
+
+func readSchema(t *testing.T) schema {
+	raw, err := os.ReadFile("testdata/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s schema
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// member finds what a member of a type, of what it derives from, or of what derives from it, is.
+func (s schema) member(of, name string) (string, bool) {
+	if t, ok := s.up(of, name); ok {
+		return t, true
+	}
+	for d, def := range s.Types {
+		if def.Base != of {
+			continue
+		}
+		if t, ok := s.member(d, name); ok {
+			return t, true
+		}
+	}
+	return "", false
+}
+
+func (s schema) up(of, name string) (string, bool) {
+	for t := of; t != ""; t = s.Types[t].Base {
+		if p, ok := s.Types[t].Properties[name]; ok {
+			return p, true
+		}
+		if p, ok := s.Types[t].Navigation[name]; ok {
+			return p, true
+		}
+	}
+	return "", false
+}
+
+func (s schema) is(t, base string) bool {
+	for ; t != ""; t = s.Types[t].Base {
+		if t == base {
+			return true
+		}
+	}
+	return false
+}
+
+// path finds what a path leads to; it starts at a root.
+func (s schema) path(path string) (string, bool) {
+	names := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	at, ok := s.Roots[names[0]]
+	for _, name := range names[1:] {
+		if !ok {
+			return "", false
+		}
+		element, many := strings.CutPrefix(at, "[]")
+		switch {
+		case strings.HasPrefix(name, "{"):
+			at, ok = element, many
+		case strings.HasPrefix(name, "microsoft.graph."):
+			to := strings.TrimPrefix(name, "microsoft.graph.")
+			ok = s.is(to, element)
+			at = strings.TrimSuffix(at, element) + to
+		case slices.Contains(s.Bound, at+"/"+name):
+		default:
+			for t := element; t != ""; t = s.Types[t].Base {
+				if slices.Contains(s.Bound, strings.TrimSuffix(at, element)+t+"/"+name) {
+					return at, true
+				}
+			}
+			if many {
+				return "", false
+			}
+			at, ok = s.up(at, name)
+		}
+	}
+	return at, ok
+}
+
+// outside holds what v1.0's metadata does not have, with the reason why the catalog has it all the same.
+func outside() map[string]string {
+	return map[string]string{
+		"namedLocation.@odata.type":                     "annotation that tells the variants apart",
+		"deletedNamedLocation.@odata.type":              "annotation that tells the variants apart",
+		"authenticationMethodConfiguration.@odata.type": "annotation that tells the variants apart",
+		"servicePrincipal.createdDateTime":              "answers have it; the metadata has it on derived types only",
+		"deletedServicePrincipal.createdDateTime":       "answers have it; the metadata has it on derived types only",
+		"servicePrincipal.samlMetadataUrl":              "answers of some tenants have it",
+		"deletedServicePrincipal.samlMetadataUrl":       "answers of some tenants have it",
+		"oAuth2PermissionGrant.startTime":               "beta, and seen in v1.0 answers",
+		"oAuth2PermissionGrant.expiryTime":              "beta, and seen in v1.0 answers",
+	}
+}
+
+func TestDeclarationsAgainstSchema(t *testing.T) {
+	s := readSchema(t)
+	out := outside()
+	used := map[string]bool{}
+	paths, properties, relations, refs := 0, 0, 0, 0
+	leads := func(r *catalog.Resource, path, want string) {
+		paths++
+		got, ok := s.path(path)
+		if !ok || !s.is(strings.TrimPrefix(got, "[]"), strings.TrimPrefix(want, "[]")) && !s.is(strings.TrimPrefix(want, "[]"), strings.TrimPrefix(got, "[]")) || strings.HasPrefix(got, "[]") != strings.HasPrefix(want, "[]") {
+			t.Errorf("%s: %s leads to %q, want %q", r.Type, path, got, want)
+		}
+	}
+	has := func(r *catalog.Resource, of, name string) {
+		properties++
+		if out[string(r.Type)+"."+name] != "" {
+			used[string(r.Type)+"."+name] = true
+			return
+		}
+		at := of
+		for _, n := range strings.Split(name, ".") {
+			n, element := strings.CutSuffix(n, "[]")
+			next, ok := s.member(strings.TrimPrefix(at, "[]"), n)
+			if !ok {
+				t.Errorf("%s: %s: the schema's %s has no %s", r.Type, name, at, n)
+				return
+			}
+			if at = next; element {
+				if !strings.HasPrefix(at, "[]") {
+					t.Errorf("%s: %s: %s is no array", r.Type, name, n)
+				}
+			}
+		}
+	}
+	for r := range catalog.All() {
+		live := string(r.Type)
+		if r.Live != "" {
+			live = string(r.Live)
+		}
+		many := "[]"
+		if r.One {
+			many = ""
+		}
+		leads(r, r.List, many+live)
+		leads(r, r.Item, live)
+		if r.Delta != "" {
+			leads(r, r.Delta, "[]"+live)
+		}
+		if r.Undelete != "" {
+			leads(r, r.Undelete, live)
+		}
+		for _, p := range r.Properties {
+			has(r, live, p.Name)
+			if p.Key != "" {
+				has(r, live, p.Name+"[]."+p.Key)
+			}
+			if p.Set || p.Key != "" {
+				if ty := s.typeAt(live, p.Name); !strings.HasPrefix(ty, "[]") {
+					t.Errorf("%s: %s is declared a set and is a %q", r.Type, p.Name, ty)
+				}
+			}
+			for _, to := range p.Ref {
+				refs++
+				target, ok := catalog.Lookup(to)
+				if !ok {
+					t.Errorf("%s: %s refers to %s, which is not declared", r.Type, p.Name, to)
+				} else if p.By != "" {
+					has(target, string(to), p.By)
+				}
+			}
+		}
+		for _, n := range slices.Concat(r.Name, r.Match) {
+			has(r, live, n)
+		}
+		for _, l := range r.Links {
+			relations++
+			leads(r, l.Path, map[bool]string{true: "[]"}[l.Many]+"directoryObject")
+			for _, to := range l.To {
+				if !s.is(string(to), "directoryObject") {
+					t.Errorf("%s: %s leads to %s, which is no directory object", r.Type, l.Rel, to)
+				}
+			}
+			if !strings.HasSuffix(l.Path, "/"+l.Rel) {
+				t.Errorf("%s: %s is read at %s", r.Type, l.Rel, l.Path)
+			}
+		}
+	}
+	if paths < 50 || properties < 500 || relations < 6 || refs < 50 {
+		t.Fatalf("checked only %d paths, %d properties, %d relations, %d references", paths, properties, relations, refs)
+	}
+	for name := range maps.Keys(out) {
+		if !used[name] {
+			t.Errorf("%s is excused and needs no excuse", name)
+		}
+	}
+}
+
+func (s schema) typeAt(of, name string) string {
+	at := of
+	for _, n := range strings.Split(name, ".") {
+		at, _ = s.member(strings.TrimPrefix(at, "[]"), strings.TrimSuffix(n, "[]"))
+	}
+	return at
+}
+
+// Every property that the service can be asked for is declared, so that none is lost without a word.
+func TestNoPropertyForgotten(t *testing.T) {
+	s := readSchema(t)
+	left := map[entra.Type][]string{
+		// Stored outside the directory: a list of users that asks for them is refused. The rest needs
+		// permissions of its own or is reserved.
+		"user": {"aboutMe", "birthday", "customSecurityAttributes", "deviceEnrollmentLimit", "employeeLeaveDateTime", "hireDate", "identityParentId",
+			"interests", "isResourceAccount", "mailboxSettings", "mySite", "pastProjects", "preferredName", "print", "responsibilities", "schools", "signInActivity", "skills"},
+		// Kept by Exchange, or about who asks.
+		"group": {"accessType", "allowExternalSenders", "autoSubscribeNewMembers", "hasMembersWithLicenseErrors", "hideFromAddressLists",
+			"hideFromOutlookClients", "infoCatalogs", "isArchived", "isFavorite", "isSubscribedByMail", "onPremisesExtensionAttributes", "organizationId",
+			"unseenConversationsCount", "unseenCount", "unseenMessagesCount", "welcomeMessageEnabled"},
+		// A stream, and what only a reading by name gives.
+		"application":      {"authenticationBehaviors", "logo", "managerApplications"},
+		"servicePrincipal": {"customSecurityAttributes"},
+		"organization":     {},
+	}
+	checked := 0
+	for r := range catalog.All() {
+		if r.Live != "" || r.Variants {
+			continue
+		}
+		for at := string(r.Type); at != ""; at = s.Types[at].Base {
+			for name := range s.Types[at].Properties {
+				checked++
+				_, ok := r.Property(name)
+				if skip := slices.Contains(left[r.Type], name); !ok && !skip && name != "id" && name != "deletedDateTime" {
+					t.Errorf("%s: %s is not declared", r.Type, name)
+				} else if ok && skip {
+					t.Errorf("%s: %s is declared and said to be left out", r.Type, name)
+				}
+			}
+		}
+	}
+	if checked < 200 {
+		t.Fatalf("checked only %d", checked)
+	}
+}

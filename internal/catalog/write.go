@@ -1,0 +1,423 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// A part is one write to an object: a method, what follows the object's path, and a body.
+type part struct {
+	method, suffix string
+	body           map[string]any
+}
+
+// Fetch reads one object with the same properties as a listing.
+func (r *Resource) Fetch(id entra.ID) Call {
+	c := Call{Method: "GET", Version: r.Version, Path: r.at(id)}
+	if asked := r.Asked(); asked != nil {
+		c.Query = url.Values{"$select": {strings.Join(asked, ",")}}
+	}
+	return c
+}
+
+// Create returns the calls that create an object with the properties of set, which is keyed by property
+// and holds Decode's values. id is the ID it has in the goal; only the parent in it counts. The first call
+// creates; the others complete the object. A property that cannot be written or a missing one that must be
+// there is an error.
+func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call, error) {
+	if !r.Can.Has(Create) {
+		return nil, fmt.Errorf("creating a %s: the service offers no way", r.Type)
+	}
+	set = nest(set)
+	var err error
+	first, later := map[string]any{}, map[string]any{}
+	for name, v := range set {
+		p, ok := r.Property(name)
+		switch {
+		case !ok || p.Write == Never || p.Omit || p.alive || p.Elements != "":
+			return nil, fmt.Errorf("creating a %s: %s cannot be written", r.Type, name)
+		case v == nil:
+		case p.Write == OnUpdate || p.Write == ByAction || p.Group != "":
+			later[name] = v
+		default:
+			first[name] = v
+		}
+	}
+	if r.create != nil {
+		held, err := r.create(first, fresh)
+		if err != nil {
+			return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
+		}
+		maps.Copy(later, held)
+	}
+	for _, p := range r.Properties {
+		if v := first[p.Name]; p.Must && (v == nil || v == "") {
+			return nil, fmt.Errorf("creating a %s: it needs %s", r.Type, p.Name)
+		}
+	}
+	path := r.List
+	if parts := id.Split(); r.Under != "" {
+		path = strings.ReplaceAll(path, "{parent}", escape(parts[0]))
+	}
+	calls := make([]Call, 1, 2)
+	if calls[0], err = r.call("POST", path, first); err != nil {
+		return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
+	}
+	if len(later) > 0 {
+		rest, err := r.change(strings.ReplaceAll(r.Item, "{parent}", escape(id.Split()[0])), "", later, map[string]any{})
+		if err != nil {
+			return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
+		}
+		calls = append(calls, rest...)
+	}
+	return calls, nil
+}
+
+// Update returns the calls that change properties. set holds their new values by property, nil to clear
+// one; a dotted name sets one member of a complex value, and an array is always set whole. was is the
+// object's present body, decoded: a complex value travels whole, see Unit, so the members that set does not
+// name come from there, and the rest tells what to take away and what the object is. What set asks for that
+// cannot be written is an error, and so is a was that holds parts of values by dotted names.
+func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) {
+	if !r.Can.Has(Update) {
+		return nil, fmt.Errorf("changing a %s: the service offers no way", r.Type)
+	}
+	set, err := r.onto(set, was)
+	if err != nil {
+		return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
+	}
+	for name, v := range set {
+		p, ok := r.Property(name)
+		if !ok || p.Write == Never || p.Write == OnCreate || p.Omit {
+			return nil, fmt.Errorf("changing a %s: %s cannot be written", r.Type, name)
+		}
+		if p.Elements != "" {
+			if err := onlyRemoves(p, v, was[name]); err != nil {
+				return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
+			}
+		}
+		if v == nil && (p.Set || p.Key != "") {
+			set[name] = []any{}
+		}
+		// The service refuses the empty string where it means no value.
+		if v == "" {
+			set[name] = nil
+		}
+	}
+	calls, err := r.change(r.at(id), id, set, was)
+	if err != nil {
+		return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
+	}
+	return calls, nil
+}
+
+// onto turns dotted names into the whole complex values that they are parts of, with was for the rest.
+func (r *Resource) onto(set, was map[string]any) (map[string]any, error) {
+	out := make(map[string]any, len(set))
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		unit, v := r.Unit(name), set[name]
+		if unit == name {
+			out[name] = v
+			continue
+		}
+		for known := range was {
+			if known != unit && within(known, unit) {
+				return nil, fmt.Errorf("%s is to change, and of what is there now only parts are known", name)
+			}
+		}
+		p, ok := r.Property(name)
+		if top, must := r.top(name); must && top.Must && was[unit] == nil {
+			return nil, fmt.Errorf("%s is to change, and what is there now is not known", name)
+		}
+		if strings.Contains(name, "[") {
+			return nil, fmt.Errorf("%s: an array is set whole", name)
+		}
+		if ok && v == nil && p.Name == name && (p.Set || p.Key != "") {
+			v = []any{}
+		}
+		if _, begun := out[unit]; !begun {
+			out[unit] = was[unit]
+		}
+		put(out, strings.Split(name, "."), v)
+	}
+	return out, nil
+}
+
+// onlyRemoves reports whether to is from with elements taken away.
+func onlyRemoves(p Property, to, from any) error {
+	had := map[string]string{}
+	for _, e := range list(from) {
+		m, _ := e.(map[string]any)
+		had[textOf(m[p.Key])] = textOf(e)
+	}
+	for _, e := range list(to) {
+		m, _ := e.(map[string]any)
+		if had[textOf(m[p.Key])] != textOf(e) {
+			return fmt.Errorf("an element of %s can be removed, not added or changed", p.Name)
+		}
+	}
+	return nil
+}
+
+// change makes the calls of an update: what travels by actions, then each group of properties by itself,
+// the common one first.
+func (r *Resource) change(path string, id entra.ID, set, was map[string]any) ([]Call, error) {
+	var special []part
+	if r.update != nil {
+		var err error
+		if special, err = r.update(id, set, was); err != nil {
+			return nil, err
+		}
+	}
+	groups := map[string]map[string]any{}
+	var first, last []part // before the common properties travel, and after
+	for _, p := range special {
+		if p.method == "PATCH" {
+			first = append(first, p)
+		} else {
+			last = append(last, p)
+		}
+	}
+	for name, v := range set {
+		p, _ := r.Property(name)
+		if groups[p.Group] == nil {
+			groups[p.Group] = map[string]any{}
+		}
+		groups[p.Group][name] = v
+	}
+	parts := first
+	for _, g := range slices.Sorted(maps.Keys(groups)) {
+		if t, ok := groups[g]["@odata.type"]; ok && len(groups[g]) == 1 && t != nil {
+			continue // it says what the object is; nothing changes
+		}
+		parts = append(parts, part{"PATCH", "", groups[g]})
+	}
+	calls := []Call{}
+	for _, p := range append(parts, last...) {
+		c, err := r.call(p.method, path+p.suffix, p.body)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, c)
+	}
+	return calls, nil
+}
+
+// Remove deletes an object. It goes to the recycle bin where there is one.
+func (r *Resource) Remove(id entra.ID) Call {
+	return Call{Method: "DELETE", Version: r.Version, Path: r.at(id)}
+}
+
+// Disarm returns the calls without which an object as it is now cannot be removed; nil for most.
+func (r *Resource) Disarm(o entra.Object) ([]Call, error) {
+	if r.disarm == nil {
+		return nil, nil
+	}
+	var calls []Call
+	for _, p := range r.disarm(o.Body.Decode()) {
+		c, err := r.call(p.method, r.at(o.Ref.ID)+p.suffix, p.body)
+		if err != nil {
+			return nil, fmt.Errorf("preparing to remove %s: %w", o.Ref, err)
+		}
+		calls = append(calls, c)
+	}
+	return calls, nil
+}
+
+// Revive brings an object back from the recycle bin, under the ID it had. The receiver is the type it
+// had. The call's Path is "" where nothing comes back.
+func (r *Resource) Revive(id entra.ID) Call {
+	if r.Undelete == "" {
+		return Call{}
+	}
+	c := Call{Method: "POST", Version: r.Version, Path: strings.ReplaceAll(r.Undelete, "{id}", escape(id)), Body: []byte("{}")}
+	if bin, ok := Lookup(r.Bin); ok {
+		c.Version = bin.Version
+	}
+	return c
+}
+
+// ErrRelation says that a relation is not declared, or not one that can be written.
+var ErrRelation = errors.New("the relation cannot be written")
+
+// Bind adds a link. The service refuses one that is there already.
+func (r *Resource) Bind(l entra.Link) (Call, error) {
+	rel, err := r.writable(l)
+	if err != nil {
+		return Call{}, err
+	}
+	c := Call{Method: "PUT", Version: r.Version, Path: rel.at(l.From.ID) + "/$ref"}
+	if rel.Many {
+		c.Method = "POST"
+	}
+	c.Body, err = encode(map[string]any{"@odata.id": address(r.Version, l.To.ID)})
+	return c, err
+}
+
+// Unbind removes a link. Its path always ends in /$ref: without it the call would delete the object that
+// the link leads to. Source: Microsoft Graph documentation, "Remove member".
+func (r *Resource) Unbind(l entra.Link) (Call, error) {
+	rel, err := r.writable(l)
+	if err != nil {
+		return Call{}, err
+	}
+	path := rel.at(l.From.ID)
+	if rel.Many {
+		path += "/" + escape(l.To.ID)
+	}
+	return Call{Method: "DELETE", Version: r.Version, Path: path + "/$ref"}, nil
+}
+
+// Linked reads where the links of l's kind that start at l.From lead: a list to page through, or for a
+// relation to one object that object, or 404. Only that tells for certain whether l holds: no point read of
+// one member is documented, and a filter is answered from an index that lags behind.
+func (r *Resource) Linked(l entra.Link) (Call, error) {
+	rel, ok := r.Relation(l.Rel)
+	if !ok {
+		return Call{}, fmt.Errorf("%s: %w", l, ErrRelation)
+	}
+	return r.Ends(rel, l.From.ID), nil
+}
+
+// MaxBind is how many links one call of BindMany can add.
+// Source: Microsoft Graph documentation, "Add members".
+const MaxBind = 20
+
+// BindMany adds up to MaxBind links of one kind that start at one object, all or none of them: one that is
+// there already fails them all. It reports false where the service offers no such call.
+func (r *Resource) BindMany(from entra.Ref, rel string, to []entra.Ref) (Call, bool) {
+	l, ok := r.Relation(rel)
+	if !ok || !l.Write || !l.Batch || len(to) == 0 || len(to) > MaxBind {
+		return Call{}, false
+	}
+	ends := make([]any, len(to))
+	for i, t := range to {
+		ends[i] = address(r.Version, t.ID)
+	}
+	c, err := r.call("PATCH", r.at(from.ID), map[string]any{rel + "@odata.bind": ends})
+	return c, err == nil
+}
+
+func (r *Resource) writable(l entra.Link) (Relation, error) {
+	rel, ok := r.Relation(l.Rel)
+	if !ok || !rel.Write {
+		return rel, fmt.Errorf("%s: %w", l, ErrRelation)
+	}
+	if l.To.ID == "" || l.From.ID == "" {
+		return rel, fmt.Errorf("%s: a link needs both ends", l)
+	}
+	return rel, nil
+}
+
+func (rel Relation) at(id entra.ID) string { return strings.ReplaceAll(rel.Path, "{id}", escape(id)) }
+
+func address(version string, id entra.ID) string {
+	return "{endpoint}/" + version + "/directoryObjects/" + escape(id)
+}
+
+// at returns the path of one object.
+func (r *Resource) at(id entra.ID) string {
+	parts := []entra.ID{id}
+	if r.Under != "" {
+		parts = id.Split()
+	}
+	path := strings.ReplaceAll(r.Item, "{id}", escape(parts[len(parts)-1]))
+	return strings.ReplaceAll(path, "{parent}", escape(parts[0]))
+}
+
+// escape makes an ID one segment of a path. An empty ID becomes one that no object has, because a path
+// without it would be that of the collection.
+func escape(id entra.ID) string {
+	switch id {
+	case "":
+		return "-"
+	case ".", "..": // names of folders, which a server may resolve
+		return strings.ReplaceAll(string(id), ".", "%2E")
+	}
+	return url.PathEscape(string(id))
+}
+
+func (r *Resource) call(method, path string, body map[string]any) (Call, error) {
+	b, err := encode(body)
+	return Call{Method: method, Version: r.Version, Path: path, Body: b}, err
+}
+
+// nest turns dotted names into members of complex values. It copies what it changes.
+func nest(set map[string]any) map[string]any {
+	out := make(map[string]any, len(set))
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if strings.Contains(name, ".") && !strings.HasPrefix(name, "@") {
+			put(out, strings.Split(name, "."), set[name])
+		} else {
+			out[name] = set[name]
+		}
+	}
+	return out
+}
+
+func put(m map[string]any, names []string, v any) {
+	if len(names) == 1 {
+		m[names[0]] = v
+		return
+	}
+	in, _ := m[names[0]].(map[string]any)
+	if in = maps.Clone(in); in == nil {
+		in = map[string]any{}
+	}
+	put(in, names[1:], v)
+	m[names[0]] = in
+}
+
+// encode writes a body for the service: like the canonical form, with its nulls kept.
+func encode(v map[string]any) ([]byte, error) { return appendJSON(nil, v) }
+
+func appendJSON(b []byte, v any) ([]byte, error) {
+	var err error
+	switch v := v.(type) {
+	case map[string]any:
+		b = append(b, '{')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			quoted, err := entra.Text(name)
+			if err != nil {
+				return nil, fmt.Errorf("writing %q: %w", name, err)
+			}
+			b = append(append(b, quoted...), ':')
+			if b, err = appendJSON(b, v[name]); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, '}'), nil
+	case []any:
+		b = append(b, '[')
+		for i, e := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendJSON(b, e); err != nil {
+				return nil, err
+			}
+		}
+		return append(b, ']'), nil
+	}
+	s, err := entra.Text(v)
+	return append(b, s...), err
+}
+
+func list(v any) []any {
+	a, _ := v.([]any)
+	return a
+}
+
+func textOf(v any) string {
+	s, _ := entra.Text(v)
+	return s
+}

@@ -1,0 +1,303 @@
+package catalog_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+func members(t *testing.T, text string) map[string]any {
+	m, err := entra.Decode([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func show(calls ...catalog.Call) string {
+	var b strings.Builder
+	for _, c := range calls {
+		fmt.Fprintf(&b, "%s /%s%s", c.Method, c.Version, c.Path)
+		if len(c.Query) > 0 {
+			b.WriteString("?" + c.Query.Encode())
+		}
+		if len(c.Body) > 0 {
+			fmt.Fprintf(&b, " %s", c.Body)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func TestCreate(t *testing.T) {
+	tests := []struct{ typ, id, set, want string }{
+		{"user", "", `{"displayName":"A","mailNickname":"a","userPrincipalName":"a@c.example","assignedLicenses":[{"skuId":"s"}],"accountEnabled":true}`,
+			`POST /v1.0/users {"accountEnabled":true,"displayName":"A","mailNickname":"a","passwordProfile":{"forceChangePasswordNextSignIn":true,"password":"PW"},"userPrincipalName":"a@c.example"}
+POST /v1.0/users/{id}/assignLicense {"addLicenses":[{"disabledPlans":[],"skuId":"s"}],"removeLicenses":[]}
+`},
+		{"user", "", `{"displayName":"A","mailNickname":"a","userPrincipalName":"a@c.example"}`,
+			`POST /v1.0/users {"accountEnabled":false,"displayName":"A","mailNickname":"a","passwordProfile":{"forceChangePasswordNextSignIn":true,"password":"PW"},"userPrincipalName":"a@c.example"}
+`},
+		{"user", "", `{"displayName":"A","mailNickname":"a"}`, ""},
+		{"user", "", `{"displayName":"A","mailNickname":"a","userPrincipalName":"a@c.example","createdDateTime":"x"}`, ""},
+		{"user", "", `{"displayName":"A","mailNickname":"a","userPrincipalName":"a@c.example","unheardOf":1}`, ""},
+		{"group", "", `{"displayName":"G","mailEnabled":false,"mailNickname":"g","securityEnabled":true,"isAssignableToRole":true}`,
+			`POST /v1.0/groups {"displayName":"G","groupTypes":[],"isAssignableToRole":true,"mailEnabled":false,"mailNickname":"g","securityEnabled":true}
+`},
+		{"application", "", `{"displayName":"A","identifierUris":["api://` + g1 + `/x","https://c.example"],"isDisabled":true}`,
+			`POST /v1.0/applications {"displayName":"A","identifierUris":["https://c.example"]}
+PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{appId}/x"],"isDisabled":true}
+`},
+		{"application", "", `{"displayName":"A","keyCredentials":[{"keyId":"k"}]}`, ""},
+		{"servicePrincipal", "", `{"appId":"` + g1 + `","tags":["t"]}`, `POST /v1.0/servicePrincipals {"appId":"` + g1 + `","tags":["t"]}
+`},
+		{"appRoleAssignment", g3 + "/old", `{"appRoleId":"r","principalId":"p","resourceId":"` + g3 + `"}`, `POST /v1.0/servicePrincipals/` + g3 + `/appRoleAssignedTo {"appRoleId":"r","principalId":"p","resourceId":"` + g3 + `"}
+`},
+		{"oAuth2PermissionGrant", "", `{"clientId":"c","consentType":"AllPrincipals","resourceId":"r","scope":"A B"}`, `POST /v1.0/oauth2PermissionGrants {"clientId":"c","consentType":"AllPrincipals","resourceId":"r","scope":"A B"}
+`},
+		{"administrativeUnit", "", `{"displayName":"U"}`, `POST /v1.0/directory/administrativeUnits {"displayName":"U"}
+`},
+		{"unifiedRoleDefinition", "", `{"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"],"condition":"x"}],"templateId":"` + g1 + `"}`,
+			`POST /v1.0/roleManagement/directory/roleDefinitions {"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"]}],"templateId":"` + g1 + `"}
+`},
+		{"unifiedRoleAssignment", "", `{"directoryScopeId":"/","principalId":"p","roleDefinitionId":"r"}`, `POST /v1.0/roleManagement/directory/roleAssignments {"directoryScopeId":"/","principalId":"p","roleDefinitionId":"r"}
+`},
+		{"conditionalAccessPolicy", "", `{"displayName":"P","state":"disabled","conditions":{"users":{"includeUsers":["All"]}},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}`,
+			`POST /v1.0/identity/conditionalAccess/policies {"conditions":{"users":{"includeUsers":["All"]}},"displayName":"P","grantControls":{"builtInControls":["mfa"],"operator":"OR"},"sessionControls":null,"state":"disabled"}
+`},
+		{"namedLocation", "", `{"@odata.type":"#microsoft.graph.countryNamedLocation","displayName":"L","countriesAndRegions":["CH"]}`,
+			`POST /v1.0/identity/conditionalAccess/namedLocations {"@odata.type":"#microsoft.graph.countryNamedLocation","countriesAndRegions":["CH"],"displayName":"L"}
+`},
+		{"namedLocation", "", `{"displayName":"L","countriesAndRegions":["CH"]}`, ""},
+		{"authenticationStrengthPolicy", "", `{"displayName":"S","allowedCombinations":["fido2"]}`, `POST /v1.0/policies/authenticationStrengthPolicies {"allowedCombinations":["fido2"],"displayName":"S"}
+`},
+		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
+	}
+	seen := map[entra.Type]bool{}
+	for _, tt := range tests {
+		r, _ := catalog.Lookup(entra.Type(tt.typ))
+		seen[r.Type] = true
+		calls, err := r.Create(entra.ID(tt.id), members(t, tt.set), catalog.Fresh{Password: "PW"})
+		if (err != nil) != (tt.want == "") {
+			t.Errorf("%s %s: error %v", tt.typ, tt.set, err)
+		}
+		if d := cmp.Diff(tt.want, show(calls...)); d != "" {
+			t.Errorf("%s %s (-want +got):\n%s", tt.typ, tt.set, d)
+		}
+	}
+	for r := range catalog.All() {
+		if r.Can.Has(catalog.Create) && !seen[r.Type] {
+			t.Errorf("%s has no case", r.Type)
+		}
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	const app, policy = "PATCH /v1.0/applications/i", "PATCH /v1.0/identity/conditionalAccess/policies/i"
+	tests := []struct{ typ, id, set, was, want string }{
+		{"user", "i", `{"department":null,"otherMails":null,"jobTitle":""}`, `{}`, `PATCH /v1.0/users/i {"department":null,"jobTitle":null,"otherMails":[]}
+`},
+		{"user", "i", `{"employeeOrgData.division":"D","employeeOrgData.costCenter":null}`, `{}`, `PATCH /v1.0/users/i {"employeeOrgData":{"costCenter":null,"division":"D"}}
+`},
+		{"user", "i", `{"usageLocation":"CH","assignedLicenses":[{"skuId":"a"},{"skuId":"b","disabledPlans":["p"]}]}`, `{"assignedLicenses":[{"skuId":"a"},{"skuId":"b"},{"skuId":"c"}]}`,
+			`PATCH /v1.0/users/i {"usageLocation":"CH"}
+POST /v1.0/users/i/assignLicense {"addLicenses":[{"disabledPlans":["p"],"skuId":"b"}],"removeLicenses":["c"]}
+`},
+		{"user", "i", `{"assignedLicenses":null}`, `{"assignedLicenses":[{"skuId":"c"}]}`, `POST /v1.0/users/i/assignLicense {"addLicenses":[],"removeLicenses":["c"]}
+`},
+		{"user", "i", `{"createdDateTime":"x"}`, `{}`, "error"},
+		{"user", "i", `{"extension_0_a":"1"}`, `{}`, `PATCH /v1.0/users/i {"extension_0_a":"1"}
+`},
+		{"group", "i", `{"assignedLicenses":[{"skuId":"c"}]}`, `{}`, `POST /v1.0/groups/i/assignLicense {"addLicenses":[{"disabledPlans":[],"skuId":"c"}],"removeLicenses":[]}
+`},
+		{"group", "i", `{"isAssignableToRole":true}`, `{}`, "error"},
+		{"application", "i", `{"passwordCredentials":[{"keyId":"a"}],"keyCredentials":null}`, `{"passwordCredentials":[{"keyId":"a"},{"keyId":"b"}],"keyCredentials":[{"keyId":"k"}]}`,
+			app + ` {"keyCredentials":[]}
+POST /v1.0/applications/i/removePassword {"keyId":"b"}
+`},
+		{"application", "i", `{"passwordCredentials":[{"keyId":"a"}]}`, `{"passwordCredentials":[]}`, "error"},
+		{"application", "i", `{"keyCredentials":[{"keyId":"a","displayName":"x"}]}`, `{"keyCredentials":[{"keyId":"a","displayName":"y"}]}`, "error"},
+		{"application", "i", `{"appRoles":[{"id":"a","isEnabled":true}]}`, `{"appRoles":[{"id":"a","isEnabled":true},{"id":"b","isEnabled":true}]}`,
+			app + ` {"appRoles":[{"id":"a","isEnabled":true},{"id":"b","isEnabled":false}]}
+` + app + ` {"appRoles":[{"id":"a","isEnabled":true}]}
+`},
+		{"application", "i", `{"appRoles":[{"id":"a","isEnabled":true}]}`, `{"appRoles":[{"id":"a","isEnabled":true},{"id":"b","isEnabled":false}]}`, app + ` {"appRoles":[{"id":"a","isEnabled":true}]}
+`},
+		{"application", "i", `{"api":{"requestedAccessTokenVersion":2}}`, `{"api":{"oauth2PermissionScopes":[{"id":"s","isEnabled":true}]}}`,
+			app + ` {"api":{"oauth2PermissionScopes":[{"id":"s","isEnabled":false}]}}
+` + app + ` {"api":{"oauth2PermissionScopes":[],"requestedAccessTokenVersion":2}}
+`},
+		{"application", "i", `{"web":{"redirectUris":["https://a"]}}`, `{"web":{"logoutUrl":"https://b","redirectUris":[]}}`, app + ` {"web":{"logoutUrl":null,"redirectUris":["https://a"]}}
+`},
+		{"servicePrincipal", "i", `{"accountEnabled":false,"passwordCredentials":[]}`, `{"passwordCredentials":[{"keyId":"a"}]}`, `PATCH /v1.0/servicePrincipals/i {"accountEnabled":false}
+POST /v1.0/servicePrincipals/i/removePassword {"keyId":"a"}
+`},
+		{"oAuth2PermissionGrant", "i-_x", `{"scope":"A"}`, `{}`, `PATCH /v1.0/oauth2PermissionGrants/i-_x {"scope":"A"}
+`},
+		{"administrativeUnit", "i", `{"description":null}`, `{}`, `PATCH /v1.0/directory/administrativeUnits/i {"description":null}
+`},
+		{"unifiedRoleDefinition", "i", `{"rolePermissions":[{"allowedResourceActions":["a"],"excludedResourceActions":[]}]}`, `{}`, `PATCH /v1.0/roleManagement/directory/roleDefinitions/i {"rolePermissions":[{"allowedResourceActions":["a"]}]}
+`},
+		{"conditionalAccessPolicy", "i", `{"state":"disabled","grantControls":null}`, `{}`, policy + ` {"grantControls":null,"state":"disabled"}
+`},
+		{"conditionalAccessPolicy", "i", `{"conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"locations":{"includeLocations":["All"]}}}`, `{}`,
+			policy + ` {"conditions":{"applications":null,"authenticationFlows":null,"clientAppTypes":["all"],"clientApplications":null,"devices":null,"insiderRiskLevels":null,"locations":{"excludeLocations":[],"includeLocations":["All"]},"platforms":null,"servicePrincipalRiskLevels":[],"signInRiskLevels":[],"userRiskLevels":[],"users":{"excludeGroups":[],"excludeGuestsOrExternalUsers":null,"excludeRoles":[],"excludeUsers":[],"includeGroups":[],"includeGuestsOrExternalUsers":null,"includeRoles":[],"includeUsers":["All"]}}}
+`},
+		{"conditionalAccessPolicy", "i", `{"conditions.users.excludeUsers":["b"]}`, `{"conditions":{"clientAppTypes":["all"],"users":{"excludeUsers":["a","b"],"includeUsers":["All"]},"locations":{"includeLocations":["All"]}}}`,
+			policy + ` {"conditions":{"applications":null,"authenticationFlows":null,"clientAppTypes":["all"],"clientApplications":null,"devices":null,"insiderRiskLevels":null,"locations":{"excludeLocations":[],"includeLocations":["All"]},"platforms":null,"servicePrincipalRiskLevels":[],"signInRiskLevels":[],"userRiskLevels":[],"users":{"excludeGroups":[],"excludeGuestsOrExternalUsers":null,"excludeRoles":[],"excludeUsers":["b"],"includeGroups":[],"includeGuestsOrExternalUsers":null,"includeRoles":[],"includeUsers":["All"]}}}
+`},
+		{"conditionalAccessPolicy", "i", `{"conditions.users.excludeUsers":["b"]}`, `{"conditions.users.excludeUsers":["a","b"]}`, "error"},
+		{"conditionalAccessPolicy", "i", `{"conditions.users.excludeUsers":["b"]}`, `{}`, "error"},
+		{"conditionalAccessPolicy", "i", `{"conditions.users.excludeUsers[b]":null}`, `{"conditions":{}}`, "error"},
+		{"application", "i", `{"web.redirectUris":null}`, `{"web":{"logoutUrl":"https://b","redirectUris":["x"]}}`, app + ` {"web":{"logoutUrl":"https://b","redirectUris":[]}}
+`},
+		{"user", "i", `{"employeeOrgData.division":"D"}`, `{"employeeOrgData":{"costCenter":"C","division":"E"}}`, `PATCH /v1.0/users/i {"employeeOrgData":{"costCenter":"C","division":"D"}}
+`},
+		{"conditionalAccessPolicy", "i", `{"grantControls":{"operator":"AND","authenticationStrength":{"id":"s"}},"sessionControls":{"persistentBrowser":{"isEnabled":true}}}`, `{}`,
+			policy + ` {"grantControls":{"authenticationStrength":{"id":"s"},"builtInControls":[],"customAuthenticationFactors":[],"operator":"AND","termsOfUse":[]},"sessionControls":{"applicationEnforcedRestrictions":null,"cloudAppSecurity":null,"disableResilienceDefaults":null,"persistentBrowser":{"isEnabled":true},"secureSignInSession":null,"signInFrequency":null}}
+`},
+		{"namedLocation", "i", `{"displayName":"L"}`, `{"@odata.type":"#microsoft.graph.countryNamedLocation"}`, `PATCH /v1.0/identity/conditionalAccess/namedLocations/i {"@odata.type":"#microsoft.graph.countryNamedLocation","displayName":"L"}
+`},
+		{"namedLocation", "i", `{"isTrusted":false}`, `{}`, `PATCH /v1.0/identity/conditionalAccess/namedLocations/i {"@odata.type":"#microsoft.graph.ipNamedLocation","isTrusted":false}
+`},
+		{"namedLocation", "i", `{"displayName":"L"}`, `{}`, "error"},
+		{"authenticationStrengthPolicy", "i", `{"displayName":"S","allowedCombinations":["fido2"]}`, `{}`, `PATCH /v1.0/policies/authenticationStrengthPolicies/i {"displayName":"S"}
+POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {"allowedCombinations":["fido2"]}
+`},
+		{"authenticationMethodsPolicy", "authenticationMethodsPolicy", `{"policyMigrationState":"preMigration"}`, `{}`, `PATCH /v1.0/policies/authenticationMethodsPolicy {"policyMigrationState":"preMigration"}
+`},
+		{"authenticationMethodConfiguration", "Sms", `{"state":"disabled"}`, `{}`, `PATCH /v1.0/policies/authenticationMethodsPolicy/authenticationMethodConfigurations/Sms {"@odata.type":"#microsoft.graph.smsAuthenticationMethodConfiguration","state":"disabled"}
+`},
+		{"authenticationMethodConfiguration", g1, `{"state":"disabled"}`, `{}`, "error"},
+		{"identitySecurityDefaultsEnforcementPolicy", "x", `{"isEnabled":false}`, `{}`, `PATCH /v1.0/policies/identitySecurityDefaultsEnforcementPolicy {"isEnabled":false}
+`},
+		{"domain", "c.example", `{"isDefault":true}`, `{}`, `PATCH /v1.0/domains/c.example {"isDefault":true}
+`},
+		{"organization", "i", `{"technicalNotificationMails":null}`, `{}`, `PATCH /v1.0/organization/i {"technicalNotificationMails":[]}
+`},
+		{"appRoleAssignment", "a/b", `{"principalId":"x"}`, `{}`, "error"},
+	}
+	seen := map[entra.Type]bool{}
+	for _, tt := range tests {
+		r, _ := catalog.Lookup(entra.Type(tt.typ))
+		seen[r.Type] = true
+		set, was := members(t, tt.set), members(t, tt.was)
+		calls, err := r.Update(entra.ID(tt.id), set, was)
+		if (err != nil) != (tt.want == "error") {
+			t.Errorf("%s %s: error %v", tt.typ, tt.set, err)
+		}
+		if d := cmp.Diff(strings.TrimPrefix(tt.want, "error"), show(calls...)); d != "" {
+			t.Errorf("%s %s (-want +got):\n%s", tt.typ, tt.set, d)
+		}
+		if d := cmp.Diff(members(t, tt.set), set) + cmp.Diff(members(t, tt.was), was); d != "" {
+			t.Errorf("%s %s: the arguments were changed:\n%s", tt.typ, tt.set, d)
+		}
+	}
+	for r := range catalog.All() {
+		if r.Can.Has(catalog.Update) && !seen[r.Type] {
+			t.Errorf("%s has no case", r.Type)
+		}
+	}
+}
+
+func TestOtherCalls(t *testing.T) {
+	r := func(ty entra.Type) *catalog.Resource {
+		r, ok := catalog.Lookup(ty)
+		if !ok {
+			t.Fatal(ty)
+		}
+		return r
+	}
+	call := func(c catalog.Call, err error) catalog.Call {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+		return c
+	}
+	ref := func(ty entra.Type, id entra.ID) entra.Ref { return entra.Ref{Type: ty, ID: id} }
+	member := entra.Link{From: ref("group", "g"), Rel: "members", To: ref("user", "u")}
+	manager := entra.Link{From: ref("user", "a#b"), Rel: "manager", To: ref("user", "m")}
+	batch, ok := r("group").BindMany(member.From, "members", []entra.Ref{ref("user", "u"), ref("device", "d")})
+	if !ok {
+		t.Error("members cannot be bound together")
+	}
+	got := show(
+		r("group").Remove("g"), r("appRoleAssignment").Remove(entra.Join("p", "a/_-")), r("domain").Remove(""), r("user").Remove("a#b/c"),
+		r("user").Revive("u"), r("conditionalAccessPolicy").Revive("p"), r("domain").Revive("d"),
+		r("application").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
+		call(r("group").Bind(member)), call(r("group").Unbind(member)), call(r("group").Linked(member)),
+		call(r("user").Bind(manager)), call(r("user").Unbind(manager)), call(r("user").Linked(manager)), batch,
+	)
+	want := `DELETE /v1.0/groups/g
+DELETE /v1.0/servicePrincipals/p/appRoleAssignedTo/a%2F_-
+DELETE /v1.0/domains/-
+DELETE /v1.0/users/a%23b%2Fc
+POST /v1.0/directory/deletedItems/u/restore {}
+POST /beta/identity/conditionalAccess/deletedItems/policies/p/restore {}
+ /
+GET /v1.0/applications/a
+GET /v1.0/policies/identitySecurityDefaultsEnforcementPolicy
+GET /beta/identity/conditionalAccess/deletedItems/namedLocations/n
+GET /v1.0/directory/administrativeUnits/n
+POST /v1.0/groups/g/members/$ref {"@odata.id":"{endpoint}/v1.0/directoryObjects/u"}
+DELETE /v1.0/groups/g/members/u/$ref
+GET /v1.0/groups/g/members?%24select=id&%24top=999
+PUT /v1.0/users/a%23b/manager/$ref {"@odata.id":"{endpoint}/v1.0/directoryObjects/m"}
+DELETE /v1.0/users/a%23b/manager/$ref
+GET /v1.0/users/a%23b/manager?%24select=id
+PATCH /v1.0/groups/g {"members@odata.bind":["{endpoint}/v1.0/directoryObjects/u","{endpoint}/v1.0/directoryObjects/d"]}
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("calls (-want +got):\n%s", d)
+	}
+	if _, ok := r("group").BindMany(member.From, "owners", []entra.Ref{ref("user", "u")}); ok {
+		t.Error("owners can be bound together")
+	}
+	if _, ok := r("group").BindMany(member.From, "members", make([]entra.Ref, catalog.MaxBind+1)); ok {
+		t.Error("too many can be bound together")
+	}
+	trusted := entra.Object{Ref: ref("namedLocation", "n"), Body: `{"@odata.type":"#microsoft.graph.ipNamedLocation","isTrusted":true}`}
+	calls, err := r("namedLocation").Disarm(trusted)
+	if got, want := show(calls...), "PATCH /v1.0/identity/conditionalAccess/namedLocations/n {\"@odata.type\":\"#microsoft.graph.ipNamedLocation\",\"isTrusted\":false}\n"; got != want || err != nil {
+		t.Errorf("Disarm: %s, %v", got, err)
+	}
+}
+
+// Removing a link without /$ref would delete what it leads to.
+func TestUnbindNeverDeletesAnObject(t *testing.T) {
+	n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		r := resource(t)
+		id := rapid.StringMatching(`[a-zA-Z0-9/?#%$.& -]{0,12}`)
+		for _, rel := range r.Links {
+			n++
+			l := entra.Link{From: entra.Ref{Type: r.Type, ID: entra.ID(id.Draw(t, "from"))}, Rel: rel.Rel, To: entra.Ref{Type: rel.To[0], ID: entra.ID(id.Draw(t, "to"))}}
+			c, err := r.Unbind(l)
+			if whole := l.From.ID != "" && l.To.ID != ""; whole != (err == nil) {
+				t.Fatalf("%s: %v", l, err)
+			} else if !whole {
+				continue
+			}
+			segments := 4
+			if rel.Many {
+				segments++
+			}
+			if strings.HasPrefix(c.Path, "/directory/") {
+				segments++
+			}
+			if !strings.HasSuffix(c.Path, "/$ref") || strings.Count(c.Path, "/") != segments || strings.ContainsAny(c.Path, "?#") || c.Method != "DELETE" || c.Query != nil {
+				t.Fatalf("%s: %s", l, show(c))
+			}
+		}
+	})
+	if n == 0 {
+		t.Fatal("no link was tried")
+	}
+}
