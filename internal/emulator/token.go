@@ -1,0 +1,274 @@
+package emulator
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// tokens remembers access tokens whose signature was checked.
+type tokens struct {
+	mu   sync.Mutex
+	seen map[[32]byte]claims
+}
+
+type claims struct {
+	jwt.RegisteredClaims
+	App    string   `json:"appid"`
+	Tenant string   `json:"tid"`
+	OID    string   `json:"oid"`
+	Roles  []string `json:"roles,omitempty"`
+}
+
+// authority answers what is not Microsoft Graph: the token endpoint and the
+// metadata that clients ask for before it.
+func (t *Tenant) authority(c *call, target string) answer {
+	path, _, _ := strings.Cut(target, "?")
+	segs := strings.Split(strings.Trim(path, "/"), "/")
+	switch {
+	case path == "/common/discovery/instance" && c.method == "GET":
+		return jsonAnswer(200, map[string]any{"tenant_discovery_endpoint": t.URL() + "/" + t.id + "/v2.0/.well-known/openid-configuration", "api-version": "1.1",
+			"metadata": []any{map[string]any{"preferred_network": t.listener.Addr().String(), "preferred_cache": t.listener.Addr().String(), "aliases": list(t.listener.Addr().String())}}})
+	case len(segs) == 4 && strings.Join(segs[1:], "/") == "v2.0/.well-known/openid-configuration" && c.method == "GET":
+		if !t.names(segs[0]) {
+			return loginError(t, 400, "invalid_tenant", 90002, "Tenant '"+segs[0]+"' not found.")
+		}
+		u := t.URL() + "/" + segs[0]
+		return jsonAnswer(200, map[string]any{"issuer": t.URL() + "/" + t.id + "/v2.0", "token_endpoint": u + "/oauth2/v2.0/token", "authorization_endpoint": u + "/oauth2/v2.0/authorize",
+			"jwks_uri": u + "/discovery/v2.0/keys", "token_endpoint_auth_methods_supported": list("client_secret_post", "private_key_jwt", "client_secret_basic"), "response_types_supported": list("code", "id_token"),
+			"subject_types_supported": list("pairwise"), "id_token_signing_alg_values_supported": list("RS256"), "scopes_supported": list("openid"), "tenant_region_scope": "NA", "cloud_instance_name": "made-up", "device_authorization_endpoint": u + "/oauth2/v2.0/devicecode"})
+	case len(segs) == 4 && strings.Join(segs[1:], "/") == "oauth2/v2.0/token":
+		if c.method != http.MethodPost {
+			return loginError(t, 405, "invalid_request", 900561, "The endpoint only accepts POST requests.")
+		}
+		return t.token(c, segs[0])
+	}
+	return jsonAnswer(404, map[string]any{"error": "not_found", "error_description": "No such endpoint."})
+}
+
+func jsonAnswer(status int, v map[string]any) answer {
+	a := answer{status: status, body: appendValue(nil, v)}
+	a.set("Content-Type", "application/json; charset=utf-8")
+	return a
+}
+
+func loginError(t *Tenant, status int, code string, number int, text string) answer {
+	at := t.Now().Format("2006-01-02 15:04:05Z")
+	trace := t.requestID()
+	return jsonAnswer(status, map[string]any{"error": code, "error_codes": []any{number}, "timestamp": at, "trace_id": trace, "correlation_id": trace,
+		"error_description": "AADSTS" + itoa(number) + ": " + text + "\r\nTrace ID: " + trace + "\r\nCorrelation ID: " + trace + "\r\nTimestamp: " + at})
+}
+
+// names tells whether s is the tenant's id or one of its domains.
+func (t *Tenant) names(s string) bool {
+	if strings.EqualFold(s, t.id) {
+		return true
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	o := t.objects[strings.ToLower(s)]
+	return o.live() && o.kind == kDomain && flag(o.p["isVerified"])
+}
+
+func (t *Tenant) token(c *call, tenant string) answer {
+	if ct, _, _ := strings.Cut(c.header.Get("Content-Type"), ";"); ct != "application/x-www-form-urlencoded" {
+		return loginError(t, 400, "invalid_request", 900144, "The request body must be form-encoded.")
+	}
+	f, err := url.ParseQuery(string(c.body))
+	if err != nil {
+		return loginError(t, 400, "invalid_request", 900144, "The request body is not well formed.")
+	}
+	if !t.names(tenant) {
+		return loginError(t, 400, "invalid_request", 90002, "Tenant '"+tenant+"' not found.")
+	}
+	if g := f.Get("grant_type"); g != "client_credentials" {
+		return loginError(t, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '"+g+"'.")
+	}
+	scopes := strings.Fields(f.Get("scope"))
+	resource := ""
+	for _, s := range scopes {
+		if s == "openid" || s == "profile" || s == "offline_access" { // some libraries add them
+			continue
+		}
+		r, ok := strings.CutSuffix(s, "/.default")
+		if !ok {
+			return loginError(t, 400, "invalid_scope", 1002012, "The provided value for scope "+s+" is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.")
+		}
+		if resource != "" && r != resource {
+			return loginError(t, 400, "invalid_scope", 28000, "Provided value for the input parameter scope is not valid because it contains more than one resource.")
+		}
+		resource = r
+	}
+	if r := strings.TrimSuffix(resource, "/"); r != "https://graph.microsoft.com" && r != t.URL() && r != graphAppID {
+		return loginError(t, 400, "invalid_resource", 500011, "The resource principal named "+resource+" was not found in the tenant.")
+	}
+	id, secret := f.Get("client_id"), f.Get("client_secret")
+	r := http.Request{Header: c.header}
+	if u, p, ok := r.BasicAuth(); ok && id == "" {
+		id, _ = url.QueryUnescape(u)
+		secret, _ = url.QueryUnescape(p)
+	}
+	t.mu.RLock()
+	app := t.get(t.appID[strings.ToLower(id)])
+	sp := t.spByAppID(id, true)
+	now := t.clock()
+	t.mu.RUnlock()
+	if !app.live() {
+		return loginError(t, 400, "unauthorized_client", 700016, "Application with identifier '"+id+"' was not found in the directory.")
+	}
+	if sp == nil || sp.p["accountEnabled"] == false {
+		return loginError(t, 400, "unauthorized_client", 7000112, "Application '"+id+"' is disabled.")
+	}
+	which, known := -1, [2]App{t.capture, t.restore}
+	for i, a := range known {
+		if a.ClientID == text(app.p["appId"]) {
+			which = i
+		}
+	}
+	switch {
+	case f.Get("client_assertion") != "":
+		if f.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+			return loginError(t, 400, "invalid_request", 900144, "The client_assertion_type is not supported.")
+		}
+		if which < 0 {
+			return loginError(t, 401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application.")
+		}
+		if err := t.assertion(f.Get("client_assertion"), text(app.p["appId"]), tenant, which); err != nil {
+			return loginError(t, 401, "invalid_client", 700027, "Client assertion failed signature validation: "+err.Error())
+		}
+	case secret == "":
+		return loginError(t, 401, "invalid_client", 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
+	case which >= 0 && secret == known[which].Secret, t.secretOf(app, secret, now):
+	default:
+		return loginError(t, 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.")
+	}
+	t.mu.Lock()
+	roles := t.rolesOf(sp)
+	t.made++
+	// The service picks a lifetime between 60 and 90 minutes.
+	life := time.Duration(3600+mix(t.pop.seed^t.made)%1800) * time.Second
+	t.mu.Unlock()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims{App: text(app.p["appId"]), Tenant: t.id, OID: sp.id, Roles: roles,
+		RegisteredClaims: jwt.RegisteredClaims{Issuer: t.URL() + "/" + t.id + "/v2.0", Audience: jwt.ClaimStrings{"https://graph.microsoft.com"}, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)), ID: t.requestID()}}).SignedString(t.keys.issuer)
+	if err != nil {
+		return loginError(t, 500, "server_error", 90033, "A transient error has occurred. Please try again.")
+	}
+	secs := int(life / time.Second)
+	a := jsonAnswer(200, map[string]any{"token_type": "Bearer", "expires_in": secs - 1, "ext_expires_in": secs - 1, "access_token": token})
+	a.set("Cache-Control", "no-store, no-cache")
+	return a
+}
+
+// secretOf tells whether secret is one that addPassword gave out.
+func (t *Tenant) secretOf(app *object, secret string, now time.Time) bool {
+	for _, p := range subs(app.p["passwordCredentials"]) {
+		until, err := time.Parse(time.RFC3339, text(p["endDateTime"]))
+		if text(p["secretText"]) == secret && err == nil && now.Before(until) {
+			return true
+		}
+	}
+	return false
+}
+
+// assertion checks a client assertion (Microsoft Graph documentation,
+// certificate credentials): PS256 or RS256 under the registered certificate,
+// audience the token endpoint of this tenant, issuer and subject the client.
+func (t *Tenant) assertion(text, client, tenant string, which int) error {
+	t.keys.wait()
+	cert := t.keys.certs[which]
+	if cert == nil {
+		return errors.New("no certificate is registered")
+	}
+	token, err := jwt.Parse(text, func(j *jwt.Token) (any, error) {
+		_, old := j.Header["x5t"]
+		_, new := j.Header["x5t#S256"]
+		if !old && !new {
+			return nil, errors.New("the header names no certificate")
+		}
+		return cert.PublicKey, nil
+	}, jwt.WithValidMethods([]string{"PS256", "RS256"}), jwt.WithExpirationRequired(), jwt.WithIssuer(client), jwt.WithSubject(client), jwt.WithLeeway(5*time.Minute), jwt.WithTimeFunc(t.now))
+	if err != nil {
+		return err
+	}
+	aud, err := token.Claims.GetAudience()
+	if err != nil {
+		return err
+	}
+	for _, a := range aud {
+		for _, name := range []string{tenant, t.id} {
+			if a == t.URL()+"/"+name+"/oauth2/v2.0/token" || a == t.URL()+"/"+name+"/v2.0" {
+				return nil
+			}
+		}
+	}
+	return errors.New("the audience is not this token endpoint")
+}
+
+// rolesOf lists the application permissions a service principal was granted
+// on Microsoft Graph.
+func (t *Tenant) rolesOf(sp *object) []string {
+	graph := t.get(t.graphSP)
+	value := map[string]string{}
+	for _, r := range subs(graph.p["appRoles"]) {
+		value[text(r["id"])] = text(r["value"])
+	}
+	var out []string
+	for _, g := range t.joined(kRoleGrant, "principalId", sp.id) {
+		if v := value[text(g.p["appRoleId"])]; g.live() && text(g.p["resourceId"]) == t.graphSP && v != "" && !t.denied[v] {
+			out = append(out, v)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// authenticate checks the access token of a call over HTTP.
+func (c *call) authenticate() *refusal {
+	fail := func(msg string) *refusal {
+		return &refusal{status: 401, code: "InvalidAuthenticationToken", message: msg, header: map[string]string{"WWW-Authenticate": `Bearer realm="", authorization_uri="` + c.t.URL() + `/common/oauth2/authorize", client_id="` + graphAppID + `"`}}
+	}
+	text, ok := strings.CutPrefix(c.header.Get("Authorization"), "Bearer ")
+	if !ok || text == "" {
+		return fail("Access token is empty.")
+	}
+	sum := sha256.Sum256([]byte(text))
+	c.t.tokens.mu.Lock()
+	got, known := c.t.tokens.seen[sum]
+	c.t.tokens.mu.Unlock()
+	if !known {
+		// The time is checked below against the virtual clock, for known
+		// tokens too.
+		_, err := jwt.ParseWithClaims(text, &got, func(*jwt.Token) (any, error) { return &c.t.keys.issuer.PublicKey, nil }, jwt.WithValidMethods([]string{"ES256"}), jwt.WithoutClaimsValidation())
+		if err != nil || got.Tenant != c.t.id {
+			return fail("CompactToken validation failed.")
+		}
+		c.t.tokens.mu.Lock()
+		if c.t.tokens.seen == nil || len(c.t.tokens.seen) > 1000 {
+			c.t.tokens.seen = map[[32]byte]claims{}
+		}
+		c.t.tokens.seen[sum] = got
+		c.t.tokens.mu.Unlock()
+	}
+	c.t.mu.RLock()
+	defer c.t.mu.RUnlock()
+	if !c.t.clock().Before(got.ExpiresAt.Time) {
+		return fail("Lifetime validation failed, the token is expired.")
+	}
+	c.roles = map[string]bool{}
+	for _, r := range got.Roles {
+		c.roles[r] = true
+	}
+	c.appID = got.App
+	c.actor = Actor{t: c.t, kind: "app", id: got.App}
+	if sp := c.t.get(got.OID); sp != nil {
+		c.actor.who = sp.name()
+	}
+	return nil
+}
