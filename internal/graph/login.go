@@ -1,0 +1,254 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+)
+
+// maxTokenAnswer bounds what is read from the authority; a token with many roles has some 10 kB.
+const maxTokenAnswer = 1 << 20
+
+// An Identity says as whom to sign in, and how. Exactly one of CertificatePEM, Secret, FederatedTokenFile and
+// ManagedIdentity is to be given.
+type Identity struct {
+	Tenant   string // ID or a domain name; not needed for a managed identity
+	ClientID string // of the application; for a managed identity that of a user-assigned one, or empty
+
+	// Authority issues the tokens; empty means "https://login.microsoftonline.com". It is never derived from
+	// the endpoint of the service, nor the other way round.
+	Authority string
+	Scope     string // of the tokens; empty means "https://graph.microsoft.com/.default"
+
+	CertificatePEM      []byte // certificate and private key, in PEM or PKCS#12
+	CertificatePassword []byte // for PKCS#12; nil means none
+	Secret              string
+	FederatedTokenFile  string // is read again for new tokens, since it is rewritten in place
+	ManagedIdentity     bool
+
+	HTTP *http.Client // for the authority; nil means one with sane timeouts
+	// Custom says that the authority is not one of Microsoft's. Its endpoints are then not asked for at
+	// login.microsoftonline.com, and an authority that does not describe itself is taken to have its token
+	// endpoint at the usual place.
+	Custom bool
+}
+
+// Login returns a credential that acquires tokens for an identity. It makes no request; the first token does.
+// The credential keeps a token until shortly before its end, acquires one at a time, and declares that the
+// service may revoke tokens early (continuous access evaluation). A refusal by the authority is an *[Error].
+func Login(id Identity) (Credential, error) {
+	id.Authority = strings.TrimRight(orDefault(id.Authority, "https://login.microsoftonline.com"), "/")
+	u, err := url.Parse(id.Authority)
+	if err != nil {
+		return nil, errors.New("login: the authority is not a URL")
+	}
+	if _, ok := originOf(u); !ok || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("login: the authority %q is not of the form https://host", u.Redacted())
+	}
+	ways := 0
+	for _, given := range []bool{len(id.CertificatePEM) > 0, id.Secret != "", id.FederatedTokenFile != "", id.ManagedIdentity} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return nil, fmt.Errorf("login: %d ways to sign in are given, not one", ways)
+	case !id.ManagedIdentity && (id.Tenant == "" || id.ClientID == ""):
+		return nil, errors.New("login: tenant or client ID is missing")
+	}
+	source, err := id.source()
+	if err != nil {
+		// The library's text may be long, but it names no secret.
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	return &login{source: source, scope: orDefault(id.Scope, "https://graph.microsoft.com/.default"), path: "/" + orDefault(id.Tenant, "managed-identity") + "/oauth2/v2.0/token"}, nil
+}
+
+func (id Identity) source() (azcore.TokenCredential, error) {
+	o := azcore.ClientOptions{
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: id.Authority, Services: map[cloud.ServiceName]cloud.ServiceConfiguration{}},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+	}
+	if id.ManagedIdentity {
+		// The machine's own endpoint must not be reached through a proxy (Microsoft Entra documentation on
+		// managed identities). The library wants a plain client here, to pin certificates on some hosts.
+		hc := id.HTTP
+		if hc == nil {
+			hc = &http.Client{Transport: &http.Transport{
+				DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+				ResponseHeaderTimeout:  stall,
+				IdleConnTimeout:        45 * time.Second,
+				MaxResponseHeaderBytes: 1 << 20,
+			}}
+		}
+		o.Transport = newHTTP(hc, 1)
+		mo := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: o}
+		if id.ClientID != "" {
+			mo.ID = azidentity.ClientID(id.ClientID)
+		}
+		return azidentity.NewManagedIdentityCredential(mo)
+	}
+	line := &authorityLine{http: newHTTP(id.HTTP, 1)}
+	if id.Custom {
+		line.home = id.Authority + "/" + id.Tenant
+	}
+	o.Transport = line
+	switch {
+	case len(id.CertificatePEM) > 0:
+		certs, key, err := azidentity.ParseCertificates(id.CertificatePEM, id.CertificatePassword)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate: %w", err)
+		}
+		return azidentity.NewClientCertificateCredential(id.Tenant, id.ClientID, certs, key,
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: id.Custom})
+	case id.Secret != "":
+		return azidentity.NewClientSecretCredential(id.Tenant, id.ClientID, id.Secret,
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: o, DisableInstanceDiscovery: id.Custom})
+	}
+	return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+		ClientOptions: o, DisableInstanceDiscovery: id.Custom,
+		TenantID: id.Tenant, ClientID: id.ClientID, TokenFilePath: id.FederatedTokenFile,
+	})
+}
+
+type login struct {
+	source azcore.TokenCredential
+	scope  string
+	path   string // of the token endpoint, for messages
+}
+
+// Token asks the library, which caches, and asks the authority for one token at a time. Claims pass its cache by.
+func (l *login) Token(ctx context.Context, claims string) (string, time.Time, error) {
+	claims, err := withoutCapability(claims)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("acquire a token: %w", err)
+	}
+	t, err := l.source.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{l.scope}, Claims: claims, EnableCAE: true})
+	if err != nil {
+		if cause := ctx.Err(); cause != nil {
+			return "", time.Time{}, cause
+		}
+		return "", time.Time{}, l.refusal(err)
+	}
+	return t.Token, t.ExpiresOn, nil
+}
+
+// withoutCapability removes the declaration of capabilities from a challenge. The library adds its own and
+// takes a second one for a contradiction. What remains is never empty, or the library would use its cache.
+func withoutCapability(claims string) (string, error) {
+	if claims == "" {
+		return "", nil
+	}
+	var top map[string]any
+	if err := json.Unmarshal([]byte(claims), &top); err != nil || top == nil {
+		return "", errors.New("the claims are not a JSON object")
+	}
+	if inner, ok := top["access_token"].(map[string]any); ok {
+		delete(inner, "xms_cc")
+	}
+	rest, err := json.Marshal(top)
+	return string(rest), err
+}
+
+// refusal makes an Error of a failure if the authority answered, and shortens it if not.
+func (l *login) refusal(err error) error {
+	var failed *azidentity.AuthenticationFailedError
+	if !errors.As(err, &failed) || failed.RawResponse == nil || failed.RawResponse.StatusCode < 400 {
+		return fmt.Errorf("acquire a token: %s", printable(err.Error()))
+	}
+	resp := failed.RawResponse
+	e := &Error{Method: http.MethodPost, Path: l.path, Status: resp.StatusCode, RequestID: text(resp.Header.Get("x-ms-request-id"))}
+	if resp.Body != nil {
+		if body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer)); err == nil {
+			e.fill(body)
+		}
+	}
+	return e
+}
+
+// An authorityLine carries requests to the authority.
+type authorityLine struct {
+	http *http.Client
+	home string // of the tenant at a custom authority, else empty
+}
+
+// Do sends a request. It answers one request itself: a private authority that does not describe itself is
+// described as the public ones are, since the library goes no further without.
+func (a *authorityLine) Do(req *http.Request) (*http.Response, error) {
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	described := a.home != "" && req.Method == http.MethodGet &&
+		req.URL.Scheme+"://"+req.URL.Host+req.URL.Path == a.home+"/v2.0/.well-known/openid-configuration"
+	if described {
+		switch resp.StatusCode {
+		case http.StatusNotFound, http.StatusBadRequest, http.StatusNotImplemented:
+			if err := resp.Body.Close(); err != nil {
+				return nil, err
+			}
+			return a.description(req)
+		}
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxTokenAnswer), resp.Body}
+	return resp, nil
+}
+
+func (a *authorityLine) description(req *http.Request) (*http.Response, error) {
+	body, err := json.Marshal(map[string]string{
+		"issuer":                 a.home + "/v2.0",
+		"authorization_endpoint": a.home + "/oauth2/v2.0/authorize",
+		"token_endpoint":         a.home + "/oauth2/v2.0/token",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        http.Header{"Content-Type": {"application/json"}},
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)), Request: req,
+	}, nil
+}
+
+// Roles reads what an access token says of itself: the application permissions it carries, its tenant, and the
+// application. Nothing is verified, and tokens are opaque by contract, so this is for diagnostics only; ok is
+// false if the token cannot be read. No roles with ok true means that no permission has been granted.
+func Roles(token string) (roles []string, tenant, app string, ok bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, "", "", false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return nil, "", "", false
+	}
+	var claims struct {
+		Roles []string `json:"roles"`
+		TID   string   `json:"tid"`
+		AppID string   `json:"appid"`
+		AZP   string   `json:"azp"`
+	}
+	if json.Unmarshal(payload, &claims) != nil {
+		return nil, "", "", false
+	}
+	return claims.Roles, claims.TID, orDefault(claims.AppID, claims.AZP), true
+}

@@ -1,0 +1,451 @@
+package graph_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-backup/tidemark/internal/graph"
+)
+
+const users = endpoint + "/v1.0/users"
+
+func users1(c *graph.Client, t *testing.T) ([]string, graph.Page, error) {
+	return collect(c.Pages(t.Context(), graph.Request{Path: "/users"}))
+}
+
+func TestPagesFollowLinksAsReceived(t *testing.T) {
+	next := users + `?$select=id,displayName&$top=5&$skiptoken=X%274453%2f%2F+a%20b%27`
+	w := script(
+		answer(200, `{"@odata.context":"c","@odata.count":4,"@odata.nextLink":"`+strings.Replace(next, "/v1.0", `\/v1.0`, 1)+`","value":[{"id":"1"},{"id":"2"}]}`),
+		answer(200, `{"value":[],"@odata.nextLink":"`+next+`2"}`),
+		answer(200, `{"value":[{"id":"3"}, {"id":"4","n":9007199254740993}]}`),
+	)
+	c := client(t, w, graph.Options{})
+	var pages []graph.Page
+	for p, err := range c.Pages(t.Context(), graph.Request{Path: "/users", Header: http.Header{"ConsistencyLevel": {"eventual"}}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, p)
+	}
+	if len(pages) != 3 || pages[0].Count != 4 || pages[1].Count != -1 || pages[1].Items == nil || pages[2].Number != 3 || pages[2].URL != next+"2" || pages[2].Delta != "" {
+		t.Fatalf("%+v", pages)
+	}
+	if got := string(pages[2].Items[1]); got != `{"id":"4","n":9007199254740993}` {
+		t.Error(got)
+	}
+	if got, want := w.asked[1].URL.RequestURI(), strings.TrimPrefix(next, endpoint); got != want {
+		t.Errorf("asked for %s, want %s", got, want)
+	}
+	for i, r := range w.asked {
+		if r.Header.Get("ConsistencyLevel") != "eventual" || r.Header.Get("Prefer") != "include-unknown-enum-members" || r.Header.Get("Authorization") == "" {
+			t.Errorf("page %d: %v", i+1, r.Header)
+		}
+	}
+}
+
+// A law: whatever happens on the way, a listing either yields every item once and in order, or ends in an error.
+func TestListingIsWholeOrAnError(t *testing.T) {
+	faults := []func() (*http.Response, error){
+		reset, answer(429, ``, "Retry-After", "1"), answer(500, ``), answer(503, ``), answer(401, `{}`), answer(200, ``), answer(200, `{"value":[`),
+		answer(200, `{}`), answer(200, `[]`), answer(200, `{"value":null}`), answer(204, ``), answer(403, `{}`), answer(200, `{"value":[]} `+"\x00"),
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.IntRange(0, 4), 1, 8).Draw(rt, "sizes")
+		broken := rapid.SliceOfN(rapid.IntRange(-8, len(faults)-1), 0, 30).Draw(rt, "faults")
+		var want []string
+		pages := make([]string, len(sizes))
+		for i, n := range sizes {
+			var items []string
+			for range n {
+				items = append(items, fmt.Sprintf(`{"id":"%d"}`, len(want)+len(items)))
+			}
+			want = append(want, items...)
+			link := ""
+			if i < len(sizes)-1 {
+				link = fmt.Sprintf(`,"@odata.nextLink":"%s?page=%d"`, users, i+1)
+			}
+			pages[i] = `{"value":[` + strings.Join(items, ",") + `]` + link + `}`
+		}
+		var got []string
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			w := &wire{serve: func(n int, r *http.Request) (*http.Response, error) {
+				if n <= len(broken) && broken[n-1] >= 0 {
+					return faults[broken[n-1]]()
+				}
+				i := 0
+				fmt.Sscan(r.URL.Query().Get("page"), &i)
+				return reply(200, pages[i]), nil
+			}}
+			got, _, err = users1(client(t, w, graph.Options{}), t)
+		})
+		if err == nil && !cmp.Equal(got, want) {
+			rt.Fatal(cmp.Diff(want, got))
+		}
+		if err != nil && (len(got) > len(want) || len(got) > 0 && !cmp.Equal(got, want[:len(got)])) {
+			rt.Fatal(cmp.Diff(want, got))
+		}
+	})
+}
+
+func TestErrorsNameThePage(t *testing.T) {
+	page := func(n int) string {
+		return fmt.Sprintf(`{"value":[{"id":"%d"}],"@odata.nextLink":"%s?page=%d"}`, n, users, n+1)
+	}
+	for name, row := range map[string]struct {
+		fail func() (*http.Response, error)
+		want string
+		is   error
+	}{
+		"refused":     {answer(403, `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges."}}`), "GET /users: page 3: 403 Authorization_RequestDenied: Insufficient privileges. (request 4f1c)", fs.ErrPermission},
+		"expired":     {answer(400, `{"error":{"code":"Directory_ExpiredPageToken","message":""}}`), "GET /users: page 3: 400 Directory_ExpiredPageToken (request 4f1c)", graph.ErrExpiredPage},
+		"expired in":  {answer(400, `{"error":{"code":"","innererror":{"code":"Directory_ExpiredPageToken"}}}`), "GET /users: page 3: 400 Bad Request (request 4f1c)", graph.ErrExpiredPage},
+		"reset":       {reset, "GET /users: page 3: read: connection reset by peer", errReset},
+		"not a page":  {answer(200, `{"id":"1"}`), "GET /users: page 3: answer refused: value is missing", nil},
+		"back to one": {answer(200, `{"value":[{"id":"3"}],"@odata.nextLink":"`+users+`?page=2"}`), "GET /users: page 3: answer refused: the listing leads back to a page already read", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				items, _, err := users1(client(t, script(answer(200, page(1)), answer(200, page(2)), row.fail), graph.Options{}), t)
+				if err == nil || err.Error() != row.want || row.is != nil && !errors.Is(err, row.is) {
+					t.Errorf("%v\nwant %s", err, row.want)
+				}
+				if len(items) != 2 {
+					t.Errorf("%d items", len(items))
+				}
+			})
+		})
+	}
+}
+
+func TestLoopsEnd(t *testing.T) {
+	two := `{"value":[{"id":"1"},{"id":"2"}],"@odata.nextLink":"` + users + `?page=`
+	for name, serve := range map[string]func(n int) string{
+		"self":               func(int) string { return `{"value":[],"@odata.nextLink":"` + users + `"}` },
+		"same link":          func(int) string { return `{"value":[],"@odata.nextLink":"` + users + `?page=2"}` },
+		"A B A":              func(n int) string { return fmt.Sprintf(`{"value":[],"@odata.nextLink":"%s?page=%d"}`, users, 1+n%2) },
+		"new link same page": func(n int) string { return fmt.Sprintf(`%s%d"}`, two, n) },
+		"new link same item": func(n int) string {
+			return fmt.Sprintf(`{"value":[{"id":"1"}],"@odata.nextLink":"%s?page=%d"}`, users, n)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{serve: func(n int, _ *http.Request) (*http.Response, error) { return reply(200, serve(n)), nil }}
+			items, _, err := users1(client(t, w, graph.Options{}), t)
+			var p *graph.ProtocolError
+			if !errors.As(err, &p) || p.Endpoint != "GET /users" || p.Page < 1 || w.count() > 4 || len(items) > 2 {
+				t.Errorf("%d requests, %d items: %v", w.count(), len(items), err)
+			}
+		})
+	}
+}
+
+func TestDeltaRounds(t *testing.T) {
+	link := endpoint + "/v1.0/users/delta?$deltatoken=abc"
+	w := &wire{serve: func(_ int, r *http.Request) (*http.Response, error) {
+		switch r.URL.RawQuery {
+		case "$deltatoken=latest", "$deltatoken=abc":
+			return reply(200, `{"value":[],"@odata.deltaLink":"`+link+`"}`), nil
+		case "$deltatoken=gone":
+			return refuse(410, "syncStateNotFound", "", "Location", link), nil
+		case "$deltatoken=old":
+			return refuse(400, "resyncRequired", ""), nil
+		case "$deltatoken=bad":
+			return refuse(400, "Request_BadRequest", "Badly formed token."), nil
+		case "$deltatoken=none":
+			return reply(200, `{"value":[]}`), nil
+		}
+		return refuse(400, "Request_BadRequest", "Something else."), nil
+	}}
+	c := client(t, w, graph.Options{})
+	_, last, err := collect(c.Pages(t.Context(), graph.Request{Path: "/users/delta", Query: url.Values{"$deltatoken": {"latest"}}}))
+	if err != nil || last.Delta != link {
+		t.Fatalf("%+v %v", last, err)
+	}
+	_, last, err = collect(c.Follow(t.Context(), last.Delta, http.Header{"Prefer": {"return=minimal"}}))
+	if err != nil || last.Delta != link || w.asked[1].Header.Get("Prefer") != "return=minimal, include-unknown-enum-members" {
+		t.Fatalf("%+v %v", last, err)
+	}
+	for token, want := range map[string]bool{"gone": true, "old": true, "bad": true, "other": false} {
+		_, _, err := collect(c.Follow(t.Context(), endpoint+"/v1.0/users/delta?$deltatoken="+token, nil))
+		if errors.Is(err, graph.ErrDeltaReset) != want || err == nil {
+			t.Errorf("%s: %v", token, err)
+		}
+	}
+	var p *graph.ProtocolError
+	if _, _, err := collect(c.Follow(t.Context(), endpoint+"/v1.0/users/delta?$deltatoken=none", nil)); !errors.As(err, &p) {
+		t.Errorf("a round without a delta link: %v", err)
+	}
+}
+
+func TestPagesStopWhenTheReaderDoes(t *testing.T) {
+	w := &wire{serve: func(n int, _ *http.Request) (*http.Response, error) {
+		return reply(200, fmt.Sprintf(`{"value":[{"id":"%d"}],"@odata.nextLink":"%s?page=%d"}`, n, users, n+1)), nil
+	}}
+	for p := range client(t, w, graph.Options{}).Pages(t.Context(), graph.Request{Path: "/users"}) {
+		if p.Number == 3 {
+			break
+		}
+	}
+	if w.count() != 3 {
+		t.Errorf("%d requests", w.count())
+	}
+}
+
+// hostileLinks are links of which none may be followed.
+func hostileLinks() []string {
+	return []string{
+		"http://graph.example/v1.0/users", "http://graph.example:443/v1.0/users", "https://evil.example/v1.0/users", "https://graph.example.evil.example/v1.0/users",
+		"https://graph.example@evil.example/v1.0/users", "https://graph.example:443@evil.example/v1.0/users", "https://evil.example#graph.example/v1.0/users", "https://evil.example?graph.example/v1.0/users",
+		"https://evil.example/https://graph.example/v1.0/users", "https://user@graph.example/v1.0/users", "https://user:pass@graph.example/v1.0/users", "https://@graph.example/v1.0/users", "https://:@graph.example/v1.0/users",
+		"https://graph.example:8443/v1.0/users", "https://graph.example:80/v1.0/users", "https://graph.example:/v1.0/users", "https://graph.example:0443/v1.0/users", "https://graph.example:99999/v1.0/users", "https://graph.example:4a3/v1.0/users",
+		"https://xn--grph-5na.example/v1.0/users", "https://gr\u0430ph.example/v1.0/users", "https://graph\u3002example/v1.0/users", "https://graph.example\u2044evil/v1.0/users", "https://graph.example./v1.0/users", "https://.graph.example/v1.0/users",
+		"https://[::1]/v1.0/users", "https://[::ffff:127.0.0.1]/v1.0/users", "https://127.0.0.1/v1.0/users", "https://2130706433/v1.0/users", "https://localhost/v1.0/users", "https://169.254.169.254/v1.0/users", "https://[::1%25eth0]/v1.0/users",
+		"//evil.example/v1.0/users", "//graph.example/v1.0/users", "/v1.0/users?page=2", "users?page=2", "?page=2", "v1.0/users", "", " ", "#", "https:", "https://", "https:///v1.0/users", "https:/graph.example/v1.0/users", "https:graph.example/v1.0/users",
+		"https:\\\\graph.example\\v1.0\\users", "https://graph.example\\@evil.example/v1.0/users", "https://graph.example/\\evil.example/v1.0/users", "https://evil.example\\.graph.example/v1.0/users",
+		"file:///etc/passwd", "javascript:alert(1)", "data:application/json,{}", "ftp://graph.example/v1.0/users", "gopher://graph.example/v1.0/users", "wss://graph.example/v1.0/users", "httpsx://graph.example/v1.0/users", "blob:https://graph.example/v1.0/users",
+		"https://graph.example/v1.0/users\r\nX-Evil: 1", "https://graph.example/v1.0/users\n", "\thttps://graph.example/v1.0/users", " https://graph.example/v1.0/users", "https://graph.example/v1.0/users x", "https://graph.example\x00.evil.example/v1.0/users", "https://graph.example/v1.0/users\x7f",
+		"https://graph.example/beta/users", "https://graph.example/v2.0/users", "https://graph.example/users", "https://graph.example/", "https://graph.example", "https://graph.example/v1.0", "https://graph.example/v1.0/", "https://graph.example//v1.0/users", "https://graph.example/v1.0//users",
+		"https://graph.example/v1.0/../beta/users", "https://graph.example/v1.0/%2e%2e/beta/users", "https://graph.example/v1.0/a%2f..%2f..%2fbeta/users", "https://graph.example/v1.0/./users", "https://graph.example/V1.0/users", "https://graph.example/v1%2e0/users", "https://graph.example/v1.0/%zz",
+		"https://graph.example/v1.0/users#fragment", "https://graph.example/v1.0/us{er}s", "https://graph.example/v1.0/\u00fcsers",
+		"https://evil.example%2f@graph.example/v1.0/users", "https://graph.example%2eevil.example/v1.0/users", "https://graph.example%00/v1.0/users", "https://graph.example,evil.example/v1.0/users", "https://graph.example;evil.example/v1.0/users", "https://graph.example evil.example/v1.0/users",
+		"https://graph.example/v1.0/users?" + strings.Repeat("x", 100_000),
+	}
+}
+
+// The canary: no request, and so no token, goes where a hostile link leads.
+func TestTokenStaysAtTheEndpoint(t *testing.T) {
+	links := hostileLinks()
+	if len(links) < 60 {
+		t.Fatalf("only %d links", len(links))
+	}
+	quote := func(s string) string {
+		return `"` + strings.NewReplacer(`\`, `\\`, "\r", `\r`, "\n", `\n`, "\t", `\t`, "\x00", `\u0000`).Replace(s) + `"`
+	}
+	for i, link := range links {
+		for _, kind := range []string{"@odata.nextLink", "@odata.deltaLink"} {
+			synctest.Test(t, func(t *testing.T) {
+				w := always(func() *http.Response { return reply(200, `{"value":[{"id":"1"}],"`+kind+`":`+quote(link)+`}`) })
+				items, last, err := users1(client(t, w, graph.Options{}), t)
+				var p *graph.ProtocolError
+				if !errors.As(err, &p) || p.Page != 1 || len(items) != 0 || last.Delta != "" {
+					t.Errorf("%d: %s %.80q: %d items, %v", i, kind, link, len(items), err)
+				}
+				for _, r := range w.asked {
+					if r.URL.String() != users {
+						t.Errorf("%d: %s %.80q: asked for %s", i, kind, link, r.URL)
+					}
+				}
+			})
+		}
+		if strings.HasPrefix(link, endpoint+"/beta/") {
+			continue // good to follow by itself, but not from a page of v1.0
+		}
+		w := always(func() *http.Response { return reply(200, `{"value":[]}`) })
+		if _, _, err := collect(client(t, w, graph.Options{}).Follow(t.Context(), link, nil)); err == nil || w.count() != 0 {
+			t.Errorf("%d: followed %.80q", i, link)
+		}
+	}
+}
+
+// The last check stands by itself: even a request that passed all others gets no token for another origin.
+func TestTokenIsRefusedToOtherOrigins(t *testing.T) {
+	c := client(t, always(func() *http.Response { return reply(200, `{}`) }), graph.Options{})
+	for i, link := range hostileLinks() {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", link, nil)
+		if err == nil && graph.Authorizes(c, r) && !strings.EqualFold(r.URL.Host, "graph.example") {
+			t.Errorf("%d: %.80q is authorized", i, link)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", users, nil)
+	if err != nil || !graph.Authorizes(c, r) {
+		t.Fatalf("the endpoint itself is refused: %v", err)
+	}
+	r.Host = "evil.example"
+	r.Header.Del("Authorization")
+	if graph.Authorizes(c, r) {
+		t.Error("another Host is authorized")
+	}
+}
+
+// Links of the endpoint are followed in whatever way it spells itself.
+func TestLinksOfTheEndpoint(t *testing.T) {
+	for _, link := range []string{
+		"https://graph.example/v1.0/users?page=2", "https://GRAPH.example:443/v1.0/users?page=2", "HTTPS://graph.example/v1.0/users?page=2", "https://graph.example/v1.0/users/delta()?$skiptoken=X%27a%27",
+		"https://graph.example/v1.0/groups/1/microsoft.graph.delta(token='a')", "https://graph.example/v1.0/users?", "https://graph.example/v1.0/users?q=https://evil.example/@x",
+	} {
+		w := script(answer(200, `{"value":[],"@odata.nextLink":"`+link+`"}`), answer(200, `{"value":[{"id":"1"}]}`))
+		items, _, err := users1(client(t, w, graph.Options{}), t)
+		if err != nil || len(items) != 1 || !strings.HasSuffix(link, w.asked[1].URL.RequestURI()) {
+			t.Errorf("%s: %v, %v", link, err, w.asked)
+		}
+	}
+}
+
+type hostile struct {
+	name    string
+	body    string
+	headers []string
+	status  int
+}
+
+func squeeze(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := io.WriteString(z, s); err != nil {
+		panic(err)
+	}
+	if err := z.Close(); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// hostileAnswers are answers to a listing of which none may yield a page.
+func hostileAnswers() []hostile {
+	good := `{"@odata.context":"c","value":[{"id":"1","displayName":"a"}]}`
+	rows := []hostile{
+		{name: "empty", body: ""}, {name: "space", body: " \r\n\t "}, {name: "null", body: "null"}, {name: "true", body: "true"}, {name: "number", body: "1"}, {name: "string", body: `"value"`}, {name: "array", body: `[{"id":"1"}]`}, {name: "empty object", body: "{}"},
+		{name: "value null", body: `{"value":null}`}, {name: "value object", body: `{"value":{"id":"1"}}`}, {name: "value string", body: `{"value":"x"}`}, {name: "value number", body: `{"value":0}`}, {name: "value true", body: `{"value":true}`},
+		{name: "Value", body: `{"Value":[]}`}, {name: "VALUE", body: `{"VALUE":[]}`}, {name: "vAlue", body: `{"vAlue":[{"id":"1"}]}`}, {name: "values", body: `{"values":[]}`}, {name: "value nested", body: `{"d":{"value":[]}}`}, {name: "results", body: `{"d":{"results":[]}}`},
+		{name: "item null", body: `{"value":[null]}`}, {name: "item number", body: `{"value":[1]}`}, {name: "item string", body: `{"value":["a"]}`}, {name: "item array", body: `{"value":[[]]}`}, {name: "item after good one", body: `{"value":[{"id":"1"},2]}`},
+		{name: "duplicate value", body: `{"value":[{"id":"1"}],"value":[]}`}, {name: "value twice in case", body: `{"value":[{"id":"1"}],"Value":[]}`}, {name: "escaped duplicate", body: `{"value":[],"val\u0075e":[]}`}, {name: "Kelvin", body: `{"value":[{"k":1,"\u212a":2}]}`},
+		{name: "duplicate next", body: `{"value":[],"@odata.nextLink":"` + users + `?a","@odata.nextLink":"` + users + `?b"}`}, {name: "next in case", body: `{"value":[],"@odata.nextlink":"` + users + `?a"}`}, {name: "next upper", body: `{"value":[],"@ODATA.NEXTLINK":"` + users + `?a"}`}, {name: "delta in case", body: `{"value":[],"@odata.deltalink":"` + users + `?a"}`}, {name: "count in case", body: `{"value":[],"@odata.Count":1}`},
+		{name: "next number", body: `{"value":[],"@odata.nextLink":2}`}, {name: "next null", body: `{"value":[],"@odata.nextLink":null}`}, {name: "next false", body: `{"value":[],"@odata.nextLink":false}`}, {name: "next array", body: `{"value":[],"@odata.nextLink":["` + users + `"]}`}, {name: "next object", body: `{"value":[],"@odata.nextLink":{}}`}, {name: "next empty", body: `{"value":[],"@odata.nextLink":""}`},
+		{name: "delta null", body: `{"value":[],"@odata.deltaLink":null}`}, {name: "delta empty", body: `{"value":[],"@odata.deltaLink":""}`}, {name: "next and delta", body: `{"value":[],"@odata.nextLink":"` + users + `?a","@odata.deltaLink":"` + users + `?b"}`},
+		{name: "count text", body: `{"value":[],"@odata.count":"many"}`}, {name: "count negative", body: `{"value":[],"@odata.count":-1}`}, {name: "count fraction", body: `{"value":[],"@odata.count":1.5}`}, {name: "count huge", body: `{"value":[],"@odata.count":99999999999999999999}`}, {name: "count null", body: `{"value":[],"@odata.count":null}`},
+		{name: "error object", body: `{"error":{"code":"x","message":"y"}}`}, {name: "error beside value", body: `{"value":[{"id":"1"}],"error":{"code":"x"}}`}, {name: "Error", body: `{"value":[],"Error":{}}`}, {name: "legacy error", body: `{"odata.error":{"code":"x"}}`}, {name: "legacy error beside value", body: `{"value":[],"odata.error":{}}`}, {name: "error null", body: `{"value":[],"error":null}`},
+		{name: "duplicate in item", body: `{"value":[{"id":"1","id":"2"}]}`}, {name: "case variant in item", body: `{"value":[{"id":"1","ID":"2"}]}`}, {name: "case variant deep", body: `{"value":[{"a":{"b":[{"x":1,"X":2}]}}]}`}, {name: "duplicate deep", body: `{"value":[{"a":{"b":[{"x":1,"x":2}]}}]}`}, {name: "duplicate empty names", body: `{"value":[{"":1,"":2}]}`},
+		{name: "trailing text", body: good + "x"}, {name: "two documents", body: good + good}, {name: "trailing comma", body: good + ","}, {name: "trailing NUL", body: good + "\x00"}, {name: "trailing html", body: good + "<script>"}, {name: "trailing brace", body: good + "}"}, {name: "leading text", body: "x" + good}, {name: "guard", body: ")]}'\n" + good}, {name: "jsonp", body: "cb(" + good + ")"},
+		{name: "BOM", body: "\xEF\xBB\xBF" + good}, {name: "UTF-16 LE", body: "\xFF\xFE{\x00}\x00"}, {name: "UTF-16 BE", body: "\xFE\xFF\x00{\x00}"}, {name: "UTF-16 bare", body: "{\x00}\x00"}, {name: "UTF-32", body: "{\x00\x00\x00}\x00\x00\x00"},
+		{name: "invalid UTF-8", body: "{\"value\":[{\"id\":\"\xff\"}]}"}, {name: "invalid UTF-8 name", body: "{\"value\":[{\"\xc3\x28\":1}]}"}, {name: "overlong", body: "{\"value\":[{\"id\":\"\xc0\xaf\"}]}"}, {name: "raw surrogate", body: "{\"value\":[{\"id\":\"\xed\xa0\x80\"}]}"}, {name: "truncated rune", body: "{\"value\":[{\"id\":\"\xe2\x82\"}]}"},
+		{name: "lone surrogate", body: `{"value":[{"id":"\ud800"}]}`}, {name: "low surrogate", body: `{"value":[{"id":"\udc00"}]}`}, {name: "surrogate and letter", body: `{"value":[{"id":"\ud800a"}]}`}, {name: "two high surrogates", body: `{"value":[{"id":"\ud800\ud800"}]}`},
+		{name: "raw control", body: "{\"value\":[{\"id\":\"a\nb\"}]}"}, {name: "raw NUL", body: "{\"value\":[{\"id\":\"a\x00b\"}]}"}, {name: "bad escape", body: `{"value":[{"id":"\x41"}]}`}, {name: "short escape", body: `{"value":[{"id":"\u12"}]}`},
+		{name: "NaN", body: `{"value":[{"n":NaN}]}`}, {name: "Infinity", body: `{"value":[{"n":Infinity}]}`}, {name: "minus Infinity", body: `{"value":[{"n":-Infinity}]}`}, {name: "hex", body: `{"value":[{"n":0x10}]}`}, {name: "octal", body: `{"value":[{"n":010}]}`}, {name: "plus", body: `{"value":[{"n":+1}]}`}, {name: "bare point", body: `{"value":[{"n":.5}]}`}, {name: "trailing point", body: `{"value":[{"n":1.}]}`}, {name: "bare minus", body: `{"value":[{"n":-}]}`}, {name: "bare exponent", body: `{"value":[{"n":1e}]}`},
+		{name: "comment", body: `{"value":[]/* x */}`}, {name: "line comment", body: "{\"value\":[]} // x"}, {name: "single quotes", body: `{'value':[]}`}, {name: "bare name", body: `{value:[]}`}, {name: "comma in object", body: `{"value":[],}`}, {name: "comma in array", body: `{"value":[{"id":"1"},]}`}, {name: "no comma", body: `{"value":[{"id":"1"}{"id":"2"}]}`}, {name: "no colon", body: `{"value" []}`}, {name: "colon for comma", body: `{"value":[],"a":1:2}`}, {name: "undefined", body: `{"value":undefined}`}, {name: "True", body: `{"value":[{"a":True}]}`}, {name: "wrong bracket", body: `{"value":[}]`}, {name: "number name", body: `{"value":[],1:2}`},
+		{name: "deep arrays", body: `{"value":[{"a":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001) + `}]}`}, {name: "deep objects", body: `{"value":[{"a":` + strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100) + `}]}`}, {name: "one too deep", body: `{"value":[{"a":` + strings.Repeat("[", 62) + strings.Repeat("]", 62) + `}]}`}, {name: "deep unclosed", body: `{"value":` + strings.Repeat("[", 1_000_000)},
+		{name: "long array", body: `{"value":[{"a":[` + strings.Repeat("0,", 100_000) + `0]}]}`}, {name: "many items", body: `{"value":[` + strings.Repeat("{},", 100_000) + `{}]}`}, {name: "long string", body: `{"value":[{"a":"` + strings.Repeat("a", 1<<20+1) + `"}]}`}, {name: "long name", body: `{"value":[{"` + strings.Repeat("a", 1<<20+1) + `":1}]}`}, {name: "large object", body: `{"value":[{"a":[` + strings.Repeat(`"`+strings.Repeat("a", 1<<19)+`",`, 8) + `0]}]}`},
+		{name: "html", body: "<!DOCTYPE html><title>log in</title>", headers: []string{"Content-Type", "text/html"}}, {name: "html as JSON", body: "<!DOCTYPE html>"}, {name: "JSON as html", body: good, headers: []string{"Content-Type", "text/html; charset=utf-8"}}, {name: "JSON as text", body: good, headers: []string{"Content-Type", "text/plain"}}, {name: "no type", body: good, headers: []string{"Content-Type", ""}}, {name: "malformed type", body: good, headers: []string{"Content-Type", "application/json;;charset"}}, {name: "xml", body: "<feed/>", headers: []string{"Content-Type", "application/atom+xml"}}, {name: "json look-alike", body: good, headers: []string{"Content-Type", "application/jsonp"}}, {name: "text/json", body: good, headers: []string{"Content-Type", "text/json"}},
+		{name: "latin1", body: good, headers: []string{"Content-Type", "application/json; charset=iso-8859-1"}}, {name: "utf-16", body: good, headers: []string{"Content-Type", "application/json; charset=utf-16"}}, {name: "utf-7", body: good, headers: []string{"Content-Type", "application/json; charset=utf-7"}},
+		{name: "not gzip", body: good, headers: []string{"Content-Encoding", "gzip"}}, {name: "gzip cut", body: squeeze(good)[:30], headers: []string{"Content-Encoding", "gzip"}}, {name: "gzip header cut", body: squeeze(good)[:5], headers: []string{"Content-Encoding", "gzip"}}, {name: "gzip without sum", body: squeeze(good)[:len(squeeze(good))-8], headers: []string{"Content-Encoding", "gzip"}}, {name: "gzip sum wrong", body: squeeze(good)[:len(squeeze(good))-8] + "\x00\x00\x00\x00\x00\x00\x00\x00", headers: []string{"Content-Encoding", "gzip"}}, {name: "gzip and text", body: squeeze(good) + "x", headers: []string{"Content-Encoding", "gzip"}}, {name: "double gzip", body: squeeze(squeeze(good)), headers: []string{"Content-Encoding", "gzip"}}, {name: "double gzip told", body: squeeze(squeeze(good)), headers: []string{"Content-Encoding", "gzip, gzip"}}, {name: "two members", body: squeeze(good) + squeeze(good), headers: []string{"Content-Encoding", "gzip"}},
+		{name: "deflate", body: good, headers: []string{"Content-Encoding", "deflate"}}, {name: "br", body: good, headers: []string{"Content-Encoding", "br"}}, {name: "unknown encoding", body: good, headers: []string{"Content-Encoding", "x"}}, {name: "gzip untold", body: squeeze(good)}, {name: "bomb", body: squeeze(strings.Repeat("0", 20<<20)), headers: []string{"Content-Encoding", "gzip"}}, {name: "lawful bomb", body: squeeze(good + strings.Repeat(" ", 20<<20)), headers: []string{"Content-Encoding", "gzip"}}, {name: "bomb of spaces", body: squeeze(good + strings.Repeat(" ", 70<<20)), headers: []string{"Content-Encoding", "gzip"}}, {name: "too long", body: good + strings.Repeat(" ", 64<<20)},
+		{name: "no content", status: 204}, {name: "no content with body", body: good, status: 204}, {name: "accepted", status: 202}, {name: "not modified", status: 304}, {name: "redirect with body", body: good, status: 302, headers: []string{"Location", users + "?page=2"}}, {name: "multiple choices", body: good, status: 300},
+	}
+	return rows
+}
+
+func TestHostileAnswersYieldNothing(t *testing.T) {
+	rows := hostileAnswers()
+	if len(rows) < 100 {
+		t.Fatalf("only %d rows", len(rows))
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				status := row.status
+				if status == 0 {
+					status = 200
+				}
+				w := always(func() *http.Response { return reply(status, row.body, row.headers...) })
+				items, _, err := users1(client(t, w, graph.Options{}), t)
+				var p *graph.ProtocolError
+				if !errors.As(err, &p) || p.Endpoint != "GET /users" || p.Page != 1 || p.Reason == "" || len(items) != 0 {
+					t.Errorf("%d items, %v", len(items), err)
+				}
+				if n := w.count(); n != 1 && n != 5 {
+					t.Errorf("%d requests", n)
+				}
+				if len(err.Error()) > 200 {
+					t.Errorf("the error carries the answer: %.300s", err)
+				}
+			})
+		})
+	}
+}
+
+// Odd but lawful.
+func TestLawfulAnswersAreTaken(t *testing.T) {
+	for name, row := range map[string]struct {
+		body    string
+		items   int
+		headers []string
+	}{
+		"spaced":         {" {\n\t\"value\" : [ {} , { \"id\" : \"1\" } ] } \r\n", 2, nil},
+		"value first":    {`{"value":[{"id":"1"}],"@odata.context":"c","@odata.count":1}`, 1, nil},
+		"big numbers":    {`{"value":[{"a":9007199254740993,"b":1e400,"c":-0,"d":1.10}]}`, 1, nil},
+		"odd names":      {`{"value":[{"__proto__":1,"":2,"a.b@odata.type":"x"}]}`, 1, nil},
+		"odd text":       {`{"value":[{"id":"../\u0000\ud83d\ude00<script>"}]}`, 1, nil},
+		"deepest":        {`{"value":[{"a":` + strings.Repeat("[", 61) + strings.Repeat("]", 61) + `}]}`, 1, nil},
+		"count as text":  {`{"value":[],"@odata.count":"12"}`, 0, nil},
+		"more than 4 MB": {`{"value":[` + strings.TrimSuffix(strings.Repeat(`{"a":"`+strings.Repeat("a", 1<<19)+`"},`, 12), ",") + `]}`, 12, nil},
+		"plain type":     {`{"value":[]}`, 0, []string{"Content-Type", "APPLICATION/JSON; Charset=\"UTF-8\""}},
+		"gzip":           {squeeze(`{"value":[{"id":"1"}]}`), 1, []string{"Content-Encoding", "GZIP"}},
+		"identity":       {`{"value":[]}`, 0, []string{"Content-Encoding", "identity"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := always(func() *http.Response { return reply(200, row.body, row.headers...) })
+			items, _, err := users1(client(t, w, graph.Options{}), t)
+			if err != nil || len(items) != row.items || w.count() != 1 {
+				t.Errorf("%d items, want %d: %v", len(items), row.items, err)
+			}
+		})
+	}
+}
+
+// A page cut anywhere is no page.
+func TestTruncatedAtEveryByte(t *testing.T) {
+	page := `{"@odata.context":"c","@odata.count":2,"@odata.nextLink":"` + users + `?page=2","value":[` +
+		strings.TrimSuffix(strings.Repeat(`{"id":"1","displayName":"a \"b\" \u00e9","n":[1,2.5,null,true],"o":{"x":{}}},`, 25), ",") + `]}`
+	if len(page) < 2000 {
+		t.Fatalf("the page has only %d bytes", len(page))
+	}
+	for i := range len(page) {
+		synctest.Test(t, func(t *testing.T) {
+			items, _, err := users1(client(t, always(func() *http.Response { return reply(200, page[:i]) }), graph.Options{}), t)
+			if err == nil || len(items) > 0 {
+				t.Errorf("cut at %d: %d items, %v", i, len(items), err)
+			}
+		})
+	}
+}
+
+// FuzzPage: what a listing accepts, standard JSON accepts too; items are objects; nothing panics.
+func FuzzPage(f *testing.F) {
+	for _, row := range hostileAnswers() {
+		if len(row.body) < 1<<12 {
+			f.Add([]byte(row.body))
+		}
+	}
+	f.Add([]byte(`{"value":[{"id":"1"}],"@odata.count":1,"@odata.nextLink":"` + users + `?page=2"}`))
+	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodePage(t, body) })
+}
+
+func BenchmarkPage(b *testing.B) {
+	item := `{"id":"6e7b768e-07e2-4810-8459-485f84f8f204","displayName":"Conf Room Adams","businessPhones":["+61 2 0000"],"accountEnabled":true,"assignedPlans":[` + strings.TrimSuffix(strings.Repeat(`{"assignedDateTime":"2024-01-01T00:00:00Z","service":"exchange"},`, 10), ",") + `]},`
+	body := `{"value":[` + strings.TrimSuffix(strings.Repeat(item, 999), ",") + `]}`
+	c, err := graph.New(bearer("x"), graph.Options{Endpoint: endpoint, HTTP: &http.Client{Transport: always(func() *http.Response { return reply(200, body) })}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		for _, err := range c.Pages(b.Context(), graph.Request{Path: "/users"}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
