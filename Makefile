@@ -1,0 +1,91 @@
+# make help lists the targets. Needs GNU make, bash and Go; the module proxy is the only thing on the
+# network, besides the package mirror where make test installs what it misses.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+GO          ?= go
+TIMEOUT     ?= 15m
+FUZZTIME    ?= 5s
+BENCHCOUNT  ?= 6
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Where git cannot tell the revision (an archive, a folder of someone else), the build goes without.
+STAMP := $(shell git status --porcelain >/dev/null 2>&1 || echo -buildvcs=false)
+
+# What the tests run beside the program: a repository is opened by hand with these. Names are Debian's.
+TOOLS := age zstd jq python3
+
+.PHONY: help build demo test tools test-race test-long fuzz bench bench-full lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+build: ## build bin/tidemark
+	@mkdir -p bin
+	$(GO) build $(STAMP) -trimpath -o bin/tidemark ./cmd/tidemark
+
+demo: build ## try it on a made-up tenant on this machine
+	bin/tidemark demo
+
+test: tools ## vet, the house rules, then every test
+	$(GO) vet ./...
+	$(GO) test -count=1 ./internal/house
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+tools:
+	@missing=
+	for tool in $(TOOLS); do
+		command -v "$$tool" >/dev/null 2>&1 || missing="$$missing $$tool"
+	done
+	if [ -z "$$missing" ]; then exit 0; fi
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		echo "installing$$missing"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
+	else
+		echo "make test needs these programs, please install them:$$missing" >&2
+		exit 1
+	fi
+
+test-race: tools ## every test under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+test-long: tools ## the tests that take hours: large tenants, many seeds
+	TIDEMARK_LONG=1 $(GO) test -count=1 -timeout 0 ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@count=0
+	while IFS=: read -r file target; do
+		count=$$((count + 1))
+		echo "$$target in $$(dirname "$$file")"
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null
+	done < <(grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' cmd internal | sed 's/func //' | sort)
+	if [ "$$count" = 0 ]; then
+		echo "no fuzz targets found" >&2
+		exit 1
+	fi
+
+bench: ## every benchmark once, to see that it runs
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout $(TIMEOUT) ./...
+
+bench-full: ## measure; the result goes to bin/bench.txt, see doc/performance.md
+	@mkdir -p bin
+	{ uname -srm; $(GO) version; nproc; grep -m1 'model name' /proc/cpuinfo || true; } | tee bin/bench.txt
+	TIDEMARK_LONG=1 $(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) -timeout 0 ./... | tee -a bin/bench.txt
+
+lint: ## gofmt, go vet, go mod tidy, staticcheck
+	@unformatted=$$(gofmt -l cmd internal)
+	if [ -n "$$unformatted" ]; then
+		printf 'gofmt would change:\n%s\n' "$$unformatted" >&2
+		exit 1
+	fi
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(GO) run $(STATICCHECK) ./...
+
+clean: ## remove what was built
+	rm -rf bin dist
+
+.ONESHELL:
