@@ -294,6 +294,40 @@ func TestThrottledButMovingDoesNotEnd(t *testing.T) {
 	})
 }
 
+// One request that is refused for an hour is not given up while its service accepts others.
+func TestUnluckyRequestsWaitWhileOthersMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := 0
+		w := &wire{serve: func(_ int, r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second) // of the bubble: both are under way at once
+			if strings.HasSuffix(r.URL.Path, "/unlucky") && refusals < 60 {
+				refusals++
+				return refuse(429, "TooManyRequests", "", "Retry-After", "60"), nil
+			}
+			return reply(200, `{"id":"1"}`), nil
+		}}
+		c := client(t, w, graph.Options{InFlight: 2})
+		done := make(chan error)
+		go func() {
+			_, err := c.Do(t.Context(), graph.Request{Path: "/users/unlucky"})
+			done <- err
+		}()
+		for {
+			select {
+			case err := <-done:
+				if err != nil || refusals != 60 {
+					t.Errorf("after %d refusals: %v", refusals, err)
+				}
+				return
+			case <-time.After(time.Second):
+				if _, err := c.Do(t.Context(), graph.Request{Path: "/users/lucky"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
 func TestThrottlingOfOneServiceDoesNotStopAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := map[string]bool{}

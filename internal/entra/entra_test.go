@@ -1,0 +1,147 @@
+package entra_test
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+func TestCanonicalForm(t *testing.T) {
+	cases := []struct{ name, in, want string }{
+		{"members are sorted", `{"b":1,"a":2}`, `{"a":2,"b":1}`},
+		{"nulls go", `{"a":null,"b":{"c":null}}`, `{"b":{}}`},
+		{"nulls in arrays stay", `{"a":[null,1]}`, `{"a":[null,1]}`},
+		{"numbers keep every digit", `{"a":9007199254740993,"b":1.10,"c":1e400}`, `{"a":9007199254740993,"b":1.10,"c":1e400}`},
+		{"dates keep every digit", `{"a":"2020-03-13T19:15:41.6195833Z"}`, `{"a":"2020-03-13T19:15:41.6195833Z"}`},
+		{"white space goes", " { \"a\" : [ 1 , 2 ] } ", `{"a":[1,2]}`},
+		{"escapes are the shortest", `{"a":"\u0041\/\u000a"}`, `{"a":"A/\n"}`},
+		// RFC 8785, section 3.2.3: the surrogates of the smiley sort before the ligature.
+		{"order is that of UTF-16", "{\"\ufb33\":1,\"\U0001f600\":2}", "{\"\U0001f600\":2,\"\ufb33\":1}"},
+		{"empty arrays stay", `{"a":[]}`, `{"a":[]}`},
+	}
+	for _, c := range cases {
+		got, err := entra.Canonical([]byte(c.in))
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestRefusesWhatHasNoSingleMeaning(t *testing.T) {
+	cases := []struct{ name, in string }{
+		{"nothing", ``}, {"an array", `[]`}, {"a string", `"a"`}, {"a duplicate member", `{"a":1,"a":2}`},
+		{"a case variant", `{"id":1,"ID":2}`}, {"a case variant, upper first", `{"ID":1,"x":2,"id":3}`}, {"a case variant deep inside", `{"a":[{"bB":1,"bb":2}]}`},
+		{"invalid UTF-8", "{\"a\":\"\xff\"}"}, {"a lone surrogate", `{"a":"\ud800"}`}, {"text after it", `{} x`}, {"a second document", `{}{}`},
+		{"a truncated document", `{"a":`}, {"a byte order mark", "\ufeff{}"}, {"not a number", `{"a":NaN}`},
+		{"deep nesting", `{"a":` + strings.Repeat("[", 80) + strings.Repeat("]", 80) + `}`},
+	}
+	for _, c := range cases {
+		if got, err := entra.Canonical([]byte(c.in)); err == nil {
+			t.Errorf("%s: accepted as %q", c.name, got)
+		}
+	}
+}
+
+func value(depth int) *rapid.Generator[any] {
+	return rapid.Custom(func(t *rapid.T) any {
+		kinds := 6
+		if depth == 0 {
+			kinds = 4
+		}
+		switch rapid.IntRange(0, kinds-1).Draw(t, "kind") {
+		case 0:
+			return rapid.String().Draw(t, "string")
+		case 1:
+			return entra.Number(rapid.SampledFrom([]string{"0", "-1", "1.50", "9007199254740993", "1e5"}).Draw(t, "number"))
+		case 2:
+			return rapid.Bool().Draw(t, "bool")
+		case 3:
+			return nil
+		case 4:
+			return rapid.SliceOfN(value(depth-1), 0, 4).Draw(t, "array")
+		}
+		return object(depth-1).Draw(t, "object")
+	})
+}
+
+func object(depth int) *rapid.Generator[map[string]any] {
+	return rapid.MapOfN(rapid.StringMatching(`[a-z]{1,6}`), value(depth), 0, 5)
+}
+
+func TestCanonicalIsItsOwnCanonicalForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, err := entra.Encode(object(4).Draw(t, "object"))
+		if err != nil {
+			t.Skip("no canonical form")
+		}
+		again, err := entra.Canonical([]byte(b))
+		if err != nil || again != b {
+			t.Fatalf("%q became %q, %v", b, again, err)
+		}
+		if b.Version() != sha256.Sum256([]byte(b)) {
+			t.Fatal("a version is not the SHA-256 of the body")
+		}
+		decoded, err := entra.Encode(b.Decode())
+		if err != nil || decoded != b {
+			t.Fatalf("%q decoded and encoded is %q, %v", b, decoded, err)
+		}
+	})
+}
+
+func TestSetThenGet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := object(3).Draw(t, "object")
+		path := rapid.StringMatching(`[a-z]{1,3}(\.[a-z]{1,3}){0,3}`).Draw(t, "path")
+		entra.Set(m, path, "x")
+		if got, ok := entra.Get(m, path); !ok || got != "x" {
+			t.Fatalf("%s is %v, %v", path, got, ok)
+		}
+		entra.Set(m, path, nil)
+		if got, ok := entra.Get(m, path); ok {
+			t.Fatalf("%s is still %v", path, got)
+		}
+	})
+}
+
+func TestJoinThenSplit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.Map(rapid.StringN(1, 8, -1), func(s string) entra.ID { return entra.ID(s) }), 2, 4).Draw(t, "parts")
+		if got := entra.Join(parts...).Split(); !slices.Equal(got, parts) {
+			t.Fatalf("%q came back as %q", parts, got)
+		}
+	})
+}
+
+func TestRefRoundTrip(t *testing.T) {
+	for _, s := range []string{"user/1", "domain/contoso.com", "appRoleAssignment/a%2Fb/c"} {
+		r, err := entra.ParseRef(s)
+		if err != nil || r.String() != s {
+			t.Errorf("%s: %v, %v", s, r, err)
+		}
+	}
+	for _, s := range []string{"", "user", "user/", "/1"} {
+		if r, err := entra.ParseRef(s); err == nil {
+			t.Errorf("%q: accepted as %v", s, r)
+		}
+	}
+}
+
+func FuzzCanonical(f *testing.F) {
+	for _, s := range []string{`{"a":1}`, `{"a":null}`, `{"a":[1,"x",{"b":true}]}`, `{"id":1,"ID":2}`, "{\"\U0001f600\":2}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := entra.Canonical(raw)
+		if err != nil {
+			return
+		}
+		if again, err := entra.Canonical([]byte(b)); err != nil || again != b {
+			t.Fatalf("%q became %q, %v", b, again, err)
+		}
+	})
+}
