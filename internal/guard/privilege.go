@@ -1,0 +1,184 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/tidemark-backup/tidemark/internal/access"
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// privilege counts the steps that touch a privileged role, a role-assignable group, or who holds one.
+func (j *judge) privilege(ctx context.Context) error {
+	var steps []int
+	for _, s := range j.p.Steps {
+		touches, err := j.privileged(ctx, s)
+		if err != nil {
+			return err
+		}
+		if touches {
+			steps = append(steps, s.Number)
+		}
+	}
+	if len(steps) > j.p.Limits.Privileged {
+		j.objections = append(j.objections, Objection{
+			Rule: Privilege, Steps: steps,
+			Reason: fmt.Sprintf("%d steps touch a privileged role, a role-assignable group, or an identity that holds one; the limit is %d", len(steps), j.p.Limits.Privileged),
+			Lift:   fmt.Sprintf("--allow privileged=%d", len(steps)),
+		})
+	}
+	return nil
+}
+
+func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
+	refs := j.names(s)
+	if s.Link != nil {
+		if s.Link.Rel != catalog.Members && s.Link.Rel != catalog.Owners {
+			return false, nil
+		}
+		refs = j.both(s.Link.From, s.OfBase)
+	}
+	all, err := j.seen(ctx, refs)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range all {
+		if h, ok := catalog.RoleHeld(o); ok && j.powerful(h.Role) {
+			return true, nil
+		}
+		if r, ok := catalog.Role(o); ok && r.Privileged {
+			return true, nil
+		}
+		if g, ok := catalog.GroupOf(o); ok && g.Assignable {
+			return true, nil
+		}
+		if a, ok := catalog.Assignment(o); ok {
+			high, err := j.high(ctx, a)
+			if err != nil || high {
+				return high, err
+			}
+		}
+	}
+	if s.Action == plan.Update && !empowers(s.Set) {
+		return false, nil
+	}
+	for _, r := range refs {
+		has, err := j.holds(ctx, r)
+		if err != nil || has {
+			return has, err
+		}
+	}
+	return false, nil
+}
+
+// empowers reports whether an update decides who can act as the object, and not only how it looks.
+func empowers(set map[string]any) bool {
+	for path := range set {
+		switch name, _, _ := cutAny(path); name {
+		case "accountEnabled", "keyCredentials", "passwordCredentials", "identities", "onPremisesImmutableId", "userPrincipalName",
+			"membershipRule", "groupTypes":
+			return true
+		}
+	}
+	return false
+}
+
+// cutAny splits a path after its first name.
+func cutAny(path string) (name, rest string, deeper bool) {
+	for i, r := range path {
+		if r == '.' || r == '[' {
+			return path[:i], path[i:], true
+		}
+	}
+	return path, "", false
+}
+
+// powerful reports whether a role is privileged. One that neither tree defines could be anything.
+func (j *judge) powerful(role entra.ID) bool {
+	defined := false
+	for _, v := range []*access.View{j.was, j.is} {
+		if r, ok := v.Role(role); ok {
+			defined = true
+			if r.Privileged {
+				return true
+			}
+		}
+	}
+	return !defined
+}
+
+// holds reports whether someone has a privileged role or application permission before or after the plan.
+func (j *judge) holds(ctx context.Context, who entra.Ref) (bool, error) {
+	if who.Type != catalog.UserType && who.Type != catalog.GroupType && who.Type != catalog.ServicePrincipalType {
+		return false, nil
+	}
+	for _, v := range []*access.View{j.was, j.is} {
+		roles, err := v.Held(ctx, who)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range roles {
+			if j.powerful(r) {
+				return true, nil
+			}
+		}
+	}
+	if who.Type != catalog.ServicePrincipalType {
+		return false, nil
+	}
+	for _, tree := range []snapshot.Tree{j.base, j.after} {
+		for r, err := range tree.Holders(ctx, who.ID) {
+			if err != nil {
+				return false, fmt.Errorf("permissions of %s: %w", who, err)
+			}
+			o, err := tree.Object(ctx, r)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return false, fmt.Errorf("read %s: %w", r, err)
+			}
+			if a, ok := catalog.Assignment(o); ok && a.Principal == who.ID {
+				high, err := j.high(ctx, a)
+				if err != nil || high {
+					return high, err
+				}
+			}
+		}
+	}
+	return false, nil
+}
+
+// anyHigh is a permission that every application with powerful permissions offers.
+const anyHigh = "RoleManagement.ReadWrite.Directory"
+
+// high reports whether an application permission lets its holder take over the tenant. One whose resource
+// neither tree has could be anything.
+func (j *judge) high(ctx context.Context, a catalog.AppRole) (bool, error) {
+	resource, err := j.seen(ctx, []entra.Ref{{Type: catalog.ServicePrincipalType, ID: a.Resource}})
+	if err != nil {
+		return false, err
+	}
+	named := a.Role == "00000000-0000-0000-0000-000000000000" // default access names no permission
+	for _, o := range resource {
+		account, _ := catalog.AccountOf(o)
+		if !catalog.HighPermission(account.Login, anyHigh) {
+			return false, nil // an application none of whose permissions reach the directory
+		}
+		offers, _ := catalog.Permissions(o)
+		for _, p := range offers {
+			if p.ID == a.Role {
+				named = true
+				if catalog.HighPermission(account.Login, p.Value) {
+					return true, nil
+				}
+			}
+		}
+	}
+	return !named, nil
+}
