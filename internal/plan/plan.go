@@ -8,11 +8,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
@@ -33,9 +28,13 @@ type Plan struct {
 
 	// IDs maps objects as the goal names them to what base calls them, where the two differ: what an
 	// earlier restore re-created, and what Match recognised.
-	IDs   map[entra.Ref]entra.Ref `json:"ids,omitempty"`
-	Steps []Step                  `json:"steps"`
-	Gaps  []Gap                   `json:"gaps"`
+	IDs map[entra.Ref]entra.Ref `json:"ids,omitempty"`
+	// Values maps what else names those objects and the service chose anew, such as an application's appId,
+	// from the goal's value to base's.
+	Values map[entra.ID]entra.ID `json:"values,omitempty"`
+
+	Steps []Step `json:"steps"`
+	Gaps  []Gap  `json:"gaps"`
 }
 
 // A Scope says what to restore. The zero Scope is everything, deleting nothing.
@@ -69,10 +68,14 @@ type Step struct {
 	Ref    entra.Ref `json:"ref"`
 	Name   string    `json:"name,omitempty"` // what a person calls it
 	OfBase bool      `json:"ofBase,omitempty"`
-	// Set holds the values to write, by path; nil clears. IDs inside are the goal's. Values are those of
-	// entra.Decode.
+	// Set holds the values to write, by path, arrays whole; nil clears. IDs inside are the goal's. Values are
+	// those of entra.Decode.
 	Set map[string]any `json:"set,omitempty"`
+	// Values holds, by property, the goal's values of what else will name a created object and the service
+	// chooses, such as an application's appId. Later steps use them where the object is meant.
+	Values map[string]entra.ID `json:"values,omitempty"`
 	// Was holds base's values at the paths of Set, with base's IDs: what must still be there.
+	// Of an object that an earlier step creates or undeletes it may lack a path: anything can be there.
 	Was map[string]any `json:"was,omitempty"`
 	// Link is what Attach and Detach write. With OfBase both its ends are base's names.
 	Link *entra.Link `json:"link,omitempty"`
@@ -99,29 +102,9 @@ const (
 
 // A Gap is something the goal has that no step can bring back, with the reason and the next thing to do.
 type Gap struct {
-	Ref    entra.Ref `json:"ref"`
-	Name   string    `json:"name,omitempty"`
-	Field  string    `json:"field,omitempty"`
-	Reason string    `json:"reason"`
-}
-
-// Encode returns the plan as JSON with its members in a fixed order: the document that is kept, shown and
-// approved.
-func (p *Plan) Encode() ([]byte, error) {
-	b, err := json.MarshalIndent(p, "", " ")
-	if err != nil {
-		return nil, fmt.Errorf("encode plan: %w", err)
-	}
-	return append(b, '\n'), nil
-}
-
-// Digest names the plan: the SHA-256 of its encoding, as 64 hexadecimal digits. Who approves it approves
-// every byte.
-func (p *Plan) Digest() (string, error) {
-	b, err := p.Encode()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	Ref  entra.Ref `json:"ref"`
+	Name string    `json:"name,omitempty"`
+	// Field is the path of a property, or several parted by ", "; of a link "REL[ID]"; "" is the object itself.
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
 }

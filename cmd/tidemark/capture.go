@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemark-backup/tidemark/internal/capture"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+func captureCommand(e *env) *cobra.Command {
+	var full bool
+	c := &cobra.Command{
+		Use:   "capture",
+		Short: "Read the tenant into a new snapshot",
+		Long: `Reads the whole tenant and keeps what differs from the snapshot before. What cannot be read is named in the
+snapshot, keeps its last known state, and never looks like a deletion; the command then ends with exit code 3.`,
+		Example: "  tidemark capture\n  tidemark capture --tenant contoso -o json",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := e.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			var stats graph.Stats
+			taken, err := s.captured(c.Context(), &stats)
+			if err != nil {
+				return err
+			}
+			if err := s.print(s.captureResult(taken, stats)); err != nil {
+				return err
+			}
+			return incomplete(taken)
+		},
+	}
+	c.Flags().BoolVar(&full, "full", false, "read every part in full, whatever the last capture saw")
+	return c
+}
+
+// incomplete is how a command ends whose capture could not read everything; nil for a whole one.
+func incomplete(taken *snapshot.Snapshot) error {
+	if taken.Whole() {
+		return nil
+	}
+	n := 0
+	for _, p := range taken.Parts {
+		if p.Coverage.Gap() {
+			n++
+		}
+	}
+	return partial("snapshot %d is partial: %d of %d parts could not be read whole", taken.Number, n, len(taken.Parts))
+}
+
+// capture takes a snapshot of the tenant as it is now.
+func (s *session) capture(ctx context.Context) (*snapshot.Snapshot, error) {
+	return s.captured(ctx, nil)
+}
+
+func (s *session) captured(ctx context.Context, stats *graph.Stats) (*snapshot.Snapshot, error) {
+	client, permissions, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
+	if err != nil {
+		return nil, err
+	}
+	if err := readsOnly(permissions, s.settings.Capture.AllowPermissions); err != nil {
+		return nil, err
+	}
+	progress := s.env.newProgress()
+	defer progress.close()
+	o := capture.Options{Permissions: permissions, Progress: progress.part}
+	for _, t := range s.settings.Capture.Exclude {
+		o.Exclude = append(o.Exclude, entra.Type(t))
+	}
+	taken, err := capture.Run(ctx, client, s.repo, s.index, s.now, o)
+	if stats != nil {
+		*stats = client.Stats()
+	}
+	if err != nil {
+		return nil, err
+	}
+	progress.close()
+	return taken, s.update(ctx)
+}
+
+// readsOnly refuses an identity that could write: whoever steals the capture host must not own the tenant.
+func readsOnly(permissions, allowed []string) error {
+	var excess []string
+	for _, p := range permissions {
+		if !reads(p) && !slices.Contains(allowed, p) {
+			excess = append(excess, p)
+		}
+	}
+	if len(excess) == 0 {
+		return nil
+	}
+	slices.Sort(excess)
+	return &exit{code: 6, err: fmt.Errorf("the capture identity may write to the tenant: %s", strings.Join(excess, ", ")),
+		hint: "take these permissions away from it; one that a reading cannot do without goes into capture.allow_permissions"}
+}
+
+// reads reports whether a permission lets its holder read and nothing else. Microsoft Graph names them
+// RESOURCE.OPERATION.CONSTRAINT.
+func reads(permission string) bool {
+	parts := strings.Split(permission, ".")
+	if len(parts) < 2 {
+		return false
+	}
+	return parts[1] == "Read" || parts[1] == "ReadBasic"
+}
+
+// A captureDoc is what capture prints as data.
+type captureDoc struct {
+	Snapshot string         `json:"snapshot"`
+	Number   int64          `json:"number"`
+	Tenant   string         `json:"tenant"`
+	Began    time.Time      `json:"began"`
+	Ended    time.Time      `json:"ended"`
+	Complete bool           `json:"complete"`
+	Parts    []partDoc      `json:"parts"`
+	Requests map[string]any `json:"requests"`
+	Seconds  float64        `json:"seconds"`
+	Head     string         `json:"head"`
+}
+
+// A partDoc is what was seen of a type and of the links that start at it.
+type partDoc struct {
+	Type     entra.Type        `json:"type"`
+	Coverage snapshot.Coverage `json:"coverage"`
+	Reason   string            `json:"reason"`
+	Objects  int64             `json:"objects"`
+	Links    int64             `json:"links"`
+	Added    int64             `json:"added"`
+	Removed  int64             `json:"removed"`
+	Changed  int64             `json:"changed"`
+	Linked   int64             `json:"linked"`
+	Unlinked int64             `json:"unlinked"`
+}
+
+// byType sums the parts of each type. A type is as complete as the least complete of its parts.
+func byType(parts []snapshot.Part) []partDoc {
+	docs := []partDoc{}
+	for _, p := range parts {
+		if len(docs) == 0 || docs[len(docs)-1].Type != p.Type {
+			docs = append(docs, partDoc{Type: p.Type, Coverage: p.Coverage, Reason: p.Reason})
+		}
+		d := &docs[len(docs)-1]
+		if p.Coverage < d.Coverage {
+			d.Coverage = p.Coverage
+			d.Reason = strings.TrimPrefix(p.Relation+": "+p.Reason, ": ")
+		}
+		if d.Reason == "" && p.Reason != "" {
+			d.Reason = strings.TrimPrefix(p.Relation+": "+p.Reason, ": ")
+		}
+		d.Objects += p.Objects
+		d.Links += p.Links
+		d.Added += p.Added
+		d.Removed += p.Removed
+		d.Changed += p.Changed
+		d.Linked += p.Linked
+		d.Unlinked += p.Unlinked
+	}
+	return docs
+}
+
+func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) result {
+	doc := captureDoc{
+		Snapshot: taken.ID.String(), Number: taken.Number, Tenant: s.tenantName(), Began: taken.Began, Ended: taken.Ended,
+		Complete: taken.Whole(), Parts: byType(taken.Parts), Seconds: taken.Ended.Sub(taken.Began).Seconds(), Head: s.repo.Head().String(),
+		Requests: map[string]any{"total": stats.Requests, "throttled": stats.Throttled, "resourceUnits": stats.ResourceUnits, "bytes": stats.Bytes},
+	}
+	var sum partDoc
+	var gaps []partDoc
+	for _, p := range doc.Parts {
+		sum.Objects += p.Objects
+		sum.Links += p.Links
+		sum.Added += p.Added
+		sum.Removed += p.Removed
+		sum.Changed += p.Changed
+		sum.Linked += p.Linked
+		sum.Unlinked += p.Unlinked
+		if p.Coverage != snapshot.Complete || p.Reason != "" {
+			gaps = append(gaps, p)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "snapshot %d: %d objects, %d links in %.1f s (%d requests)\n", doc.Number, sum.Objects, sum.Links, doc.Seconds, stats.Requests)
+	if taken.Parent != 0 {
+		fmt.Fprintf(&b, "since snapshot %d: +%d -%d ~%d objects, +%d -%d links\n", taken.Parent, sum.Added, sum.Removed, sum.Changed, sum.Linked, sum.Unlinked)
+	}
+	for _, p := range gaps {
+		fmt.Fprintf(&b, "  %s: %s: %s\n", p.Type, p.Coverage, clean(p.Reason))
+	}
+	fmt.Fprintf(&b, "head %s\n", doc.Head)
+	return result{doc: doc, rows: []any{doc}, text: b.String(), head: nil}
+}
+
+// tenantName is what people call the tenant.
+func (s *session) tenantName() string {
+	if s.settings.Name != "" {
+		return s.settings.Name
+	}
+	return s.repo.Tenant().Name
+}

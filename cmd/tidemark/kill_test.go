@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+)
+
+// long reports whether the big counts are asked for.
+func long() bool { return os.Getenv("TIDEMARK_LONG") != "" }
+
+// A bench is a made-up tenant with a repository, worked on by real processes.
+type bench struct {
+	t      *testing.T
+	dir    string
+	tenant *emulator.Tenant
+	env    []string
+}
+
+func newBench(t *testing.T, o emulator.Options) *bench {
+	t.Helper()
+	e, err := emulator.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	b := &bench{t: t, dir: t.TempDir(), tenant: e}
+	if err := writeTenant(b.dir, e); err != nil {
+		t.Fatal(err)
+	}
+	b.env = append(os.Environ(), "HOME="+b.dir, "XDG_STATE_HOME="+filepath.Join(b.dir, "state"), "XDG_CACHE_HOME="+filepath.Join(b.dir, "cache"),
+		"TIDEMARK_CONFIG="+filepath.Join(b.dir, "tidemark.yaml"))
+	b.run(0, "init")
+	return b
+}
+
+func (b *bench) command(args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
+	var out, errs bytes.Buffer
+	cmd := exec.Command("tidemark", args...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = b.env, b.dir, &out, &errs
+	return cmd, &out, &errs
+}
+
+// run runs tidemark to its end and returns what it printed.
+func (b *bench) run(code int, args ...string) []byte {
+	b.t.Helper()
+	cmd, out, errs := b.command(args...)
+	_ = cmd.Run() // the exit code is looked at
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		b.t.Fatalf("tidemark %v: exit %d, want %d\n%s%s", args, got, code, out, errs)
+	}
+	return out.Bytes()
+}
+
+// killed starts tidemark, kills it after d, and reports whether it was still running.
+func (b *bench) killed(d time.Duration, args ...string) bool {
+	b.t.Helper()
+	cmd, _, _ := b.command(args...)
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+		return false
+	case <-time.After(d):
+		_ = cmd.Process.Kill()
+		<-done
+		return true
+	}
+}
+
+// TestKilledAnywhere kills capture and restore at random moments: the repository opens and is whole, running
+// again finishes, and nothing exists twice.
+func TestKilledAnywhere(t *testing.T) {
+	kills := 6
+	if long() {
+		kills = 100
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("TIDEMARK_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = n
+	}
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	b := newBench(t, emulator.Options{})
+	whole := measure(func() { b.run(0, "capture") })
+
+	t.Run("capture", func(t *testing.T) {
+		hits := 0
+		for i := range kills {
+			b.tenant.Do("PATCH", "/v1.0/users/"+b.tenant.Find("users", "Ada Admin"), map[string]any{"jobTitle": fmt.Sprint("title ", i)})
+			if b.killed(time.Duration(random.Int64N(int64(whole))), "capture") {
+				hits++
+			}
+			b.run(0, "check", "--deep")
+		}
+		if hits == 0 {
+			t.Fatal("no capture was killed")
+		}
+		b.run(0, "capture")
+		t.Logf("%d of %d captures killed", hits, kills)
+	})
+
+	t.Run("restore", func(t *testing.T) {
+		const lost = 12
+		var names []string
+		for i := range lost {
+			name := fmt.Sprintf("Lost %02d", i)
+			names = append(names, name)
+			_, g := b.tenant.Do("POST", "/v1.0/groups", map[string]any{"displayName": name, "mailNickname": fmt.Sprint("lost", i), "mailEnabled": false, "securityEnabled": true})
+			b.tenant.Do("POST", fmt.Sprintf("/v1.0/groups/%v/members/$ref", g["id"]), map[string]any{"@odata.id": b.tenant.URL() + "/v1.0/directoryObjects/" + b.tenant.Find("users", "Ada Admin")})
+		}
+		b.run(0, "capture")
+		hits, rounds := 0, 0
+		goal := latest(t, b)
+		full := 4 * whole
+		for hits < kills {
+			if rounds++; rounds > 4*kills+20 {
+				t.Fatalf("only %d of %d kills in %d rounds", hits, kills, rounds)
+			}
+			for _, name := range names {
+				if id := b.tenant.Find("groups", name); id != "" {
+					b.tenant.Do("DELETE", "/v1.0/groups/"+id, nil)
+					b.tenant.Do("DELETE", "/v1.0/directory/deletedItems/"+id, nil)
+				}
+			}
+			args := []string{"restore", "--only", "group", "--to", strconv.FormatInt(goal, 10), "--yes", "any", "-o", "json"}
+			for b.killed(time.Duration(random.Int64N(int64(full))), args...) {
+				hits++
+				b.run(0, "check")
+				if hits >= kills {
+					break
+				}
+			}
+			b.run(0, args...)
+			count := map[string]int{}
+			_, answer := b.tenant.Do("GET", "/v1.0/groups?$top=999&$select=displayName", nil)
+			list, _ := answer["value"].([]any)
+			for _, g := range list {
+				count[fmt.Sprint(dig(g, "displayName"))]++
+			}
+			for _, name := range names {
+				if count[name] != 1 {
+					t.Fatalf("seed %d: %d groups are called %s", seed, count[name], name)
+				}
+			}
+		}
+		b.run(0, "check", "--deep")
+		t.Logf("%d kills in %d restores: no duplicate, nothing lost", hits, rounds)
+	})
+}
+
+func measure(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}
+
+func latest(t *testing.T, b *bench) int64 {
+	t.Helper()
+	var list []struct {
+		Number int64 `json:"number"`
+	}
+	if err := json.Unmarshal(b.run(0, "snapshots", "-o", "json"), &list); err != nil || len(list) == 0 {
+		t.Fatalf("snapshots: %v", err)
+	}
+	return list[len(list)-1].Number
+}
+
+// TestSmallMemory runs the main paths in a process of its own under a small GOMEMLIMIT against a tenant of
+// many users, and looks at the peak that the operating system counted.
+func TestSmallMemory(t *testing.T) {
+	users := 20_000
+	if long() {
+		users = 100_000
+	}
+	b := newBench(t, emulator.Options{Users: users, Groups: 300, Apps: 100})
+	b.env = append(b.env, "GOMEMLIMIT=128MiB")
+	const most = 320 << 20 // the limit is soft and counts the heap alone; SQLite, stacks and the program come on top
+	for _, args := range [][]string{
+		{"capture"}, {"capture"}, {"diff", "latest~1"}, {"find", "Ada"}, {"snapshots"}, {"coverage"}, {"check"},
+		{"plan", "--object", "user:Ada Admin", "--to", "1"},
+	} {
+		cmd, out, errs := b.command(args...)
+		took := measure(func() { _ = cmd.Run() })
+		if code := cmd.ProcessState.ExitCode(); code != 0 {
+			t.Fatalf("tidemark %v: exit %d\n%s%s", args, code, out, errs)
+		}
+		peak := peakMemory(cmd.ProcessState)
+		t.Logf("%-8s %8.1f MiB peak %6.1f s", args[0], float64(peak)/(1<<20), took.Seconds())
+		if peak > most {
+			t.Errorf("tidemark %v: peak memory %d MiB", args, peak>>20)
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+)
+
+func planCommand(e *env) *cobra.Command {
+	var w wish
+	var out string
+	var detailed bool
+	c := &cobra.Command{
+		Use:   "plan --to SNAPSHOT",
+		Short: "Show the writes that would bring the tenant to a snapshot",
+		Long: `Captures the tenant and shows what a restore would write, what cannot come back, and what guard objects to.
+Nothing is written to the tenant.`,
+		Example: `  tidemark plan --to latest~1
+  tidemark plan --object "group:Finance" --to "3 days ago" --out finance.plan
+  tidemark apply finance.plan`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := e.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			// The writer's permissions are part of the judgement where one is configured.
+			var writer guard.Writer
+			if s.settings.Restore != (identitySettings{}) {
+				if _, writer, err = s.writer(c.Context()); err != nil {
+					fmt.Fprintf(s.err, "tidemark: warning: the restore identity cannot sign in, so its permissions are not judged: %s\n", clean(err.Error()))
+				}
+			}
+			x, err := s.propose(c.Context(), &w, writer)
+			if err != nil {
+				return err
+			}
+			doc := s.planDoc(c.Context(), x)
+			if out != "" {
+				if err := writePlan(out, x, doc); err != nil {
+					return err
+				}
+			}
+			if err := s.print(result{doc: doc, rows: []any{doc}, text: doc.text()}); err != nil {
+				return err
+			}
+			if err := refused(x.objections); err != nil {
+				return err
+			}
+			if err := incomplete(x.base); err != nil {
+				return err
+			}
+			if detailed && len(x.plan.Steps) > 0 {
+				return &exit{code: 4}
+			}
+			return nil
+		},
+	}
+	w.flags(c)
+	c.Flags().StringVar(&out, "out", "", "also write the plan to this file, for apply")
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 4 where the plan has steps")
+	return c
+}
+
+func writePlan(path string, x *proposal, doc planDoc) error {
+	data, err := x.plan.Encode()
+	if err != nil {
+		return err
+	}
+	doc.Plan = data
+	text, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(path, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write plan: %w", err)
+	}
+	return nil
+}
+
+// validity is how long a plan may wait before it is applied.
+const validity = 4 * time.Hour
+
+func applyCommand(e *env) *cobra.Command {
+	var yes string
+	c := &cobra.Command{
+		Use:   "apply PLAN",
+		Short: "Carry out a plan that was made earlier",
+		Long: `PLAN is a file that plan --out wrote, or the number of a restore that was not finished. A plan that was edited,
+is older than four hours, or no longer fits the tenant is refused before anything is written.`,
+		Example: "  tidemark apply finance.plan\n  tidemark apply 17",
+		Args:    takes(1, 1, "a plan file, or the number of an unfinished restore"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := e.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return s.applyPlan(c.Context(), args[0], yes)
+		},
+	}
+	c.Flags().StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\"")
+	return c
+}
+
+func (s *session) applyPlan(ctx context.Context, name, yes string) error {
+	began := s.now()
+	client, writer, err := s.writer(ctx)
+	if err != nil {
+		return err
+	}
+	record, k, p, err := s.begun(ctx, name)
+	if err != nil {
+		return err
+	}
+	if k == nil {
+		if k, p, err = readPlan(name); err != nil {
+			return err
+		}
+		if record, _, _, err = s.unfinished(ctx, func(other kept, _ *plan.Plan) bool { return other.Digest == k.Digest }); err != nil {
+			return err
+		}
+	}
+	goal, err := s.index.Snapshot(ctx, k.Goal)
+	if err != nil {
+		return fmt.Errorf("the plan's goal, snapshot %d: %w", k.Goal, err)
+	}
+	base, err := s.index.Snapshot(ctx, k.Base)
+	if err != nil {
+		return fmt.Errorf("the plan's base, snapshot %d: %w", k.Base, err)
+	}
+	if p.Tenant != s.repo.Tenant().ID {
+		return &exit{code: 6, err: fmt.Errorf("the plan is for tenant %s, this is %s; nothing was written", p.Tenant, s.repo.Tenant().ID)}
+	}
+	if record == 0 {
+		if age := s.now().Sub(k.Made); age > validity {
+			return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
+		}
+		if base, err = s.capture(ctx); err != nil {
+			return err
+		}
+		fresh, err := s.judge(ctx, base, goal, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers}, writer)
+		if err != nil {
+			return err
+		}
+		if fresh.digest != k.Digest {
+			return &exit{code: 6, err: errors.New("the tenant changed since the plan was made; nothing was written"), hint: "make a new plan and look at it"}
+		}
+	}
+	x, err := s.cleared(ctx, p, base, goal, writer)
+	if err != nil {
+		return err
+	}
+	doc := s.planDoc(ctx, x)
+	if s.format == "table" {
+		fmt.Fprint(s.out, doc.text())
+	}
+	if err := refused(x.objections); err != nil {
+		return err
+	}
+	if record == 0 {
+		if err := s.confirm(x, yes); err != nil {
+			return err
+		}
+		if record, err = s.begin(ctx, x); err != nil {
+			return err
+		}
+	}
+	return s.carryOut(ctx, client, x, doc, record, began)
+}
+
+// begun returns the unfinished restore with a number; nothing where the name is none.
+func (s *session) begun(ctx context.Context, name string) (int64, *kept, *plan.Plan, error) {
+	n, err := strconv.ParseInt(name, 10, 64)
+	if err != nil {
+		return 0, nil, nil, nil
+	}
+	records, err := s.index.Records(ctx, repository.KindPlan, repository.KindResult)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	i := slices.IndexFunc(records, func(r repository.Record) bool { return r.Kind == repository.KindPlan && r.Number == n })
+	if i < 0 {
+		return 0, nil, nil, usage("there is no restore %d; tidemark snapshots lists restores too", n)
+	}
+	if slices.ContainsFunc(records, func(r repository.Record) bool { return r.Kind == repository.KindResult && r.Parent == n }) {
+		return 0, nil, nil, usage("restore %d is finished", n)
+	}
+	k, p, err := s.keptPlan(ctx, records[i])
+	return n, k, p, err
+}
+
+func (s *session) keptPlan(ctx context.Context, rec repository.Record) (*kept, *plan.Plan, error) {
+	data, err := s.repo.Data(ctx, rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	var k kept
+	if err := json.Unmarshal(data, &k); err != nil {
+		return nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
+	}
+	p, err := k.open()
+	return &k, p, err
+}
+
+// readPlan reads a file that plan --out wrote.
+func readPlan(path string) (*kept, *plan.Plan, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the person names the file
+	if err != nil {
+		return nil, nil, &exit{code: 2, err: fmt.Errorf("read plan: %w", err)}
+	}
+	var doc planDoc
+	if err := json.Unmarshal(data, &doc); err != nil || len(doc.Plan) == 0 {
+		return nil, nil, &exit{code: 2, err: fmt.Errorf("%s is no plan file", path), hint: "tidemark plan --out FILE writes one"}
+	}
+	k := &kept{doc.Digest, doc.Base, doc.Goal, doc.Made, doc.Plan}
+	p, err := k.open()
+	return k, p, err
+}
+
+func verifyCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "verify PLAN",
+		Short: "Capture again and say what still differs from what a plan promised",
+		Long: `PLAN is a plan file or the number of a restore. The tenant is captured anew and compared with the plan's goal,
+through what the log says of re-created objects and through nothing else.`,
+		Example: "  tidemark verify 17\n  tidemark verify finance.plan -o json",
+		Args:    takes(1, 1, "a plan file or the number of a restore"),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			s, err := e.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			k, p, err := s.planNamed(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			goal, err := s.index.Snapshot(ctx, k.Goal)
+			if err != nil {
+				return err
+			}
+			after, err := s.capture(ctx)
+			if err != nil {
+				return err
+			}
+			differences, err := s.verified(ctx, p, goal, after)
+			if err != nil {
+				return err
+			}
+			docs := s.differenceDocs(ctx, differences, after.Number, goal.Number)
+			var b strings.Builder
+			for _, d := range docs {
+				fmt.Fprintf(&b, "differs: %s\n", clean(d.line()))
+			}
+			if len(docs) == 0 {
+				fmt.Fprintf(&b, "verified: snapshot %d is as the plan promised, but for its %d gaps\n", after.Number, len(p.Gaps))
+			}
+			doc := map[string]any{"plan": k.Digest, "snapshot": after.Number, "differences": docs, "verified": len(docs) == 0 && after.Whole()}
+			if err := s.print(result{doc: doc, rows: []any{doc}, text: b.String()}); err != nil {
+				return err
+			}
+			if len(docs) > 0 {
+				return &exit{code: 5, err: fmt.Errorf("%d differences from what the plan promised", len(docs))}
+			}
+			return incomplete(after)
+		},
+	}
+	return c
+}
+
+// planNamed finds a plan by the number of its record, the beginning of its digest, or as a file.
+func (s *session) planNamed(ctx context.Context, name string) (*kept, *plan.Plan, error) {
+	records, err := s.index.Records(ctx, repository.KindPlan)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, notNumber := strconv.ParseInt(name, 10, 64)
+	for _, rec := range slices.Backward(records) {
+		if notNumber != nil && !isDigest(name) || notNumber == nil && rec.Number != n {
+			continue
+		}
+		k, p, err := s.keptPlan(ctx, rec)
+		if err != nil {
+			return nil, nil, err
+		}
+		if notNumber == nil || strings.HasPrefix(k.Digest, name) {
+			return k, p, nil
+		}
+	}
+	return readPlan(name)
+}

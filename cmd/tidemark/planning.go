@@ -1,0 +1,461 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A wish is what a person asks to be brought back; its flags are those of plan and restore.
+type wish struct {
+	selection
+	to          string
+	deletes     bool
+	allow       []string
+	enforce     bool
+	enableUsers bool
+}
+
+func (w *wish) flags(c *cobra.Command) {
+	w.selection.flags(c)
+	f := c.Flags()
+	f.StringVar(&w.to, "to", "", "the snapshot to go back to: a number, latest~1, a time, \"3 days ago\"")
+	f.BoolVar(&w.deletes, "with-deletes", false, "also take away what the snapshot does not have (into the recycle bin where there is one)")
+	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
+	f.BoolVar(&w.enforce, "enforce", false, "let re-created policies come back as they were instead of report-only")
+	f.BoolVar(&w.enableUsers, "enable-users", false, "let re-created users come back enabled instead of disabled")
+	_ = c.MarkFlagRequired("to") // fails only for a flag that does not exist
+}
+
+// limits are the configured ones, raised by --allow.
+func (w *wish) limits(t *tenantSettings) (plan.Limits, error) {
+	l := t.limits()
+	for _, a := range w.allow {
+		name, value, ok := strings.Cut(a, "=")
+		n, err := strconv.Atoi(value)
+		if !ok || err != nil || n < 0 {
+			return l, usage("--allow %q: want objects=N, links=N, deletions=N or privileged=N", a)
+		}
+		limit, ok := map[string]*int{"objects": &l.Objects, "links": &l.Links, "deletions": &l.Deletions, "privileged": &l.Privileged}[name]
+		if !ok {
+			return l, usage("--allow: there is no limit called %q; there are objects, links, deletions, privileged", name)
+		}
+		*limit = max(*limit, n)
+	}
+	return l, nil
+}
+
+// A proposal is a plan with all it was made from and what guard says of it.
+type proposal struct {
+	plan       *plan.Plan
+	digest     string
+	base, goal *snapshot.Snapshot
+	cleared    guard.Cleared
+	objections []guard.Objection
+	estimate   estimate
+	made       time.Time
+}
+
+// An estimate says how many writes a plan costs and how long the service's quota makes them take.
+type estimate struct {
+	Writes  int     `json:"writes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// writesPerSecond is what the service lets one application write to a tenant, sustained: 3,000 in 150 s
+// (Microsoft Graph documentation, service-specific throttling limits, identity and access).
+const writesPerSecond = 20
+
+// propose captures the tenant, makes the plan that the wish asks for, and has it judged.
+func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*proposal, error) {
+	limits, err := w.limits(s.settings)
+	if err != nil {
+		return nil, err
+	}
+	goal, err := s.snapshot(ctx, w.to)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := w.scope(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	scope.Delete = w.deletes
+	base, err := s.capture(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.judge(ctx, base, goal, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers}, writer)
+}
+
+// judge makes the plan from base to goal and asks guard.
+func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, q plan.Request, writer guard.Writer) (*proposal, error) {
+	var err error
+	if q.Aliases, err = s.index.Aliases(ctx); err != nil {
+		return nil, err
+	}
+	baseTree, err := s.index.Tree(ctx, s.repo, base.Number)
+	if err != nil {
+		return nil, err
+	}
+	goalTree, err := s.index.Tree(ctx, s.repo, goal.Number)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Make(ctx, baseTree, goalTree, q)
+	if err != nil {
+		return nil, fmt.Errorf("make plan: %w", err)
+	}
+	return s.cleared(ctx, p, base, goal, writer)
+}
+
+// cleared asks guard about a plan.
+func (s *session) cleared(ctx context.Context, p *plan.Plan, base, goal *snapshot.Snapshot, writer guard.Writer) (*proposal, error) {
+	digest, err := p.Digest()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := s.index.Tree(ctx, s.repo, base.Number)
+	if err != nil {
+		return nil, err
+	}
+	c := guard.Config{Writer: writer}
+	for _, text := range s.settings.Guard.BreakGlass {
+		ref, err := entra.ParseRef(text)
+		if err != nil {
+			return nil, err
+		}
+		c.BreakGlass = append(c.BreakGlass, ref)
+	}
+	x := &proposal{plan: p, digest: digest, base: base, goal: goal, made: s.now(), estimate: estimate{len(p.Steps), float64(len(p.Steps)) / writesPerSecond}}
+	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, nil, s.now()); err != nil {
+		return nil, fmt.Errorf("judge plan: %w", err)
+	}
+	return x, nil
+}
+
+// writer signs in as the identity that restores. It returns what guard should know of it.
+func (s *session) writer(ctx context.Context) (*graph.Client, guard.Writer, error) {
+	client, permissions, err := s.connect(ctx, s.settings.Restore, "restore")
+	if err != nil {
+		return nil, guard.Writer{}, err
+	}
+	w := guard.Writer{Permissions: permissions}
+	if latest, err := s.index.Latest(ctx); err == nil {
+		w.Ref, _, _ = s.names(ctx, latest.Number).Find(entra.ID(s.settings.Restore.ClientID), []entra.Type{catalog.ServicePrincipalType}, "appId")
+	}
+	return client, w, nil
+}
+
+// A planDoc is a plan as data.
+type planDoc struct {
+	Digest     string         `json:"digest"`
+	Tenant     string         `json:"tenant"`
+	Base       int64          `json:"base"`
+	Goal       int64          `json:"goal"`
+	Made       time.Time      `json:"made"`
+	Steps      []stepDoc      `json:"steps"`
+	Gaps       []gapDoc       `json:"gaps"`
+	Conflicts  []any          `json:"conflicts"`
+	Objections []objectionDoc `json:"objections"`
+	Estimate   estimate       `json:"estimate"`
+	// Plan is the document whose SHA-256 the digest is.
+	Plan json.RawMessage `json:"plan,omitempty"`
+}
+
+type stepDoc struct {
+	Number int            `json:"number"`
+	Action plan.Action    `json:"action"`
+	Type   entra.Type     `json:"type"`
+	ID     entra.ID       `json:"id"`
+	Name   string         `json:"name"`
+	Set    map[string]any `json:"set,omitempty"`
+	Was    map[string]any `json:"was,omitempty"`
+	Link   *linkDoc       `json:"link,omitempty"`
+	Needs  []int          `json:"needs"`
+	Why    string         `json:"why"`
+}
+
+type linkDoc struct {
+	Rel string `json:"rel"`
+	To  endDoc `json:"to"`
+}
+
+type endDoc struct {
+	Type entra.Type `json:"type"`
+	ID   entra.ID   `json:"id"`
+	Name string     `json:"name"`
+}
+
+type gapDoc struct {
+	Type   entra.Type `json:"type"`
+	ID     entra.ID   `json:"id"`
+	Name   string     `json:"name"`
+	Field  string     `json:"field"`
+	Reason string     `json:"reason"`
+}
+
+type objectionDoc struct {
+	Rule   guard.Rule `json:"rule"`
+	Reason string     `json:"reason"`
+	Steps  []int      `json:"steps"`
+	Lift   string     `json:"lift,omitempty"`
+}
+
+// values makes decoded JSON printable: numbers as numbers.
+func values(v any) any {
+	switch v := v.(type) {
+	case entra.Number:
+		return json.Number(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = values(e)
+		}
+		return out
+	case map[string]any:
+		if v == nil {
+			return v
+		}
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = values(e)
+		}
+		return out
+	}
+	return v
+}
+
+func valueMap(m map[string]any) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out, _ := values(m).(map[string]any)
+	return out
+}
+
+func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
+	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.Number, Goal: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
+		Steps: []stepDoc{}, Gaps: []gapDoc{}, Conflicts: []any{}, Objections: []objectionDoc{}}
+	called := s.names(ctx, x.base.Number, x.goal.Number)
+	for _, t := range x.plan.Steps {
+		doc := stepDoc{Number: t.Number, Action: t.Action, Type: t.Ref.Type, ID: t.Ref.ID, Name: t.Name, Set: valueMap(t.Set), Was: valueMap(t.Was), Needs: t.Needs, Why: t.Why}
+		if doc.Needs == nil {
+			doc.Needs = []int{}
+		}
+		if t.Link != nil {
+			name, _ := called.Name(t.Link.To)
+			doc.Link = &linkDoc{t.Link.Rel, endDoc{t.Link.To.Type, t.Link.To.ID, name}}
+		}
+		d.Steps = append(d.Steps, doc)
+	}
+	for _, g := range x.plan.Gaps {
+		d.Gaps = append(d.Gaps, gapDoc{g.Ref.Type, g.Ref.ID, g.Name, g.Field, g.Reason})
+	}
+	for _, o := range x.objections {
+		if o.Steps == nil {
+			o.Steps = []int{}
+		}
+		d.Objections = append(d.Objections, objectionDoc{o.Rule, o.Reason, o.Steps, o.Lift})
+	}
+	return d
+}
+
+// text is the plan as a person reads it.
+func (d planDoc) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %d steps, about %s\n", d.Digest[:12], d.Base, d.Goal, len(d.Steps), duration(d.Estimate.Seconds))
+	for _, t := range d.Steps {
+		fmt.Fprintf(&b, "%5d %s %s\n", t.Number, sign(t.Action), clean(t.line()))
+		for _, path := range slices.Sorted(mapsKeys(t.Set)) {
+			if t.Action != plan.Create {
+				fmt.Fprintf(&b, "          %s: %s -> %s\n", clean(path), short(t.Was[path]), short(t.Set[path]))
+			}
+		}
+	}
+	if len(d.Gaps) > 0 {
+		fmt.Fprintf(&b, "what will not come back:\n")
+		for _, g := range d.Gaps {
+			fmt.Fprintf(&b, "      ! %s\n", clean(g.line()))
+		}
+	}
+	for _, o := range d.Objections {
+		fmt.Fprintf(&b, "objection (%s): %s\n", o.Rule, clean(o.Reason))
+		if o.Lift != "" {
+			fmt.Fprintf(&b, "      to allow it: %s\n", o.Lift)
+		}
+	}
+	if len(d.Steps) == 0 {
+		b.WriteString("nothing to do: the tenant is as it was\n")
+	}
+	return b.String()
+}
+
+func (t stepDoc) line() string {
+	what := fmt.Sprintf("%s %s %q", t.Action, t.Type, t.Name)
+	if t.Name == "" {
+		what = fmt.Sprintf("%s %s/%s", t.Action, t.Type, t.ID)
+	}
+	if t.Link != nil {
+		to := t.Link.To.Name
+		if to == "" {
+			to = string(t.Link.To.ID)
+		}
+		what += fmt.Sprintf(" %s %s %q", t.Link.Rel, t.Link.To.Type, to)
+	}
+	return what
+}
+
+func (g gapDoc) line() string {
+	name := g.Name
+	if name == "" {
+		name = string(g.ID)
+	}
+	if g.Field != "" {
+		name += ": " + g.Field
+	}
+	return fmt.Sprintf("%s %s: %s", g.Type, name, g.Reason)
+}
+
+func sign(a plan.Action) string {
+	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-"}[a]
+}
+
+// short is a value in one line of bounded length.
+func short(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	data, err := json.Marshal(v)
+	text := string(data)
+	if err != nil {
+		text = fmt.Sprint(v)
+	}
+	if r := []rune(text); len(r) > 70 {
+		text = string(r[:69]) + "…"
+	}
+	return clean(text)
+}
+
+func duration(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < time.Second {
+		return "1s"
+	}
+	return d.Round(time.Second).String()
+}
+
+// refused is how a command ends whose plan guard objects to.
+func refused(objections []guard.Objection) error {
+	if len(objections) == 0 {
+		return nil
+	}
+	code := 6
+	if !slices.ContainsFunc(objections, func(o guard.Objection) bool { return o.Rule != guard.Approvals }) {
+		code = 7
+	}
+	var lifts []string
+	for _, o := range objections {
+		if o.Lift != "" && !slices.Contains(lifts, o.Lift) {
+			lifts = append(lifts, o.Lift)
+		}
+	}
+	return &exit{code: code, err: fmt.Errorf("refused by guard, nothing was written: %s", objections[0].Reason), hint: strings.Join(lifts, " ")}
+}
+
+// A kept is the document that a plan's record in the log holds.
+type kept struct {
+	Digest string          `json:"digest"`
+	Base   int64           `json:"base"`
+	Goal   int64           `json:"goal"`
+	Made   time.Time       `json:"made"`
+	Plan   json.RawMessage `json:"plan"`
+}
+
+func (x *proposal) keep() (kept, error) {
+	data, err := x.plan.Encode()
+	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), data}, err
+}
+
+// open returns the plan that was kept, after checking that it is the one its digest names.
+func (k kept) open() (*plan.Plan, error) {
+	p, err := plan.Decode(k.Plan)
+	if err != nil {
+		return nil, fmt.Errorf("read plan: %w", err)
+	}
+	digest, err := p.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if digest != k.Digest {
+		return nil, &exit{code: 6, err: errors.New("the plan was edited: it is not the one its digest names"), hint: "make a new plan"}
+	}
+	return p, nil
+}
+
+// unfinished returns the newest restore that was begun and not ended and that wants returns true for.
+func (s *session) unfinished(ctx context.Context, wants func(kept, *plan.Plan) bool) (int64, *kept, *plan.Plan, error) {
+	plans, err := s.index.Records(ctx, repository.KindPlan, repository.KindResult)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	ended := map[int64]bool{}
+	for _, rec := range slices.Backward(plans) {
+		if rec.Kind == repository.KindResult {
+			ended[rec.Parent] = true
+			continue
+		}
+		if ended[rec.Number] {
+			continue
+		}
+		data, err := s.repo.Data(ctx, rec)
+		if err != nil {
+			return 0, nil, nil, err
+		}
+		var k kept
+		if err := json.Unmarshal(data, &k); err != nil {
+			return 0, nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
+		}
+		p, err := k.open()
+		if err != nil {
+			return 0, nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
+		}
+		if wants(k, p) {
+			return rec.Number, &k, p, nil
+		}
+	}
+	return 0, nil, nil, nil
+}
+
+// names knows what the objects of the given snapshots are called.
+func (s *session) names(ctx context.Context, numbers ...int64) names {
+	n := names{ctx: ctx}
+	for _, number := range numbers {
+		if tree, err := s.index.Tree(ctx, s.repo, number); err == nil {
+			n.trees = append(n.trees, tree)
+		}
+	}
+	return n
+}
+
+// isDigest reports whether a text can be the beginning of a digest.
+func isDigest(text string) bool {
+	_, err := hex.DecodeString(text + strings.Repeat("0", len(text)%2))
+	return err == nil && len(text) >= 6 && len(text) <= 64
+}

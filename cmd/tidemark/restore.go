@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemark-backup/tidemark/internal/apply"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+	"github.com/tidemark-backup/tidemark/internal/verify"
+)
+
+func restoreCommand(e *env) *cobra.Command {
+	var w wish
+	var yes string
+	var dry, anew bool
+	c := &cobra.Command{
+		Use:   "restore --to SNAPSHOT",
+		Short: "Bring the tenant, or a part of it, back to a snapshot",
+		Long: `Captures the tenant, plans the writes that bring it back, has guard judge them, asks, carries them out, captures
+again and compares. Interrupted, the same command continues where it stopped.
+
+Re-created Conditional Access policies come back report-only and re-created users disabled, unless --enforce and
+--enable-users ask for more. Nothing is deleted without --with-deletes, and nothing is ever purged.`,
+		Example: `  tidemark restore --object user:anna@contoso.com --to "3 days ago"
+  tidemark restore --object "conditionalAccessPolicy:Require MFA" --field state --to 12
+  tidemark restore --to latest~1 --with-deletes --allow deletions=5 --dry-run`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := e.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return s.restore(c.Context(), &w, yes, dry, anew)
+		},
+	}
+	w.flags(c)
+	f := c.Flags()
+	f.StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\" for whatever guard clears")
+	f.BoolVar(&dry, "dry-run", false, "everything but the writes")
+	f.BoolVar(&anew, "anew", false, "make a new plan even where an earlier restore to the same end was not finished")
+	return c
+}
+
+// A restoreDoc is what restore and apply print as data.
+type restoreDoc struct {
+	Restore     int64                   `json:"restore"`
+	Plan        planDoc                 `json:"plan"`
+	Results     []apply.Result          `json:"results"`
+	IDs         map[entra.Ref]entra.Ref `json:"-"`
+	NewIDs      map[string]string       `json:"ids"`
+	Gaps        []gapDoc                `json:"gaps"`
+	Conflicts   []any                   `json:"conflicts"`
+	Differences []differenceDoc         `json:"differences"`
+	Verified    bool                    `json:"verified"`
+	Seconds     float64                 `json:"seconds"`
+}
+
+type differenceDoc struct {
+	Type   entra.Type `json:"type"`
+	ID     entra.ID   `json:"id"`
+	Name   string     `json:"name"`
+	Field  string     `json:"field,omitempty"`
+	Reason string     `json:"reason"`
+}
+
+func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bool) error {
+	began := s.now()
+	client, writer, err := s.writer(ctx)
+	if err != nil {
+		return err
+	}
+	var x *proposal
+	var record int64
+	if !anew && !dry {
+		if record, x, err = s.proceed(ctx, w, writer); err != nil {
+			return err
+		}
+	}
+	if x == nil {
+		if x, err = s.propose(ctx, w, writer); err != nil {
+			return err
+		}
+	}
+	doc := s.planDoc(ctx, x)
+	if dry || len(x.objections) > 0 || len(x.plan.Steps) == 0 {
+		return s.settled(ctx, client, x, doc, dry, began)
+	}
+	if s.format == "table" {
+		fmt.Fprint(s.out, doc.text())
+	}
+	if record == 0 {
+		if err := s.confirm(x, yes); err != nil {
+			return err
+		}
+		if record, err = s.begin(ctx, x); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.err, "tidemark: restore %d was not finished; continuing it\n", record)
+	}
+	return s.carryOut(ctx, client, x, doc, record, began)
+}
+
+// settled ends a restore that writes nothing: a rehearsal, a refusal, or one with nothing to do.
+func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal, doc planDoc, dry bool, began time.Time) error {
+	out := restoreDoc{Plan: doc, Results: []apply.Result{}, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: []any{}, Differences: []differenceDoc{}}
+	out.Verified = len(x.objections) == 0 && len(x.plan.Steps) == 0
+	text := doc.text()
+	if dry && len(x.plan.Steps) > 0 {
+		found, err := s.probe(ctx, client, x)
+		if err != nil {
+			return err
+		}
+		for _, d := range found {
+			out.Differences = append(out.Differences, d)
+			text += fmt.Sprintf("live tenant: %s\n", clean(d.Reason))
+		}
+		text += "dry run: nothing was written\n"
+	}
+	out.Seconds = s.now().Sub(began).Seconds()
+	if err := s.print(result{doc: out, rows: []any{out}, text: text}); err != nil {
+		return err
+	}
+	if err := refused(x.objections); err != nil {
+		return err
+	}
+	return incomplete(x.base)
+}
+
+// probe asks the live tenant what could make a step fail that no snapshot shows.
+func (s *session) probe(ctx context.Context, client *graph.Client, x *proposal) ([]differenceDoc, error) {
+	found, err := apply.Probe(ctx, client, x.plan)
+	if err != nil {
+		return nil, err
+	}
+	docs := []differenceDoc{}
+	for _, f := range found {
+		t := x.plan.Steps[f.Step-1]
+		docs = append(docs, differenceDoc{t.Ref.Type, t.Ref.ID, t.Name, "", fmt.Sprintf("step %d would not succeed: %s", f.Step, f.Error)})
+	}
+	return docs, nil
+}
+
+// proceed finds the unfinished restore with the same end and scope, if there is one, and has it judged anew.
+func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (int64, *proposal, error) {
+	scope, err := w.scope(ctx, s)
+	if err != nil {
+		return 0, nil, err
+	}
+	scope.Delete = w.deletes
+	if w.to == "live" {
+		return 0, nil, usage("--to live: there is nothing to go back to; name a snapshot")
+	}
+	goal, err := s.snapshot(ctx, w.to)
+	if err != nil {
+		return 0, nil, err
+	}
+	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
+		return k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers
+	})
+	if err != nil || k == nil {
+		return 0, nil, err
+	}
+	base, err := s.index.Snapshot(ctx, k.Base)
+	if err != nil {
+		return 0, nil, err
+	}
+	x, err := s.cleared(ctx, p, base, goal, writer)
+	if err != nil {
+		return 0, nil, err
+	}
+	x.made = k.Made
+	return record, x, nil
+}
+
+// normal makes scopes comparable: no list and an empty one are the same.
+func normal(s plan.Scope) string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Sprint(s)
+	}
+	return string(data)
+}
+
+// confirm asks the person, unless --yes has answered.
+func (s *session) confirm(x *proposal, yes string) error {
+	switch {
+	case yes == "any", isDigest(yes) && strings.HasPrefix(x.digest, yes):
+		return nil
+	case yes != "":
+		return &exit{code: 6, err: fmt.Errorf("--yes names another plan than this one, which is %s; nothing was written", x.digest),
+			hint: "the tenant has changed since you looked, or the wish has: look at this plan and name its digest"}
+	case s.noInput || !s.asks:
+		return &exit{code: 2, err: errors.New("nobody can be asked here; nothing was written"), hint: "--yes " + x.digest[:12] + " carries out exactly this plan, --yes any whatever guard clears"}
+	}
+	fmt.Fprintf(s.err, "Carry out these %d writes? Type yes: ", len(x.plan.Steps))
+	line, err := bufio.NewReader(s.in).ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != "yes" {
+		return &exit{code: 1, err: errors.New("not confirmed; nothing was written")}
+	}
+	return nil
+}
+
+// begin writes the plan into the log and returns its record's number, by which the restore is called.
+func (s *session) begin(ctx context.Context, x *proposal) (int64, error) {
+	k, err := x.keep()
+	if err != nil {
+		return 0, err
+	}
+	data, err := asJSON(k)
+	if err != nil {
+		return 0, err
+	}
+	rec, err := s.repo.Append(ctx, repository.KindPlan, x.base.Number, data)
+	if err != nil {
+		return 0, fmt.Errorf("keep plan: %w", err)
+	}
+	return rec.Number, s.saw()
+}
+
+// An ending is the document that ends a restore in the log.
+type ending struct {
+	Verified    bool    `json:"verified"`
+	Failed      int     `json:"failed"`
+	Differences int     `json:"differences"`
+	Seconds     float64 `json:"seconds"`
+}
+
+// carryOut applies a confirmed plan, captures again and compares.
+func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, doc planDoc, record int64, began time.Time) error {
+	progress := s.env.newProgress()
+	done := 0
+	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
+		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text,
+		Progress: func(t plan.Step, r apply.Result) {
+			done++
+			progress.step(done, len(x.plan.Steps), fmt.Sprintf("%s %s %s", t.Action, t.Ref.Type, r.Outcome))
+		},
+	})
+	progress.close()
+	if e := s.update(context.WithoutCancel(ctx)); e != nil {
+		return errors.Join(err, e)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := s.capture(ctx)
+	if err != nil {
+		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
+	}
+	differences, err := s.verified(ctx, x.plan, x.goal, after)
+	if err != nil {
+		return err
+	}
+	out := restoreDoc{Restore: record, Plan: doc, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: []any{},
+		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
+	for old, now := range report.IDs {
+		out.NewIDs[old.String()] = now.String()
+	}
+	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)
+	stale := report.Count(apply.Stale)
+	out.Verified = len(differences) == 0 && after.Whole()
+	if failed == 0 && stale == 0 {
+		// Only a restore that has done all it can is over; another one is continued by the same command.
+		data, err := asJSON(ending{out.Verified, failed, len(differences), out.Seconds})
+		if err != nil {
+			return err
+		}
+		if _, err := s.repo.Append(ctx, repository.KindResult, record, data); err != nil {
+			return fmt.Errorf("keep result: %w", err)
+		}
+		if err := s.update(ctx); err != nil {
+			return err
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "restore %d: %d done, %d already done, %d stale, %d failed in %s\n", record, report.Count(apply.Done), report.Count(apply.AlreadyDone), stale, failed, duration(out.Seconds))
+	for _, r := range report.Results {
+		if r.Error != "" {
+			fmt.Fprintf(&b, "  step %d %s: %s\n", r.Step, r.Outcome, clean(r.Error))
+		}
+	}
+	for old, now := range out.NewIDs {
+		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, now)
+	}
+	for _, d := range out.Differences {
+		fmt.Fprintf(&b, "  differs: %s\n", clean(d.line()))
+	}
+	if out.Verified {
+		b.WriteString("verified: as before")
+		if len(out.Gaps) > 0 {
+			fmt.Fprintf(&b, ", but for the %d gaps the plan announced", len(out.Gaps))
+		}
+		b.WriteString("\n")
+	}
+	if err := s.print(result{doc: out, rows: []any{out}, text: b.String()}); err != nil {
+		return err
+	}
+	switch {
+	case stale > 0:
+		return &exit{code: 6, err: fmt.Errorf("%d steps found the tenant changed since the plan was made and left it alone: %w", stale, apply.ErrStale), hint: "the same command with --anew plans from the tenant as it is now"}
+	case failed > 0:
+		return &exit{code: 1, err: fmt.Errorf("%d steps did not happen", failed), hint: "the same command continues; --anew plans from the tenant as it is now"}
+	case len(differences) > 0:
+		return &exit{code: 5, err: fmt.Errorf("%d differences remain that the plan did not announce", len(differences))}
+	}
+	return incomplete(after)
+}
+
+func (d differenceDoc) line() string {
+	return gapDoc(d).line()
+}
+
+// verified compares the goal with what a later capture saw, by what the log says of re-created objects and
+// by nothing else.
+func (s *session) verified(ctx context.Context, p *plan.Plan, goal, after *snapshot.Snapshot) ([]verify.Difference, error) {
+	goalTree, err := s.index.Tree(ctx, s.repo, goal.Number)
+	if err != nil {
+		return nil, err
+	}
+	afterTree, err := s.index.Tree(ctx, s.repo, after.Number)
+	if err != nil {
+		return nil, err
+	}
+	aliases, err := s.index.Aliases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	differences, err := verify.Run(ctx, p, goalTree, afterTree, aliases)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	return differences, nil
+}
+
+func (s *session) differenceDocs(ctx context.Context, differences []verify.Difference, numbers ...int64) []differenceDoc {
+	docs := []differenceDoc{}
+	called := s.names(ctx, numbers...)
+	for _, d := range differences {
+		name := d.Name
+		if name == "" {
+			name, _ = called.Name(d.Ref)
+		}
+		docs = append(docs, differenceDoc{d.Ref.Type, d.Ref.ID, name, d.Field, d.Reason})
+	}
+	return docs
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// ahead is the environment variable by which a script sets the program's clock forward, together with the
+// made-up tenant's.
+const ahead = "TIDEMARK_TEST_AHEAD"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"tidemark": func() {
+		offset, err := time.ParseDuration(os.Getenv(ahead))
+		if err != nil {
+			offset = 0
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		os.Exit(run(ctx, &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
+			now: func() time.Time { return time.Now().Add(offset) }}, os.Args[1:]))
+	}})
+}
+
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			for _, dir := range []string{"state", "cache", "config", "home"} {
+				if err := os.Mkdir(filepath.Join(e.WorkDir, dir), 0o700); err != nil {
+					return err
+				}
+			}
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv(ahead, "0s")
+			e.Values["world"] = &world{}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"tenant": tenant, "json": jsonIs, "exit": exitIs},
+	})
+}
+
+// A world is the made-up tenant of one script.
+type world struct {
+	tenant *emulator.Tenant
+	ahead  time.Duration
+}
+
+// tenant is the script command that starts and changes the made-up tenant.
+//
+//	tenant start [USERS GROUPS APPS]      and write tidemark.yaml
+//	tenant id VAR COLLECTION NAME         set VAR to the ID of an object
+//	tenant do [as NAME] METHOD PATH [BODY] a request by an administrator; must succeed, or fail with !
+//	tenant get VAR PATH FIELD             set VAR to a field of an answer
+//	tenant owner COLLECTION ID USER, tenant member GROUP USER, tenant manager USER MANAGER
+//	tenant advance DURATION               let time pass, for the program too
+//	tenant deny|grant PERMISSION
+//	tenant fault JSON | tenant heal       inject a fault, take all away
+//	tenant lag N
+func tenant(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("tenant: what?")
+	}
+	w, ok := ts.Value("world").(*world)
+	if !ok {
+		ts.Fatalf("tenant: no world")
+	}
+	if args[0] != "start" && w.tenant == nil {
+		ts.Fatalf("tenant %s: start it first", args[0])
+	}
+	switch verb, args := args[0], args[1:]; verb {
+	case "start":
+		o := emulator.Options{}
+		for i, to := range []*int{&o.Users, &o.Groups, &o.Apps} {
+			if i < len(args) {
+				n, err := strconv.Atoi(args[i])
+				ts.Check(err)
+				*to = n
+			}
+		}
+		t, err := emulator.Start(o)
+		ts.Check(err)
+		ts.Defer(t.Close)
+		w.tenant = t
+		ts.Check(writeTenant(ts.MkAbs("."), t))
+		ts.Setenv("TENANT", t.ID())
+	case "id":
+		id := w.tenant.Find(args[1], args[2])
+		if id == "" {
+			ts.Fatalf("tenant id: no %s is called %q", args[1], args[2])
+		}
+		ts.Setenv(args[0], id)
+	case "do", "get":
+		name := "Ada Admin"
+		if args[0] == "as" {
+			name, args = args[1], args[2:]
+		}
+		kind := "user"
+		id := w.tenant.Find("users", name)
+		if id == "" {
+			kind, id = "app", w.tenant.Find("servicePrincipals", name)
+		}
+		by := w.tenant.As(kind, id, name)
+		if verb == "get" {
+			status, answer := by.Do("GET", args[1], nil)
+			if status != 200 {
+				ts.Fatalf("GET %s: %d %v", args[1], status, answer)
+			}
+			ts.Setenv(args[0], fmt.Sprint(dig(answer, args[2])))
+			return
+		}
+		var body any
+		if len(args) > 2 {
+			ts.Check(json.Unmarshal([]byte(args[2]), &body))
+		}
+		status, answer := by.Do(args[0], args[1], body)
+		if failed := status >= 400; failed != neg {
+			ts.Fatalf("%s %s: %d %v", args[0], args[1], status, answer)
+		}
+		if id, ok := answer["id"].(string); ok {
+			ts.Setenv("NEW", id)
+		}
+		if id, ok := answer["appId"].(string); ok {
+			ts.Setenv("NEWAPP", id)
+		}
+	case "owner", "member", "manager":
+		// tenant owner COLLECTION OBJECT USER, tenant member GROUP USER, tenant manager USER MANAGER
+		method, path := "POST", ""
+		switch verb {
+		case "owner":
+			path, args = "/v1.0/"+args[0]+"/"+args[1]+"/owners/$ref", args[2:]
+		case "member":
+			path, args = "/v1.0/groups/"+args[0]+"/members/$ref", args[1:]
+		case "manager":
+			method, path, args = "PUT", "/v1.0/users/"+args[0]+"/manager/$ref", args[1:]
+		}
+		if status, answer := w.tenant.Do(method, path, map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + args[0]}); status >= 400 {
+			ts.Fatalf("%s %s: %d %v", method, path, status, answer)
+		}
+	case "sp": // tenant sp APPID
+		w.must(ts, "POST", "/v1.0/servicePrincipals", map[string]any{"appId": args[0]})
+	case "role": // tenant role PRINCIPAL ROLE
+		w.must(ts, "POST", "/v1.0/roleManagement/directory/roleAssignments", map[string]any{"principalId": args[0], "roleDefinitionId": args[1], "directoryScopeId": "/"})
+	case "approle": // tenant approle SERVICEPRINCIPAL PERMISSION, of Microsoft Graph
+		graph := w.tenant.Find("servicePrincipals", "Microsoft Graph")
+		var role any
+		roles, _ := dig(w.must(ts, "GET", "/v1.0/servicePrincipals/"+graph, nil), "appRoles").([]any)
+		for _, r := range roles {
+			if dig(r, "value") == args[1] {
+				role = dig(r, "id")
+			}
+		}
+		w.must(ts, "POST", "/v1.0/servicePrincipals/"+graph+"/appRoleAssignedTo", map[string]any{"principalId": args[0], "resourceId": graph, "appRoleId": role})
+	case "exclude": // tenant exclude POLICY USER
+		w.patch(ts, args[0], "conditions.users.excludeUsers", []any{args[1]})
+	case "patch": // tenant patch POLICY PATH JSON
+		var value any
+		ts.Check(json.Unmarshal([]byte(args[2]), &value))
+		w.patch(ts, args[0], args[1], value)
+	case "advance":
+		d, err := time.ParseDuration(args[0])
+		ts.Check(err)
+		w.tenant.Advance(d)
+		w.ahead += d
+		ts.Setenv(ahead, w.ahead.String())
+	case "deny":
+		w.tenant.Deny(args[0])
+	case "grant":
+		w.tenant.Grant(args[0])
+	case "fault":
+		var f emulator.Fault
+		ts.Check(json.Unmarshal([]byte(args[0]), &f))
+		w.tenant.Inject(f)
+	case "heal":
+		w.tenant.ClearFaults()
+	case "lag":
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		w.tenant.Lag(n)
+	default:
+		ts.Fatalf("tenant: cannot %s", verb)
+	}
+}
+
+// exitIs is the script command `exit CODE COMMAND...`: the command ends with exactly this code.
+func exitIs(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("exit: want CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s ended with %d, want %s", args[1], code, args[0])
+	}
+}
+
+// must makes a request that must succeed and sets NEW to the ID of what it made.
+func (w *world) must(ts *testscript.TestScript, method, path string, body any) map[string]any {
+	status, answer := w.tenant.Do(method, path, body)
+	if status >= 400 {
+		ts.Fatalf("%s %s: %d %v", method, path, status, answer)
+	}
+	if id, ok := answer["id"].(string); ok && method == "POST" {
+		ts.Setenv("NEW", id)
+	}
+	return answer
+}
+
+// patch changes one value of a Conditional Access policy, sending its whole top-level property as careful
+// clients do.
+func (w *world) patch(ts *testscript.TestScript, policy, path string, value any) {
+	at := "/v1.0/identity/conditionalAccess/policies/" + policy
+	now := w.must(ts, "GET", at, nil)
+	entra.Set(now, path, value)
+	top, _, _ := strings.Cut(path, ".")
+	w.must(ts, "PATCH", at, map[string]any{top: now[top]})
+}
+
+// jsonIs is the script command `json FILE PATH WANT`: the value at a path of members and indexes in a JSON
+// file (stdout for what the last command printed), as text, is WANT. A path may end in # for a length.
+func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("json: want FILE PATH WANT")
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	got := dig(v, args[1])
+	text := fmt.Sprint(got)
+	if _, ok := got.(string); !ok {
+		data, err := json.Marshal(got)
+		ts.Check(err)
+		text = string(data)
+	}
+	if (text == args[2]) == neg {
+		ts.Fatalf("json %s: %s is %s", args[0], args[1], text)
+	}
+}
+
+func dig(v any, path string) any {
+	for part := range strings.SplitSeq(path, ".") {
+		if part == "" {
+			continue
+		}
+		switch x := v.(type) {
+		case map[string]any:
+			if part == "#" {
+				return len(x)
+			}
+			v = x[part]
+		case []any:
+			if part == "#" {
+				return len(x)
+			}
+			n, err := strconv.Atoi(part)
+			if err != nil || n >= len(x) {
+				return nil
+			}
+			v = x[n]
+		default:
+			return nil
+		}
+	}
+	return v
+}

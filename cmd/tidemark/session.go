@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/index"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+)
+
+// A session is one tenant opened: its settings, its repository and the index over it.
+type session struct {
+	*env
+	settings *tenantSettings
+	url      string
+	repo     *repository.Repository
+	index    *index.Index
+}
+
+// tenantSettings returns what is configured for the tenant; with --repository alone there is no
+// configuration, and everything else is asked of the repository.
+func (e *env) tenantSettings() (*tenantSettings, error) {
+	if e.repository != "" && e.config == "" && e.getenv("TIDEMARK_CONFIG") == "" {
+		return &tenantSettings{Repository: e.repository, Index: "file"}, nil
+	}
+	s, err := e.readSettings()
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.pick(e.tenant)
+	if err != nil {
+		return nil, err
+	}
+	if e.repository != "" {
+		t.Repository = e.repository
+	}
+	return t, nil
+}
+
+// open opens the tenant's repository, checks it against the newest head this machine has seen, and brings
+// the index up to date. The caller closes the session.
+func (e *env) open(ctx context.Context) (*session, error) {
+	t, err := e.tenantSettings()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{env: e, settings: t, url: t.Repository}
+	if err := s.openRepository(ctx); err != nil {
+		return nil, err
+	}
+	path := ":memory:"
+	if t.Index == "file" {
+		path = filepath.Join(e.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", s.repo.ID()+".sqlite")
+	}
+	if s.index, err = index.Open(ctx, path, projection); err != nil {
+		return nil, fmt.Errorf("open index: %w", err)
+	}
+	if err := s.update(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// projection is what the index keeps of an object besides its version, as the catalog sees it.
+var projection = index.Options{
+	Version: catalog.Fingerprint(),
+	Project: func(o entra.Object) index.Projection {
+		refs := catalog.Refs(o)
+		p := index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: make([]entra.ID, len(refs))}
+		for i, r := range refs {
+			p.Refs[i] = r.ID
+		}
+		return p
+	},
+	Act: func(b entra.Body) (index.Act, bool) {
+		id, _ := b.Get("id")
+		name, _ := id.(string)
+		act, ok := catalog.Acted(entra.Object{Ref: entra.Ref{Type: catalog.Audit().Type, ID: entra.ID(name)}, Body: b})
+		if !ok {
+			return index.Act{}, false
+		}
+		a := index.Act{ID: name, At: act.At}
+		for _, ref := range act.On {
+			a.On = append(a.On, ref.ID)
+		}
+		return a, true
+	},
+}
+
+func (s *session) openRepository(ctx context.Context) error {
+	st, err := openStore(s.url)
+	if err != nil {
+		return err
+	}
+	identities, err := s.identities(ctx)
+	if err != nil {
+		return err
+	}
+	o := repository.Options{Identities: identities, Now: s.now}
+	// The signer and the newest head are filed under the repository's ID, which only the repository knows.
+	id, err := repository.Identify(ctx, st)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.url, err)
+	}
+	dir := s.state(id)
+	if text, err := os.ReadFile(filepath.Join(dir, "head")); err == nil { //nolint:gosec // our own folder
+		if o.Seen, err = repository.ParseHead(strings.TrimSpace(string(text))); err != nil {
+			return fmt.Errorf("read newest head seen: %w", err)
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read newest head seen: %w", err)
+	}
+	if o.Signer, err = s.signer(dir); err != nil {
+		return err
+	}
+	if s.repo, err = repository.Open(ctx, st, o); err != nil {
+		return fmt.Errorf("open %s: %w", s.url, err)
+	}
+	if s.settings.ID != "" && entra.TenantID(s.settings.ID) != s.repo.Tenant().ID {
+		return &exit{code: 2, err: fmt.Errorf("the repository %s belongs to tenant %s, the configuration names %s", s.url, s.repo.Tenant().ID, s.settings.ID),
+			hint: "one repository keeps one tenant; correct id or repository"}
+	}
+	return s.saw()
+}
+
+// state is the folder that holds what this machine knows about a repository.
+func (e *env) state(id string) string {
+	return filepath.Join(e.xdg("XDG_STATE_HOME", filepath.Join(".local", "state")), "tidemark", id)
+}
+
+// signer reads this machine's key for a repository; nil where it has none.
+func (e *env) signer(dir string) (*repository.Signer, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "signer.key")) //nolint:gosec // our own folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no key is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read signer: %w", err)
+	}
+	return repository.ParseSigner(string(text))
+}
+
+// identities reads the age identities that open the repository.
+func (s *session) identities(ctx context.Context) ([]age.Identity, error) {
+	ref := s.settings.Keys.Identity
+	if s.identity != "" {
+		ref = s.identity
+		if !isReference(ref) {
+			ref = "file:" + ref
+		}
+	}
+	if ref == "" {
+		return nil, &exit{code: 12, err: errors.New("no identity to open the repository with"), hint: "name it with --identity or keys.identity"}
+	}
+	text, err := s.resolve(ctx, ref)
+	if err != nil {
+		return nil, &exit{code: 12, err: err, hint: "the identity file is made by tidemark init; without it the repository cannot be read"}
+	}
+	ids, err := age.ParseIdentities(bytes.NewReader(text))
+	if err != nil {
+		return nil, &exit{code: 12, err: fmt.Errorf("read identity: %w", err)}
+	}
+	return ids, nil
+}
+
+// saw keeps the repository's head, so that an older or another history is noticed next time.
+func (s *session) saw() error {
+	dir := s.state(s.repo.ID())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("keep newest head: %w", err)
+	}
+	return writeFile(filepath.Join(dir, "head"), []byte(s.repo.Head().String()+"\n"), 0o600)
+}
+
+// writeFile replaces a file at once, so that a crash leaves the old or the new content.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, data, mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// update brings the index up to date with the repository.
+func (s *session) update(ctx context.Context) error {
+	if err := s.index.Update(ctx, s.repo); err != nil {
+		return fmt.Errorf("update index: %w", err)
+	}
+	return s.saw()
+}
+
+func (s *session) close() {
+	if s.index != nil {
+		_ = s.index.Close() // it holds nothing the repository does not
+	}
+}
+
+// connect signs in to the tenant as one of its two identities. It returns the client and the permissions
+// that the token carries, nil where they cannot be read.
+func (s *session) connect(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, error) {
+	if id.ClientID == "" && !id.ManagedIdentity {
+		return nil, nil, &exit{code: 2, err: fmt.Errorf("no %s identity is configured for tenant %q", what, s.settings.Name),
+			hint: "add a section " + what + " with client_id and certificate; tidemark types --permissions lists what it needs"}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if s.settings.CA != "" {
+		pem, err := s.resolve(ctx, s.settings.CA)
+		if err != nil {
+			return nil, nil, err
+		}
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool()
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, nil, &exit{code: 2, err: errors.New("ca: no certificate in it")}
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	login := graph.Identity{
+		Tenant: s.settings.ID, ClientID: id.ClientID, Authority: s.settings.Authority, Scope: s.settings.Graph + "/.default",
+		FederatedTokenFile: id.FederatedTokenFile, ManagedIdentity: id.ManagedIdentity,
+		HTTP: &http.Client{Transport: transport}, Custom: s.settings.Cloud == "custom",
+	}
+	var err error
+	if id.Certificate != "" {
+		login.CertificatePEM, err = s.resolve(ctx, id.Certificate)
+	}
+	if id.ClientSecret != "" {
+		fmt.Fprintf(s.err, "tidemark: warning: the %s identity uses a client secret; a certificate cannot be copied out of a log or a chat\n", what)
+		var secret []byte
+		secret, err = s.resolve(ctx, id.ClientSecret)
+		login.Secret = strings.TrimSpace(string(secret))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cred, err := graph.Login(login)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign in as the %s identity: %w", what, err)
+	}
+	token, _, err := cred.Token(ctx, "")
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign in as the %s identity: %w", what, err)
+	}
+	client, err := graph.New(cred, graph.Options{HTTP: &http.Client{Transport: transport}, Endpoint: s.settings.Graph, Now: s.now, UserAgent: "tidemark/" + version()})
+	if err != nil {
+		return nil, nil, err
+	}
+	roles, tenant, _, ok := graph.Roles(token)
+	if !ok {
+		fmt.Fprintf(s.err, "tidemark: warning: the %s identity's token cannot be read, so its permissions are not known\n", what)
+		return client, nil, nil
+	}
+	if tenant != "" && !strings.EqualFold(tenant, s.settings.ID) {
+		return nil, nil, &exit{code: 2, err: fmt.Errorf("the %s identity belongs to tenant %s, the configuration names %s", what, tenant, s.settings.ID)}
+	}
+	return client, roles, nil
+}
+
+// asJSON is for documents that are kept in the log.
+func asJSON(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return append(data, '\n'), nil
+}

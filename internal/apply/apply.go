@@ -1,0 +1,329 @@
+// Package apply carries out a cleared plan; it is the only writer to a tenant.
+//
+// It promises that what it is about to write is in the repository's log before the first write, that no
+// write is repeated whose outcome is not known (it looks first), that an object the plan did not expect is
+// left alone, and that run again with the same plan it continues where it stopped, without a duplicate. It
+// refuses a plan that guard did not clear, and it takes no decision: every write is a step of the plan.
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+)
+
+// ErrStale means that the tenant is no longer what the plan was made for.
+var ErrStale = errors.New("tenant changed since the plan was made")
+
+// Options for a run.
+type Options struct {
+	Endpoint string           // of the service, as references to objects are written: "https://graph.microsoft.com"
+	Now      func() time.Time // required
+	Password func() string    // makes a random password for a created user; required. It is told to nobody.
+	// Progress is told of each result, one at a time; nil means silence.
+	Progress func(plan.Step, Result)
+}
+
+// A Report says what became of each step, and which IDs new objects were given.
+type Report struct {
+	Results []Result                // in step order
+	IDs     map[entra.Ref]entra.Ref // what the goal calls an object -> what the tenant calls it now
+}
+
+// Count returns how many results have the outcome.
+func (r *Report) Count(o Outcome) (n int) {
+	for _, x := range r.Results {
+		if x.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// A Result is what became of one step.
+type Result struct {
+	Step    int      `json:"step"`
+	Outcome Outcome  `json:"outcome"`
+	ID      entra.ID `json:"id,omitempty"` // of the object that a creation made
+	Error   string   `json:"error,omitempty"`
+}
+
+// An Outcome is what became of a step.
+type Outcome string
+
+// The outcomes.
+const (
+	NotRun      Outcome = "notRun"
+	Done        Outcome = "done"
+	AlreadyDone Outcome = "alreadyDone"
+	Stale       Outcome = "stale"
+	Failed      Outcome = "failed"
+)
+
+func (o Outcome) holds() bool { return o == Done || o == AlreadyDone }
+
+const (
+	wave     = 200 // steps whose intents share a record
+	parallel = 8   // writes under way at once
+)
+
+// The documents that a restore leaves in the log, each in a record whose parent is the plan's.
+type (
+	intents struct {
+		Steps []int `json:"steps"`
+	}
+	outcomes struct {
+		Results []Result                `json:"results"`
+		IDs     map[entra.Ref]entra.Ref `json:"ids,omitempty"`
+		// Values maps what else names a created object from the goal's value to the one the service chose.
+		Values map[entra.ID]entra.ID `json:"values,omitempty"`
+	}
+)
+
+// A run is one plan being carried out.
+type run struct {
+	client *graph.Client
+	repo   *repository.Repository
+	plan   *plan.Plan
+	record int64
+	o      Options
+
+	mu      sync.Mutex
+	results map[int]Result
+	ids     map[entra.Ref]entra.Ref // goal's ref -> tenant's
+	values  map[entra.ID]entra.ID   // what else names objects: goal's value -> tenant's
+	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
+	open    map[int]bool            // steps that an earlier run intended and whose outcome it did not write down
+}
+
+// Run carries out the plan that record number in the log holds. A step that failed, or found the tenant
+// changed, stops only the steps that need it; Run's own error means that the log or the context failed, and
+// that running again continues.
+func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared guard.Cleared, record int64, o Options) (*Report, error) {
+	p := cleared.Plan()
+	if p == nil {
+		return nil, errors.New("apply: the plan was not cleared")
+	}
+	u := &run{client: c, repo: r, plan: p, record: record, o: o,
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]bool{}}
+	if u.ids == nil {
+		u.ids = map[entra.Ref]entra.Ref{}
+	}
+	if u.values == nil {
+		u.values = map[entra.ID]entra.ID{}
+	}
+	if err := u.resume(ctx); err != nil {
+		return nil, fmt.Errorf("apply: %w", err)
+	}
+	for {
+		steps := u.next()
+		if len(steps) == 0 {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return u.report(), fmt.Errorf("apply: stopped before step %d: %w", steps[0].Number, err)
+		}
+		if err := u.wave(ctx, steps); err != nil {
+			return u.report(), fmt.Errorf("apply: %w", err)
+		}
+	}
+	return u.report(), nil
+}
+
+// resume takes over what earlier runs of the same plan wrote down.
+func (u *run) resume(ctx context.Context) error {
+	for rec, err := range u.repo.Records(ctx, u.record+1) {
+		if err != nil {
+			return err
+		}
+		if rec.Parent != u.record || rec.Kind != repository.KindIntents && rec.Kind != repository.KindOutcomes {
+			continue
+		}
+		data, err := u.repo.Data(ctx, rec)
+		if err != nil {
+			return err
+		}
+		switch rec.Kind {
+		case repository.KindIntents:
+			var in intents
+			if err := json.Unmarshal(data, &in); err != nil {
+				return fmt.Errorf("record %d: %w", rec.Number, err)
+			}
+			for _, n := range in.Steps {
+				u.open[n] = true
+			}
+		case repository.KindOutcomes:
+			var out outcomes
+			if err := json.Unmarshal(data, &out); err != nil {
+				return fmt.Errorf("record %d: %w", rec.Number, err)
+			}
+			maps.Copy(u.values, out.Values)
+			for _, res := range out.Results {
+				delete(u.open, res.Step)
+				s := u.step(res.Step)
+				if res.Outcome.holds() {
+					u.results[res.Step] = res
+					u.note(s, res)
+				} else if s.Action == plan.Create && res.Outcome == Failed {
+					u.open[res.Step] = true // it may have been created all the same
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (u *run) step(n int) plan.Step { return u.plan.Steps[n-1] }
+
+// note remembers what a step that holds means for later ones.
+func (u *run) note(s plan.Step, res Result) {
+	switch s.Action {
+	case plan.Create:
+		now := entra.Ref{Type: s.Ref.Type, ID: res.ID}
+		u.ids[s.Ref], u.made[now] = now, true
+	case plan.Undelete:
+		u.made[s.Ref] = true
+	}
+}
+
+// next returns the steps of the next wave: as many as follow one another in the plan, do the same sort of
+// thing, and do not need one another. Steps that need one that does not hold are settled on the way.
+func (u *run) next() []plan.Step {
+	var steps []plan.Step
+	for _, s := range u.plan.Steps {
+		if _, settled := u.results[s.Number]; settled {
+			continue
+		}
+		if len(steps) > 0 && (len(steps) == wave || s.Action != steps[0].Action) {
+			break
+		}
+		waits := false
+		for _, n := range s.Needs {
+			need, settled := u.results[n]
+			if !settled {
+				waits = true
+			} else if !need.Outcome.holds() {
+				u.settle(s, Result{Step: s.Number, Outcome: NotRun, Error: fmt.Sprintf("it needs step %d, which did not happen", n)})
+				break
+			}
+		}
+		if _, settled := u.results[s.Number]; settled {
+			continue
+		}
+		if waits {
+			break
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+func (u *run) settle(s plan.Step, res Result) {
+	u.results[s.Number] = res
+	if res.Outcome.holds() {
+		u.note(s, res)
+	}
+	if u.o.Progress != nil {
+		u.o.Progress(s, res)
+	}
+}
+
+// wave writes down what it is about to do, does it, and writes down what came of it.
+func (u *run) wave(ctx context.Context, steps []plan.Step) error {
+	numbers := make([]int, len(steps))
+	for i, s := range steps {
+		numbers[i] = s.Number
+	}
+	doubtful := slices.ContainsFunc(numbers, func(n int) bool { return u.open[n] })
+	if err := u.append(ctx, repository.KindIntents, intents{numbers}); err != nil {
+		return err
+	}
+	if doubtful {
+		// What an earlier run may have created is looked for one by one, so that one find is not taken twice.
+		for _, s := range steps {
+			u.take(ctx, s)
+		}
+	} else {
+		var g errgroup.Group
+		g.SetLimit(parallel)
+		for _, s := range steps {
+			g.Go(func() error { u.take(ctx, s); return nil })
+		}
+		_ = g.Wait() // no step returns an error: what became of it is its result
+	}
+	out := outcomes{IDs: map[entra.Ref]entra.Ref{}, Values: map[entra.ID]entra.ID{}}
+	for _, s := range steps {
+		res, ok := u.results[s.Number]
+		if !ok {
+			continue // interrupted before it began
+		}
+		out.Results = append(out.Results, res)
+		if s.Action == plan.Create && res.Outcome.holds() {
+			out.IDs[s.Ref] = u.ids[s.Ref]
+			for _, was := range s.Values {
+				out.Values[was] = u.values[was]
+			}
+		}
+	}
+	// The outcome is written down even when the person has asked to stop.
+	return u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out)
+}
+
+// take carries out one step. A step that has begun is finished even when the person has asked to stop.
+func (u *run) take(ctx context.Context, s plan.Step) {
+	if ctx.Err() != nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	res := Result{Step: s.Number}
+	outcome, id, err := u.do(ctx, s)
+	res.Outcome, res.ID = outcome, id
+	if err != nil {
+		res.Error = err.Error()
+		if errors.Is(err, ErrStale) {
+			res.Outcome = Stale
+		} else {
+			res.Outcome = Failed
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.settle(s, res)
+}
+
+func (u *run) append(ctx context.Context, kind repository.Kind, doc any) error {
+	data, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	_, err = u.repo.Append(ctx, kind, u.record, append(data, '\n'))
+	return err
+}
+
+func (u *run) report() *Report {
+	r := &Report{IDs: map[entra.Ref]entra.Ref{}}
+	for _, s := range u.plan.Steps {
+		res, ok := u.results[s.Number]
+		if !ok {
+			res = Result{Step: s.Number, Outcome: NotRun}
+		}
+		r.Results = append(r.Results, res)
+		if s.Action == plan.Create && res.Outcome.holds() {
+			r.IDs[s.Ref] = u.ids[s.Ref]
+		}
+	}
+	return r
+}

@@ -1,0 +1,418 @@
+package apply
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+)
+
+// do carries out one step and says what came of it.
+func (u *run) do(ctx context.Context, s plan.Step) (Outcome, entra.ID, error) {
+	r, ok := catalog.Lookup(s.Ref.Type)
+	if !ok {
+		return Failed, "", fmt.Errorf("%s: no such type", s.Ref.Type)
+	}
+	var outcome Outcome
+	var id entra.ID
+	var err error
+	switch s.Action {
+	case plan.Create:
+		outcome, id, err = u.create(ctx, r, s)
+	case plan.Undelete:
+		outcome, err = u.undelete(ctx, r, s)
+	case plan.Update:
+		outcome, err = u.update(ctx, r, s)
+	case plan.Attach:
+		outcome, err = u.attach(ctx, r, s)
+	case plan.Detach:
+		outcome, err = u.detach(ctx, r, s)
+	case plan.Delete:
+		outcome, err = u.delete(ctx, r, s)
+	default:
+		err = fmt.Errorf("no such action: %s", s.Action)
+	}
+	return outcome, id, err
+}
+
+// A naming is what the tenant calls what the goal names, at one moment.
+type naming struct {
+	refs map[entra.Ref]entra.Ref
+	ids  map[entra.ID]entra.ID // the refs' IDs, and what else names objects
+}
+
+func (u *run) names() naming {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := naming{maps.Clone(u.ids), maps.Clone(u.values)}
+	for from, to := range n.refs {
+		n.ids[from.ID] = to.ID
+	}
+	return n
+}
+
+// now returns what the tenant calls the object that a step names.
+func (n naming) now(ref entra.Ref, ofBase bool) entra.Ref {
+	if ofBase {
+		return ref
+	}
+	if to, ok := n.refs[ref]; ok {
+		return to
+	}
+	return catalog.Rename(entra.Object{Ref: ref, Body: "{}"}, n.ids).Ref
+}
+
+// translate puts the tenant's IDs into the values of a step.
+func (n naming) translate(t entra.Type, set map[string]any) (map[string]any, error) {
+	nested := map[string]any{}
+	for _, path := range slices.Sorted(maps.Keys(set)) {
+		if set[path] != nil {
+			entra.Set(nested, path, set[path])
+		}
+	}
+	body, err := entra.Encode(nested)
+	if err != nil {
+		return nil, err
+	}
+	renamed := catalog.Rename(entra.Object{Ref: entra.Ref{Type: t, ID: "-"}, Body: body}, n.ids).Body.Decode()
+	out := map[string]any{}
+	for path, v := range set {
+		if v != nil {
+			v, _ = entra.Get(renamed, path)
+		}
+		out[path] = v
+	}
+	return out, nil
+}
+
+// same compares two values by their canonical text; nil is the absent one, and so is an empty array.
+func same(a, b any) bool {
+	if empty(a) && empty(b) {
+		return true
+	}
+	x, errX := entra.Text(a)
+	y, errY := entra.Text(b)
+	return errX == nil && errY == nil && x == y
+}
+
+func empty(v any) bool {
+	a, ok := v.([]any)
+	return v == nil || ok && len(a) == 0
+}
+
+// call sends a call of the catalog.
+func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) {
+	h := http.Header{}
+	for name, value := range c.Header {
+		h.Set(name, value)
+	}
+	return u.client.Do(ctx, graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h,
+		Body: bytes.ReplaceAll(c.Body, []byte("{endpoint}"), []byte(u.o.Endpoint))})
+}
+
+// appears is how long an object that was just made may stay invisible to some replicas (Microsoft Graph
+// documentation promises no time; some minutes are usual, and a quarter of an hour has been seen).
+const appears = 15 * time.Minute
+
+// patient repeats what was refused because an object that this plan made is not visible yet.
+func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) error {
+	u.mu.Lock()
+	young := slices.ContainsFunc(refs, func(r entra.Ref) bool { return u.made[r] })
+	u.mu.Unlock()
+	wait := 500 * time.Millisecond
+	for waited := time.Duration(0); ; waited += wait {
+		err := do()
+		if err == nil || !young || !unseen(err) || waited >= appears {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, 30*time.Second)
+	}
+}
+
+// unseen reports whether a refusal may mean that a replica does not know an object yet: it says so with 404,
+// and for objects that others refer to with 400 in these words.
+func unseen(err error) bool {
+	refused, ok := errors.AsType[*graph.Error](err)
+	return ok && (refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest &&
+		(strings.Contains(refused.Message, "does not exist") || strings.Contains(refused.Message, "not found")))
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// fetch reads an object as it is now.
+func (u *run) fetch(ctx context.Context, r *catalog.Resource, ref entra.Ref) (o entra.Object, err error) {
+	err = u.patient(ctx, []entra.Ref{ref}, func() error {
+		answer, err := u.call(ctx, r.Fetch(ref.ID))
+		if err != nil {
+			return err
+		}
+		var parent entra.ID
+		if parts := ref.ID.Split(); r.Under != "" {
+			parent = parts[0]
+		}
+		o, err = r.Object(answer.Body, parent)
+		return err
+	})
+	if err != nil {
+		return o, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return o, nil
+}
+
+func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	names := u.names()
+	ref := names.now(s.Ref, s.OfBase)
+	set, err := names.translate(s.Ref.Type, s.Set)
+	if err != nil {
+		return Failed, err
+	}
+	// Twice: a write whose outcome is not known is looked at, and written again only if it did not happen.
+	for range 2 {
+		o, err := u.fetch(ctx, r, ref)
+		if err != nil {
+			return Failed, err
+		}
+		is := o.Body.Decode()
+		done := true
+		for path, want := range set {
+			have, _ := entra.Get(is, path)
+			if same(have, want) {
+				continue
+			}
+			done = false
+			// A path that Was lacks is one of an object this plan makes: the service's default may be there.
+			if was, expected := s.Was[path]; expected && !same(have, was) && !same(have, names.was(s, path)) {
+				return Stale, fmt.Errorf("%s: %s is neither what it was nor what it shall be: %w", ref, path, ErrStale)
+			}
+		}
+		if done {
+			return AlreadyDone, nil
+		}
+		whole, was := map[string]any{}, o.Body.Decode()
+		next := o.Body.Decode()
+		for path, v := range set {
+			entra.Set(next, path, v)
+		}
+		for path := range set {
+			unit := r.Unit(path)
+			whole[unit] = next[unit]
+		}
+		calls, err := r.Update(ref.ID, whole, was)
+		if err != nil {
+			return Failed, err
+		}
+		if err = u.all(ctx, ref, calls); err == nil {
+			return Done, nil
+		}
+		if !errors.Is(err, graph.ErrUnknownOutcome) {
+			return Failed, err
+		}
+	}
+	return Failed, fmt.Errorf("%s: the update's outcome stayed unknown: %w", ref, graph.ErrUnknownOutcome)
+}
+
+// was is the value that a step expects, where an earlier wave of the same plan has already put a new ID in
+// the place of an old one.
+func (n naming) was(s plan.Step, path string) any {
+	was, err := n.translate(s.Ref.Type, map[string]any{path: s.Was[path]})
+	if err != nil {
+		return s.Was[path]
+	}
+	return was[path]
+}
+
+func (u *run) all(ctx context.Context, ref entra.Ref, calls []catalog.Call) error {
+	for _, c := range calls {
+		err := u.patient(ctx, []entra.Ref{ref}, func() error {
+			_, err := u.call(ctx, c)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	for range 2 {
+		if _, err := u.call(ctx, r.Fetch(s.Ref.ID)); err == nil {
+			return AlreadyDone, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return Failed, err
+		}
+		_, err := u.call(ctx, r.Revive(s.Ref.ID))
+		if err == nil {
+			return Done, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return Stale, fmt.Errorf("%s: it is no longer in the recycle bin: %w", s.Ref, ErrStale)
+		}
+		if !errors.Is(err, graph.ErrUnknownOutcome) {
+			return Failed, err
+		}
+	}
+	return Failed, fmt.Errorf("%s: whether it was undeleted stayed unknown: %w", s.Ref, graph.ErrUnknownOutcome)
+}
+
+// ends returns a step's link in the tenant's names.
+func (u *run) ends(s plan.Step) (entra.Link, error) {
+	if s.Link == nil {
+		return entra.Link{}, fmt.Errorf("step %d holds no link", s.Number)
+	}
+	names := u.names()
+	return entra.Link{From: names.now(s.Link.From, s.OfBase), Rel: s.Link.Rel, To: names.now(s.Link.To, s.OfBase)}, nil
+}
+
+func (u *run) attach(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	l, err := u.ends(s)
+	if err != nil {
+		return Failed, err
+	}
+	if rel, ok := r.Relation(l.Rel); ok && !rel.Many {
+		to, err := u.single(ctx, r, l)
+		if err != nil {
+			return Failed, err
+		}
+		if to == l.To.ID {
+			return AlreadyDone, nil
+		}
+		if to != "" && (s.Replaces == nil || s.Replaces.ID != to) {
+			return Stale, fmt.Errorf("%s: its %s is another one now: %w", l.From, l.Rel, ErrStale)
+		}
+	}
+	c, err := r.Bind(l)
+	if err != nil {
+		return Failed, err
+	}
+	// A link that is there is refused, so asking again is no duplicate.
+	return u.again(ctx, []entra.Ref{l.From, l.To}, c, fs.ErrExist)
+}
+
+// single returns where a relation to one object leads now, "" for nowhere.
+func (u *run) single(ctx context.Context, r *catalog.Resource, l entra.Link) (entra.ID, error) {
+	c, err := r.Linked(l)
+	if err != nil {
+		return "", err
+	}
+	answer, err := u.call(ctx, c)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	m, err := entra.Decode(answer.Body)
+	if err != nil {
+		return "", err
+	}
+	id, _ := m["id"].(string)
+	return entra.ID(id), nil
+}
+
+func (u *run) detach(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	l, err := u.ends(s)
+	if err != nil {
+		return Failed, err
+	}
+	c, err := r.Unbind(l)
+	if err != nil {
+		return Failed, err
+	}
+	return u.again(ctx, nil, c, fs.ErrNotExist)
+}
+
+// again sends a call that the service refuses with settled where it has nothing left to do, and repeats it
+// where the outcome is unknown.
+func (u *run) again(ctx context.Context, refs []entra.Ref, c catalog.Call, settled error) (Outcome, error) {
+	for try := 0; ; try++ {
+		err := u.patient(ctx, refs, func() error {
+			_, err := u.call(ctx, c)
+			return err
+		})
+		switch {
+		case err == nil && try == 0:
+			return Done, nil
+		case err == nil, errors.Is(err, settled):
+			return AlreadyDone, nil
+		case !errors.Is(err, graph.ErrUnknownOutcome) || try == 2:
+			return Failed, err
+		}
+	}
+}
+
+func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	ref := u.names().now(s.Ref, s.OfBase)
+	for range 2 {
+		answer, err := u.call(ctx, r.Fetch(ref.ID))
+		if errors.Is(err, fs.ErrNotExist) {
+			return AlreadyDone, nil
+		}
+		if err != nil {
+			return Failed, err
+		}
+		var parent entra.ID
+		if r.Under != "" {
+			parent = ref.ID.Split()[0]
+		}
+		o, err := r.Object(answer.Body, parent)
+		if err != nil {
+			return Failed, err
+		}
+		disarm, err := r.Disarm(o)
+		if err != nil {
+			return Failed, err
+		}
+		// Disarming changes the object, so one that was disarmed by a run that then died is no stranger.
+		if o.Version() != s.Version && !(u.open[s.Number] && len(disarm) == 0) {
+			return Stale, fmt.Errorf("%s: it changed: %w", ref, ErrStale)
+		}
+		for _, c := range append(disarm, r.Remove(ref.ID)) {
+			if _, err = u.call(ctx, c); err != nil {
+				break
+			}
+		}
+		switch {
+		case err == nil:
+			return Done, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return AlreadyDone, nil
+		case !errors.Is(err, graph.ErrUnknownOutcome):
+			return Failed, err
+		}
+	}
+	return Failed, fmt.Errorf("%s: whether it was deleted stayed unknown: %w", ref, graph.ErrUnknownOutcome)
+}
+
+// pages lists what a call of the catalog asks for.
+func (u *run) pages(ctx context.Context, c catalog.Call) iter.Seq2[graph.Page, error] {
+	h := http.Header{}
+	for name, value := range c.Header {
+		h.Set(name, value)
+	}
+	return u.client.Pages(ctx, graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h})
+}

@@ -1,0 +1,263 @@
+// Package capture reads a tenant into the repository.
+//
+// It promises that absence means something: a part is Complete only if its listing reached the end, and a
+// part that did not keeps what was known before, with the reason. It promises to read everything it may in
+// spite of what it may not: one refused part costs that part. It refuses to write to a tenant, to guess at
+// what it could not read, and to hold more of a type in memory than the IDs of its objects.
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/index"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// Options for a capture. The zero value reads all there is, in silence.
+type Options struct {
+	Exclude []entra.Type // types to leave out
+	// Permissions are the application permissions that the identity holds; nil means they are not known.
+	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
+	Permissions []string
+	// Progress is told of each part as it is read, from several goroutines at once; nil means silence.
+	Progress func(Progress)
+}
+
+// Progress is how far the reading of one part has come.
+type Progress struct {
+	Type     entra.Type
+	Relation string
+	Items    int64
+	Done     bool
+	Coverage snapshot.Coverage // once done
+	Reason   string
+}
+
+// parallel is how many parts are read at once. The client bounds the requests.
+const parallel = 6
+
+// A reading is one capture under way.
+type reading struct {
+	client *graph.Client
+	index  *index.Index
+	writer *repository.Writer
+	parent *snapshot.Snapshot // nil for the first
+	began  time.Time
+	o      Options
+
+	mu    sync.Mutex
+	seen  map[entra.Type]map[entra.ID]bool // whose relations and contents are to be read; true: not readable
+	parts map[entra.Type]snapshot.Part     // of the objects, as far as read
+}
+
+// Run captures the tenant and returns the committed snapshot. A part that cannot be read whole is not an
+// error: the snapshot says so. Run fails where nothing could be committed: the repository failed, the
+// context ended, or not one part could be read.
+func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
+	rd := &reading{client: c, index: x, began: now(), o: o, seen: map[entra.Type]map[entra.ID]bool{}, parts: map[entra.Type]snapshot.Part{}}
+	var parent snapshot.Tree
+	switch latest, err := x.Latest(ctx); {
+	case err == nil:
+		rd.parent = latest
+		if parent, err = x.Tree(ctx, r, latest.Number); err != nil {
+			return nil, fmt.Errorf("capture: %w", err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	var err error
+	if rd.writer, err = r.Begin(ctx, parent, rd.began); err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	s, err := rd.run(ctx)
+	if err != nil {
+		rd.writer.Abort()
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	return s, nil
+}
+
+func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
+	// What is contained in objects, and the links that start at them, are read once the objects are known.
+	var first, second []func(context.Context) error
+	for r := range catalog.All() {
+		if slices.Contains(rd.o.Exclude, r.Type) {
+			first = append(first, func(ctx context.Context) error { return rd.skip(ctx, r) })
+			continue
+		}
+		switch {
+		case r.Stream:
+			first = append(first, func(ctx context.Context) error { return rd.stream(ctx, r) })
+		case r.Under != "":
+			second = append(second, func(ctx context.Context) error { return rd.contents(ctx, r) })
+		default:
+			first = append(first, func(ctx context.Context) error { return rd.objects(ctx, r) })
+		}
+		for _, rel := range r.Links {
+			second = append(second, func(ctx context.Context) error { return rd.links(ctx, r, rel) })
+		}
+	}
+	for _, phase := range [][]func(context.Context) error{first, second} {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(parallel)
+		for _, do := range phase {
+			g.Go(func() error { return do(ctx) })
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+	}
+	if err := rd.nothing(); err != nil {
+		return nil, err
+	}
+	return rd.writer.Commit(ctx)
+}
+
+// nothing returns an error if not one part could be read: then the service, the network or the credential
+// is at fault, and a snapshot would say nothing.
+func (rd *reading) nothing() error {
+	var why string
+	for _, p := range rd.parts {
+		if p.Coverage == snapshot.Complete || p.Coverage == snapshot.Partial {
+			return nil
+		}
+		if why == "" || p.Coverage == snapshot.Denied {
+			why = p.Reason
+		}
+	}
+	return fmt.Errorf("nothing could be read: %s", why)
+}
+
+// part begins the account of one part.
+func (rd *reading) part(r *catalog.Resource, relation string) snapshot.Part {
+	p := snapshot.Part{Type: r.Type, Relation: relation, Version: r.Version, Declaration: r.Declaration(), Read: rd.began}
+	if relation == "" {
+		p.Asked = r.Asked()
+	}
+	return p
+}
+
+// end closes a part. The error, if any, becomes its coverage, unless it is the end of the whole capture.
+func (rd *reading) end(ctx context.Context, p snapshot.Part, items int64, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if failed, ok := errors.AsType[*writeError](err); ok {
+		return failed.err
+	}
+	if err != nil {
+		p.Coverage, p.Reason = judge(err, items > 0), err.Error()
+	} else if p.Coverage == snapshot.Missed {
+		p.Coverage = snapshot.Complete
+	}
+	if len(p.Holes) > snapshot.MaxHoles {
+		p.Coverage, p.Reason = snapshot.Partial, fmt.Sprintf("%d objects could not be read; the first: %s", len(p.Holes), p.Reason)
+		p.Holes = nil
+	}
+	if p.Relation == "" {
+		rd.mu.Lock()
+		rd.parts[p.Type] = p
+		rd.mu.Unlock()
+	}
+	if err := rd.writer.End(ctx, p, p.Coverage == snapshot.Complete); err != nil {
+		return err
+	}
+	rd.tell(Progress{Type: p.Type, Relation: p.Relation, Items: items, Done: true, Coverage: p.Coverage, Reason: p.Reason})
+	return nil
+}
+
+func (rd *reading) tell(p Progress) {
+	if rd.o.Progress != nil {
+		rd.o.Progress(p)
+	}
+}
+
+// A writeError is a failure of our own side, which ends the capture instead of a part.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+
+// judge says what an error means for a part: refused, not there, not licensed, or failed. Some of a part
+// arrived, or none did.
+func judge(err error, some bool) snapshot.Coverage {
+	if some {
+		return snapshot.Partial
+	}
+	refused, ok := errors.AsType[*graph.Error](err)
+	if !ok {
+		return snapshot.Failed
+	}
+	switch refused.Status {
+	case http.StatusForbidden:
+		if unlicensed(refused) {
+			return snapshot.Unlicensed
+		}
+		return snapshot.Denied
+	case http.StatusUnauthorized:
+		return snapshot.Denied
+	case http.StatusNotFound, http.StatusNotImplemented, http.StatusMethodNotAllowed:
+		return snapshot.Unsupported
+	case http.StatusBadRequest:
+		// A collection that a cloud does not have is a path that cannot be parsed there.
+		if strings.Contains(refused.Message, "not found for the segment") {
+			return snapshot.Unsupported
+		}
+		if unlicensed(refused) {
+			return snapshot.Unlicensed
+		}
+	}
+	return snapshot.Failed
+}
+
+// unlicensed tells a missing licence from a missing permission; the service says both with one status. The
+// code is the documented one; the words are how it is told where there is no code of its own.
+func unlicensed(e *graph.Error) bool {
+	if strings.HasPrefix(e.Code, "Authentication_RequestFromNonPremiumTenant") || strings.Contains(e.Code, "License") {
+		return true
+	}
+	said := strings.ToLower(e.Message)
+	return strings.Contains(said, "premium license") || strings.Contains(said, "not licensed") || strings.Contains(said, "requires a license")
+}
+
+// skip records a type that the configuration leaves out, with its relations.
+func (rd *reading) skip(ctx context.Context, r *catalog.Resource) error {
+	for _, rel := range append([]string{""}, relations(r)...) {
+		p := rd.part(r, rel)
+		p.Coverage, p.Reason = snapshot.Skipped, "left out by the configuration"
+		if err := rd.end(ctx, p, 0, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func relations(r *catalog.Resource) []string {
+	names := make([]string, len(r.Links))
+	for i, rel := range r.Links {
+		names[i] = rel.Rel
+	}
+	return names
+}
+
+// request turns a call of the catalog into a request.
+func request(c catalog.Call) graph.Request {
+	h := http.Header{}
+	for name, value := range c.Header {
+		h.Set(name, value)
+	}
+	return graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h}
+}

@@ -1,0 +1,208 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// links reads one relation of a type.
+func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.Relation) error {
+	p := rd.part(r, rel.Rel)
+	from, ok := rd.starts(&p, r.Type)
+	if !ok {
+		return rd.end(ctx, p, 0, nil)
+	}
+	l := &linking{reading: rd, resource: r, relation: rel, part: &p}
+	for _, id := range from {
+		if rd.seen[r.Type][id] {
+			l.hole(entra.Ref{Type: r.Type, ID: id}, errors.New("its "+rel.Rel+" are hidden from this identity"))
+		}
+	}
+	var err error
+	switch rel.Read {
+	case catalog.ByDelta:
+		err = l.byDelta(ctx, from)
+	case catalog.ByExpand:
+		err = l.byExpand(ctx, from)
+	default:
+		err = l.byList(ctx, from)
+	}
+	return rd.end(ctx, p, l.n, err)
+}
+
+// A linking is the reading of one relation.
+type linking struct {
+	*reading
+	resource *catalog.Resource
+	relation catalog.Relation
+	part     *snapshot.Part
+	n        int64
+}
+
+func (l *linking) hole(from entra.Ref, why error) {
+	l.part.Holes = append(l.part.Holes, from)
+	if l.part.Reason == "" {
+		l.part.Reason = fmt.Sprintf("%s: %v", from, why)
+	}
+}
+
+// link takes in one end of a link, or that the end is gone.
+func (l *linking) link(ctx context.Context, from entra.Ref, item any) error {
+	m, ok := item.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: %s: an end is no object", from, l.relation.Rel)
+	}
+	text, err := entra.Text(m)
+	if err != nil {
+		return err
+	}
+	link, err := l.relation.Link(from, []byte(text))
+	if err != nil {
+		return err
+	}
+	l.n++
+	if _, gone := m["@removed"]; gone {
+		err = l.writer.Unlink(ctx, link)
+	} else {
+		err = l.writer.Link(ctx, link)
+	}
+	if err != nil {
+		return &writeError{err}
+	}
+	return nil
+}
+
+// byList asks for the relation object by object.
+func (l *linking) byList(ctx context.Context, from []entra.ID) error {
+	requests := make([]graph.Request, len(from))
+	for i, id := range from {
+		requests[i] = request(l.resource.Ends(l.relation, id))
+	}
+	return l.batch(ctx, l.resource.Version, requests, func(i int, items [][]byte, err error) error {
+		ref := entra.Ref{Type: l.resource.Type, ID: from[i]}
+		switch {
+		case err != nil && !l.relation.Many && errors.Is(err, fs.ErrNotExist):
+			return nil // it has none
+		case err != nil:
+			l.hole(ref, err)
+			return nil
+		}
+		for _, item := range items {
+			m, err := entra.Decode(item)
+			if err != nil {
+				return err
+			}
+			if err := l.link(ctx, ref, m); err != nil {
+				return err
+			}
+		}
+		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		return nil
+	})
+}
+
+// byExpand lists the objects together with the ends of the relation. Twenty ends may be all or the first of
+// more, so those objects are asked again one by one, and so are objects that this listing lacked.
+func (l *linking) byExpand(ctx context.Context, from []entra.ID) error {
+	missing := make(map[entra.ID]bool, len(from))
+	for _, id := range from {
+		missing[id] = true
+	}
+	var again []entra.ID
+	for page, err := range l.client.Pages(ctx, request(l.resource.Expanded(l.relation))) {
+		if refused, ok := errors.AsType[*graph.Error](err); ok && page.Number <= 1 && (refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotImplemented) {
+			return l.byList(ctx, from) // not every service takes $expand with everything else
+		} else if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			m, err := entra.Decode(item)
+			if err != nil {
+				return fmt.Errorf("GET %s: page %d: %w", l.resource.List, page.Number, err)
+			}
+			id, _ := m["id"].(string)
+			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
+			if !missing[ref.ID] {
+				continue // created since the objects were listed, or listed twice
+			}
+			delete(missing, ref.ID)
+			ends, isList := m[l.relation.Rel].([]any)
+			if one := m[l.relation.Rel]; !isList && one != nil {
+				ends = []any{one}
+			}
+			if l.relation.Many && len(ends) >= catalog.MaxExpanded {
+				again = append(again, ref.ID)
+				continue
+			}
+			for _, end := range ends {
+				if err := l.link(ctx, ref, end); err != nil {
+					return fmt.Errorf("GET %s: page %d: %w", l.resource.List, page.Number, err)
+				}
+			}
+		}
+		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+	}
+	for id := range missing {
+		again = append(again, id)
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	slices.Sort(again)
+	return l.byList(ctx, again)
+}
+
+// byDelta reads the relation from the first round of the delta function, which neither leaves out the
+// members that a plain listing hides nor needs a request per object. Objects come in slices, in any order,
+// and what the round says last about an end holds.
+func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
+	known := l.seen[l.resource.Type]
+	heard := make(map[entra.ID]bool, len(from))
+	name := l.relation.Rel + "@delta"
+	for page, err := range l.client.Pages(ctx, request(l.resource.Round(l.relation))) {
+		if refused, ok := errors.AsType[*graph.Error](err); ok && len(heard) == 0 && refused.Status < 500 && refused.Status != http.StatusForbidden {
+			return l.byList(ctx, from) // no delta here
+		} else if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			m, err := entra.Decode(item)
+			if err != nil {
+				return fmt.Errorf("GET %s: page %d: %w", l.resource.Delta, page.Number, err)
+			}
+			id, _ := m["id"].(string)
+			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
+			_, listed := known[ref.ID]
+			if _, gone := m["@removed"]; gone || !listed {
+				continue
+			}
+			heard[ref.ID] = true
+			ends, _ := m[name].([]any)
+			for _, end := range ends {
+				if err := l.link(ctx, ref, end); err != nil {
+					return fmt.Errorf("GET %s: page %d: %w", l.resource.Delta, page.Number, err)
+				}
+			}
+		}
+		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+	}
+	var missing []entra.ID
+	for _, id := range from {
+		if !heard[id] {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return l.byList(ctx, missing)
+}

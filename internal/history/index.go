@@ -1,0 +1,39 @@
+package history
+
+import (
+	"context"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/index"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// Stored is the Source of a repository with its index.
+func Stored(x *index.Index, r *repository.Repository) Source { return stored{x, r} }
+
+type stored struct {
+	index *index.Index
+	repo  *repository.Repository
+}
+
+func (s stored) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
+	return s.index.Snapshots(ctx)
+}
+
+func (s stored) Aliases(ctx context.Context) (map[entra.Ref]entra.Ref, error) {
+	return s.index.Aliases(ctx)
+}
+
+func (s stored) Tree(ctx context.Context, number int64) (snapshot.Tree, error) {
+	return s.index.Tree(ctx, s.repo, number)
+}
+
+func (s stored) Moments(ctx context.Context, ref entra.Ref) ([]int64, error) {
+	return s.index.Moments(ctx, ref)
+}
+
+func (s stored) Acts(ctx context.Context, ref entra.Ref, from, to time.Time) ([]entra.Body, error) {
+	return s.index.Acts(ctx, s.repo, ref, from, to)
+}

@@ -1,0 +1,23 @@
+-- Empties everything, for another repository or another projection.
+DROP INDEX IF EXISTS version_a;
+DROP INDEX IF EXISTS version_z;
+DROP INDEX IF EXISTS link_dst;
+DROP INDEX IF EXISTS link_a;
+DROP INDEX IF EXISTS link_z;
+DROP INDEX IF EXISTS reference_target;
+DROP INDEX IF EXISTS reference_a;
+DELETE FROM meta;
+DELETE FROM record;
+DELETE FROM snapshot;
+DELETE FROM type;
+DELETE FROM rel;
+DELETE FROM object;
+DELETE FROM label;
+DELETE FROM version;
+DELETE FROM link;
+DELETE FROM target;
+DELETE FROM reference;
+DELETE FROM alias;
+DELETE FROM act;
+DELETE FROM acton;
+INSERT INTO fts (fts) VALUES ('delete-all');

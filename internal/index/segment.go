@@ -1,0 +1,368 @@
+package index
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A segment takes in what one snapshot changed. It can be told the same thing twice.
+type segment struct {
+	*writer
+	number  int64 // the snapshot's; the z of rows it closes
+	at      int64 // the a of rows it opens: its number, or 0 for the first snapshot
+	types   map[entra.Type]int64
+	rels    map[string]int64
+	refs    *recent[entra.Ref]
+	targets *recent[entra.ID]
+}
+
+func (w *writer) segment(r *repository.Repository, record repository.Record) error {
+	s := &segment{writer: w, number: record.Number, at: record.Number, types: map[entra.Type]int64{}, rels: map[string]int64{},
+		refs: newRecent[entra.Ref](), targets: newRecent[entra.ID]()}
+	var first int64
+	if ok, err := w.get("first", nil, &first); err != nil {
+		return err
+	} else if !ok {
+		s.at = 0
+	}
+	var found *snapshot.Snapshot
+	lines := 0
+	for line, err := range r.Replay(w.ctx, record) {
+		if err != nil {
+			return err
+		}
+		if lines++; lines%256 == 0 && w.ctx.Err() != nil {
+			return w.ctx.Err()
+		}
+		switch line := line.(type) {
+		case repository.Object:
+			err = s.object(line)
+		case repository.Gone:
+			err = s.gone(line.Ref)
+		case repository.Links:
+			err = s.links(line)
+		case repository.AuditEntry:
+			err = s.act(line)
+		case repository.Snapshot:
+			found = line.Snapshot
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if found == nil || found.Number != record.Number {
+		return errors.New("the segment does not say which snapshot it is")
+	}
+	for _, name := range []string{"drop empty versions", "drop empty links", "drop empty references"} {
+		if _, err := s.run(name, s.number); err != nil {
+			return err
+		}
+	}
+	body, err := json.Marshal(found)
+	if err != nil {
+		return err
+	}
+	if _, err := s.run("add snapshot", s.number, nano(found.Ended), body); err != nil {
+		return err
+	}
+	if s.at == 0 {
+		if _, err := s.tx.ExecContext(s.bare, script("indexes.sql")); err != nil {
+			return fmt.Errorf("index the first snapshot: %w", err)
+		}
+	}
+	return nil
+}
+
+// object makes the line's version the object's living one.
+func (s *segment) object(line repository.Object) error {
+	n, fresh, err := s.ref(line.Ref)
+	if err != nil {
+		return err
+	}
+	var a, z, label int64
+	var hash, digest []byte
+	var name string
+	known := false
+	if !fresh {
+		if known, err = s.get("newest version", []any{n}, &a, &z, &hash, &label, &name, &digest); err != nil {
+			return err
+		}
+	}
+	same := known && bytes.Equal(hash, line.Version[:])
+	switch {
+	case same && z == forever:
+		return nil
+	case same && z == s.number:
+		if _, err := s.run("revive version", n, a); err != nil {
+			return err
+		}
+		return s.refers(n, fresh, s.project(line).Refs)
+	case known && z == forever && a != s.at:
+		if _, err := s.run("close version", n, a, s.number); err != nil {
+			return err
+		}
+	}
+	p := s.project(line)
+	words := strings.Join(p.Search, "\n")
+	sum := sha256.Sum256([]byte(words))
+	if !known || name != p.Name || !bytes.Equal(digest, sum[:16]) {
+		if label, err = s.insert("add label", n, p.Name, sum[:16]); err != nil {
+			return err
+		}
+		if _, err := s.run("add text", label, p.Name+"\n"+words); err != nil {
+			return err
+		}
+	}
+	if _, err := s.run("add version", n, s.at, line.Version[:], label, text(line.Position)); err != nil {
+		return err
+	}
+	return s.refers(n, fresh, p.Refs)
+}
+
+func (s *segment) project(line repository.Object) Projection {
+	if s.x.o.Project == nil {
+		return Projection{Name: string(line.Ref.ID)}
+	}
+	p := s.x.o.Project(entra.Object{Ref: line.Ref, Body: line.Body})
+	if p.Name == "" {
+		p.Name = string(line.Ref.ID)
+	}
+	return p
+}
+
+// refers makes the IDs the ones that the object holds.
+func (s *segment) refers(n int64, fresh bool, ids []entra.ID) error {
+	held := map[int64]bool{}
+	if !fresh {
+		rows, err := s.stmt("references held").QueryContext(s.bare, n)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var target int64
+			if err := rows.Scan(&target); err != nil {
+				return err
+			}
+			held[target] = true
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+	}
+	wanted := map[int64]bool{}
+	for _, id := range ids {
+		target, err := s.target(id)
+		if err != nil {
+			return err
+		}
+		if wanted[target] {
+			continue
+		}
+		wanted[target] = true
+		if held[target] {
+			continue
+		}
+		var revived int64
+		if !fresh {
+			revived, err = s.run("revive reference", n, target, s.number)
+		}
+		if err == nil && revived == 0 {
+			_, err = s.run("add reference", n, target, s.at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for target := range held {
+		if !wanted[target] {
+			if _, err := s.run("close reference", n, target, s.number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// gone ends an object, and its links in both directions.
+func (s *segment) gone(r entra.Ref) error {
+	n, fresh, err := s.ref(r)
+	if err != nil || fresh {
+		return err
+	}
+	var a, z, label int64
+	var hash, digest []byte
+	var name string
+	known, err := s.get("newest version", []any{n}, &a, &z, &hash, &label, &name, &digest)
+	if err != nil {
+		return err
+	}
+	if known && z == forever {
+		if _, err := s.run("close version", n, a, s.number); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"close references", "close links from", "close links to"} {
+		if _, err := s.run(name, n, s.number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *segment) links(line repository.Links) error {
+	src, _, err := s.ref(line.From)
+	if err != nil {
+		return err
+	}
+	rel, err := s.rel(line.Rel)
+	if err != nil {
+		return err
+	}
+	if err := s.each(line.Remove, func(dst string) error {
+		_, err := s.run("close links", src, rel, dst, s.number)
+		return err
+	}); err != nil {
+		return err
+	}
+	return s.each(line.Add, func(dst string) error {
+		if s.at != 0 { // what was taken away and comes back in one segment never went
+			if _, err := s.run("revive links", src, rel, dst, s.number); err != nil {
+				return err
+			}
+		}
+		_, err := s.run("add links", src, rel, dst, s.at)
+		return err
+	})
+}
+
+// each gives do the numbers of the objects, as JSON, a chunk at a time.
+func (s *segment) each(refs []entra.Ref, do func(numbers string) error) error {
+	for some := range slices.Chunk(refs, chunk) {
+		numbers := make([]int64, len(some))
+		for i, r := range some {
+			n, _, err := s.ref(r)
+			if err != nil {
+				return err
+			}
+			numbers[i] = n
+		}
+		if err := do(text(numbers)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *segment) act(line repository.AuditEntry) error {
+	if s.x.o.Act == nil {
+		return nil
+	}
+	a, ok := s.x.o.Act(line.Body)
+	if !ok || a.ID == "" {
+		return nil
+	}
+	res, err := s.stmt("add act").ExecContext(s.bare, a.ID, nano(a.At), text(line.Position))
+	if err != nil {
+		return err
+	}
+	if added, err := res.RowsAffected(); err != nil || added == 0 {
+		return err
+	}
+	n, err := res.LastInsertId()
+	if err != nil {
+		return err
+	}
+	for _, id := range a.On {
+		target, err := s.target(id)
+		if err != nil {
+			return err
+		}
+		if _, err := s.run("add act on", target, nano(a.At), n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ref returns the object's row number, making the row where it is missing, which it reports as fresh.
+func (s *segment) ref(r entra.Ref) (n int64, fresh bool, err error) {
+	if n, ok := s.refs.get(r); ok {
+		return n, false, nil
+	}
+	t, ok := s.types[r.Type]
+	if !ok {
+		if t, _, err = s.row("type number", "add type", string(r.Type)); err != nil {
+			return 0, false, err
+		}
+		s.types[r.Type] = t
+	}
+	if n, fresh, err = s.row("object number", "add object", t, string(r.ID)); err == nil {
+		s.refs.put(r, n)
+	}
+	return n, fresh, err
+}
+
+func (s *segment) rel(name string) (n int64, err error) {
+	n, ok := s.rels[name]
+	if !ok {
+		n, _, err = s.row("rel number", "add rel", name)
+		s.rels[name] = n
+	}
+	return n, err
+}
+
+func (s *segment) target(id entra.ID) (n int64, err error) {
+	n, ok := s.targets.get(id)
+	if !ok {
+		if n, _, err = s.row("target number", "add target", string(id)); err == nil {
+			s.targets.put(id, n)
+		}
+	}
+	return n, err
+}
+
+// row finds a row's number, or adds the row.
+func (s *segment) row(find, add string, args ...any) (n int64, fresh bool, err error) {
+	found, err := s.get(find, args, &n)
+	if err != nil || found {
+		return n, false, err
+	}
+	n, err = s.insert(add, args...)
+	return n, true, err
+}
+
+// recent is a bounded memory of row numbers: what was asked for since the last time but one that it was full.
+type recent[K comparable] struct{ now, before map[K]int64 }
+
+// maxRecent bounds each half of a recent: some 20 MB.
+const maxRecent = 1 << 17
+
+func newRecent[K comparable]() *recent[K] { return &recent[K]{now: map[K]int64{}} }
+
+func (r *recent[K]) get(k K) (int64, bool) {
+	if n, ok := r.now[k]; ok {
+		return n, true
+	}
+	n, ok := r.before[k]
+	if ok {
+		r.put(k, n)
+	}
+	return n, ok
+}
+
+func (r *recent[K]) put(k K, n int64) {
+	if len(r.now) >= maxRecent {
+		r.before, r.now = r.now, map[K]int64{}
+	}
+	r.now[k] = n
+}

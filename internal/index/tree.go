@@ -1,0 +1,428 @@
+package index
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"iter"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A Tree is the tenant as one snapshot names it, answered from the index; bodies come from the repository.
+// Its sequences read in pages and keep nothing open while the caller is at work.
+type Tree struct {
+	x *Index
+	r *repository.Repository
+	s *snapshot.Snapshot
+}
+
+// Tree returns the tree of a snapshot of the repository that the index was last updated from. The error
+// wraps fs.ErrNotExist where the index has no such snapshot.
+func (x *Index) Tree(ctx context.Context, r *repository.Repository, number int64) (*Tree, error) {
+	if err := x.of(ctx, r); err != nil {
+		return nil, err
+	}
+	s, err := x.Snapshot(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	return &Tree{x, r, s}, nil
+}
+
+// of refuses a repository that the index was not filled from: its positions would lie elsewhere.
+func (x *Index) of(ctx context.Context, r *repository.Repository) error {
+	var id string
+	err := x.read(ctx, "repository", func(rows *sql.Rows) error { return rows.Scan(&id) })
+	if err != nil {
+		return err
+	}
+	if id != r.ID() {
+		return fmt.Errorf("index: it was filled from repository %q, not from %q: %w", id, r.ID(), fs.ErrNotExist)
+	}
+	return nil
+}
+
+// Snapshot implements snapshot.Tree.
+func (t *Tree) Snapshot() *snapshot.Snapshot { return t.s }
+
+// Entries implements snapshot.Tree.
+func (t *Tree) Entries(ctx context.Context, of entra.Type) iter.Seq2[snapshot.Entry, error] {
+	return func(yield func(snapshot.Entry, error) bool) {
+		for after := ""; ; {
+			var page []snapshot.Entry
+			err := t.x.read(ctx, "entries", func(rows *sql.Rows) error {
+				e := snapshot.Entry{Ref: entra.Ref{Type: of}}
+				var hash []byte
+				if err := rows.Scan(&e.Ref.ID, &hash); err != nil {
+					return err
+				}
+				copy(e.Version[:], hash)
+				page = append(page, e)
+				return nil
+			}, string(of), after, t.s.Number, chunk)
+			if err != nil {
+				yield(snapshot.Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if len(page) < chunk {
+				return
+			}
+			after = string(page[chunk-1].Ref.ID)
+		}
+	}
+}
+
+// Links implements snapshot.Tree.
+func (t *Tree) Links(ctx context.Context, of entra.Type, rel string) iter.Seq2[entra.Link, error] {
+	return func(yield func(entra.Link, error) bool) {
+		for after := ""; ; {
+			var page []entra.Link
+			var last int64
+			err := t.x.read(ctx, "part", func(rows *sql.Rows) error {
+				l := entra.Link{From: entra.Ref{Type: of}, Rel: rel}
+				if err := rows.Scan(&last, &l.From.ID, &l.To.Type, &l.To.ID); err != nil {
+					return err
+				}
+				page = append(page, l)
+				return nil
+			}, string(of), rel, after, t.s.Number, chunk)
+			if err != nil {
+				yield(entra.Link{}, err)
+				return
+			}
+			full := len(page) == chunk
+			var from entra.Ref
+			if full { // the last object's links may go on; they are read by themselves, in one go
+				from = page[chunk-1].From
+				for len(page) > 0 && page[len(page)-1].From == from {
+					page = page[:len(page)-1]
+				}
+			}
+			for _, l := range page {
+				if !yield(l, nil) {
+					return
+				}
+			}
+			if !full {
+				return
+			}
+			ends, err := t.x.ends(ctx, "links of one", last, rel, t.s.Number)
+			if err != nil {
+				yield(entra.Link{}, err)
+				return
+			}
+			for span, err := range t.x.spell(ctx, ends) {
+				if !yield(span.Link, err) || err != nil {
+					return
+				}
+			}
+			after = string(from.ID)
+		}
+	}
+}
+
+// Around implements snapshot.Tree.
+func (t *Tree) Around(ctx context.Context, r entra.Ref) iter.Seq2[entra.Link, error] {
+	return func(yield func(entra.Link, error) bool) {
+		for span, err := range t.x.around(ctx, r, t.s.Number) {
+			if !yield(span.Link, err) {
+				return
+			}
+		}
+	}
+}
+
+// Holders implements snapshot.Tree.
+func (t *Tree) Holders(ctx context.Context, id entra.ID) iter.Seq2[entra.Ref, error] {
+	return t.x.refs(ctx, "holders", string(id), t.s.Number)
+}
+
+// Object implements snapshot.Tree.
+func (t *Tree) Object(ctx context.Context, r entra.Ref) (entra.Object, error) {
+	for o, err := range t.Objects(ctx, []entra.Ref{r}) {
+		return o, err
+	}
+	return entra.Object{}, absent(fmt.Sprintf("%s in snapshot %d", r, t.s.Number))
+}
+
+// A place says where an object's body lies.
+type place struct {
+	i       int // which of the refs asked for
+	version entra.Version
+	at      repository.Position
+	name    string
+}
+
+// places returns the places of those refs that the tree has, in the refs' order.
+func (t *Tree) places(ctx context.Context, refs []entra.Ref) ([]place, error) {
+	pairs := make([][2]string, len(refs))
+	for i, r := range refs {
+		pairs[i] = [2]string{string(r.Type), string(r.ID)}
+	}
+	all := make([]place, 0, len(refs))
+	err := t.x.read(ctx, "versions", func(rows *sql.Rows) error {
+		var p place
+		var hash, at []byte
+		if err := rows.Scan(&p.i, &hash, &at, &p.name); err != nil {
+			return err
+		}
+		copy(p.version[:], hash)
+		if err := json.Unmarshal(at, &p.at); err != nil {
+			return err
+		}
+		all = append(all, p)
+		return nil
+	}, text(pairs), t.s.Number)
+	return all, err
+}
+
+// maxBatch bounds the bytes of bodies that Objects holds at once, not counting the last one.
+const maxBatch = 32 << 20
+
+// Objects yields those of the objects that the tree has, in the order asked for, leaving the others out. Its
+// bodies are read in batches by where they lie, which is many times quicker than Object for each.
+func (t *Tree) Objects(ctx context.Context, refs []entra.Ref) iter.Seq2[entra.Object, error] {
+	return func(yield func(entra.Object, error) bool) {
+		var batch []place
+		size, base := 0, 0
+		asked := make([]entra.Ref, 0, min(len(refs), chunk)) // of the batch, place by place
+		flush := func() bool {
+			ok := t.bodies(ctx, asked, batch, yield)
+			batch, asked, size = batch[:0], asked[:0], 0
+			return ok
+		}
+		for ; base < len(refs); base += chunk {
+			some := refs[base:min(base+chunk, len(refs))]
+			found, err := t.places(ctx, some)
+			if err != nil {
+				yield(entra.Object{}, err)
+				return
+			}
+			for _, p := range found {
+				batch, asked = append(batch, p), append(asked, some[p.i])
+				if size += int(p.at.Len); size >= maxBatch && !flush() {
+					return
+				}
+			}
+		}
+		if len(batch) > 0 {
+			flush()
+		}
+	}
+}
+
+// bodies reads the bodies at the places and yields their objects. It reports whether to go on.
+func (t *Tree) bodies(ctx context.Context, refs []entra.Ref, places []place, yield func(entra.Object, error) bool) bool {
+	bodies := make([]entra.Body, len(places))
+	var missing []int
+	var at []repository.Position
+	for i, p := range places {
+		if b, ok := t.x.cache.get(p.version); ok {
+			bodies[i] = b
+			continue
+		}
+		missing, at = append(missing, i), append(at, p.at)
+	}
+	n := 0
+	for b, err := range t.r.Bodies(ctx, at) {
+		if err == nil && n < len(missing) && b.Version() != places[missing[n]].version {
+			err = fmt.Errorf("index: the body of %s is not the version the index names", refs[missing[n]])
+		}
+		if err != nil {
+			yield(entra.Object{}, fmt.Errorf("read bodies: %w", err))
+			return false
+		}
+		if n == len(missing) {
+			break
+		}
+		bodies[missing[n]] = b
+		t.x.cache.put(places[missing[n]].version, b)
+		n++
+	}
+	if n < len(missing) {
+		yield(entra.Object{}, fmt.Errorf("read bodies: %d of %d came", n, len(missing)))
+		return false
+	}
+	for i, b := range bodies {
+		if !yield(entra.Object{Ref: refs[i], Body: b}, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// Name returns what people call the object in this snapshot. The error wraps fs.ErrNotExist where the tree
+// has none.
+func (t *Tree) Name(ctx context.Context, r entra.Ref) (string, error) {
+	names, err := t.Names(ctx, []entra.Ref{r})
+	if err != nil {
+		return "", err
+	}
+	name, ok := names[r]
+	if !ok {
+		return "", absent(fmt.Sprintf("%s in snapshot %d", r, t.s.Number))
+	}
+	return name, nil
+}
+
+// Names returns what people call the objects in this snapshot, leaving out those that the tree has not.
+func (t *Tree) Names(ctx context.Context, refs []entra.Ref) (map[entra.Ref]string, error) {
+	names := make(map[entra.Ref]string, len(refs))
+	for base := 0; base < len(refs); base += chunk {
+		some := refs[base:min(base+chunk, len(refs))]
+		found, err := t.places(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			names[some[p.i]] = p.name
+		}
+	}
+	return names, nil
+}
+
+// Find is Index.Find in this snapshot; the query's At does not count.
+func (t *Tree) Find(ctx context.Context, q Query) ([]Found, error) {
+	q.At = t.s.Number
+	return t.x.Find(ctx, q)
+}
+
+// Touched yields the refs of the objects that differ between the two trees, or from which a link starts that
+// only one of them has, ascending. It costs what happened in between, not the tenant. It reports false where
+// the other tree is not from the same index and repository.
+func (t *Tree) Touched(ctx context.Context, other snapshot.Tree) (iter.Seq2[entra.Ref, error], bool) {
+	o, ok := other.(*Tree)
+	if !ok || o.x != t.x || o.r.ID() != t.r.ID() {
+		return nil, false
+	}
+	from, to := o.s.Number, t.s.Number
+	return t.x.refs(ctx, "touched", min(from, to), max(from, to)), true
+}
+
+// refs yields the refs of the objects whose numbers the statement gives, in its order. The numbers are held
+// in memory, the refs only in pages.
+func (x *Index) refs(ctx context.Context, name string, args ...any) iter.Seq2[entra.Ref, error] {
+	return func(yield func(entra.Ref, error) bool) {
+		var numbers []int64
+		err := x.read(ctx, name, func(rows *sql.Rows) error {
+			var n int64
+			err := rows.Scan(&n)
+			numbers = append(numbers, n)
+			return err
+		}, args...)
+		if err != nil {
+			yield(entra.Ref{}, err)
+			return
+		}
+		for base := 0; base < len(numbers); base += chunk {
+			page := numbers[base:min(base+chunk, len(numbers))]
+			known, err := x.objects(ctx, page)
+			if err != nil {
+				yield(entra.Ref{}, err)
+				return
+			}
+			for _, n := range page {
+				if !yield(known[n], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// objects returns the refs of objects by their numbers.
+func (x *Index) objects(ctx context.Context, numbers []int64) (map[int64]entra.Ref, error) {
+	known := make(map[int64]entra.Ref, len(numbers))
+	err := x.read(ctx, "objects by number", func(rows *sql.Rows) error {
+		var n int64
+		var r entra.Ref
+		err := rows.Scan(&n, &r.Type, &r.ID)
+		known[n] = r
+		return err
+	}, text(numbers))
+	return known, err
+}
+
+// ends is a link in numbers, and its span.
+type ends struct{ src, rel, dst, a, z int64 }
+
+func (x *Index) ends(ctx context.Context, name string, args ...any) ([]ends, error) {
+	var all []ends
+	err := x.read(ctx, name, func(rows *sql.Rows) error {
+		var e ends
+		err := rows.Scan(&e.src, &e.rel, &e.dst, &e.a, &e.z)
+		all = append(all, e)
+		return err
+	}, args...)
+	return all, err
+}
+
+// around yields the links at either end of which the object stands, in the snapshot with the number, or ever
+// where it is 0.
+func (x *Index) around(ctx context.Context, r entra.Ref, number int64) iter.Seq2[LinkSpan, error] {
+	return func(yield func(LinkSpan, error) bool) {
+		var n int64
+		err := x.read(ctx, "number", func(rows *sql.Rows) error { return rows.Scan(&n) }, string(r.Type), string(r.ID))
+		var all []ends
+		if err == nil && n != 0 {
+			all, err = x.ends(ctx, "around", n, number)
+		}
+		if err != nil {
+			yield(LinkSpan{}, err)
+			return
+		}
+		for l, err := range x.spell(ctx, all) {
+			if !yield(l, err) {
+				return
+			}
+		}
+	}
+}
+
+// spell turns links in numbers into links, page by page. The spans' First and Last are a and z still.
+func (x *Index) spell(ctx context.Context, all []ends) iter.Seq2[LinkSpan, error] {
+	return func(yield func(LinkSpan, error) bool) {
+		if len(all) == 0 {
+			return
+		}
+		rels := map[int64]string{}
+		err := x.read(ctx, "rels", func(rows *sql.Rows) error {
+			var n int64
+			var name string
+			err := rows.Scan(&n, &name)
+			rels[n] = name
+			return err
+		})
+		if err != nil {
+			yield(LinkSpan{}, err)
+			return
+		}
+		for base := 0; base < len(all); base += chunk {
+			page := all[base:min(base+chunk, len(all))]
+			numbers := make([]int64, 0, 2*len(page))
+			for _, e := range page {
+				numbers = append(numbers, e.src, e.dst)
+			}
+			known, err := x.objects(ctx, numbers)
+			if err != nil {
+				yield(LinkSpan{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(LinkSpan{entra.Link{From: known[e.src], Rel: rels[e.rel], To: known[e.dst]}, e.a, e.z}, nil) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,472 @@
+package plan
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/diff"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// differ plans updates, links and deletions.
+func (m *maker) differ() error {
+	clear(m.resolved)
+	o := diff.Options{Aliases: m.to, Types: m.q.Scope.Types}
+	if m.selected != nil {
+		o.Refs = slices.SortedFunc(maps.Keys(m.selected), entra.Ref.Compare)
+		o.Types = nil
+	}
+	changed := map[entra.Ref]bool{} // objects to compare; false where only references to what is selected count
+	var removed []entra.Ref
+	var links []diff.Change
+	for c, err := range diff.Trees(m.ctx, m.world, m.goal, o) {
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.IsLink():
+			links = append(links, diff.Change{Kind: c.Kind, Link: c.Link, Reason: c.Reason})
+		case c.Kind == diff.Changed && m.q.Scope.Has(c.Ref.Type):
+			changed[c.Ref] = true
+		case c.Kind == diff.Removed && m.q.Scope.Has(c.Ref.Type):
+			removed = append(removed, c.Ref)
+		}
+	}
+	if err := m.holders(changed); err != nil {
+		return err
+	}
+	if m.whole() || len(m.q.Scope.Fields) > 0 {
+		for _, r := range slices.SortedFunc(maps.Keys(changed), entra.Ref.Compare) {
+			if err := m.update(r, changed[r]); err != nil {
+				return err
+			}
+		}
+	}
+	if m.whole() && m.q.Scope.Delete {
+		if err := m.remove(removed); err != nil {
+			return err
+		}
+	}
+	if m.whole() || len(m.q.Scope.Links) > 0 {
+		return m.relate(links)
+	}
+	return nil
+}
+
+// holders adds what must be compared though its body is the same, because an ID in it means nothing any
+// more, and what refers to the selected objects.
+func (m *maker) holders(changed map[entra.Ref]bool) error {
+	add := func(refs iter.Seq2[entra.Ref, error], name func(entra.Ref) entra.Ref, whole bool) error {
+		for r, err := range refs {
+			if err != nil {
+				return err
+			}
+			c, ok := catalog.Lookup(r.Type)
+			if r = name(r); !ok || c.Live != "" || c.Stream || m.makes[r] != nil && m.makes[r].Action == Create {
+				continue
+			}
+			if m.selected == nil && m.q.Scope.Has(r.Type) || m.selected[r] {
+				changed[r] = changed[r] || whole
+			} else if m.selected != nil && m.whole() {
+				changed[r] = changed[r] || false
+			}
+		}
+		return nil
+	}
+	same := func(r entra.Ref) entra.Ref { return r }
+	for _, id := range slices.Sorted(maps.Keys(m.stale)) {
+		if m.selected != nil && !m.ends[id] {
+			continue
+		}
+		if err := add(m.world.Holders(m.ctx, id), m.goalName, true); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.ends)) {
+		if err := add(m.goal.Holders(m.ctx, id), same, false); err != nil {
+			return err
+		}
+		if err := add(m.world.Holders(m.ctx, id), m.goalName, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inField reports whether the scope has the property at a path.
+func (m *maker) inField(path string) bool {
+	if len(m.q.Scope.Fields) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(m.q.Scope.Fields, func(f string) bool {
+		rest, ok := strings.CutPrefix(path, m.inGoal(f))
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// inGoal puts the goal's IDs into a path that holds base's.
+func (m *maker) inGoal(path string) string {
+	if !strings.Contains(path, "[") {
+		return path
+	}
+	for b, g := range m.known {
+		path = strings.ReplaceAll(path, "["+string(b)+"]", "["+string(g)+"]")
+		path = strings.ReplaceAll(path, "="+string(b)+"]", "="+string(g)+"]")
+	}
+	return path
+}
+
+// update plans what differs in one object. Unless whole, only what refers to the selected objects counts.
+func (m *maker) update(g entra.Ref, whole bool) error {
+	b := m.baseName(g)
+	goal, ok, err := get(m.ctx, m.goal, g)
+	if err != nil || !ok {
+		return err
+	}
+	base, ok, err := get(m.ctx, m.world, b)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if !whole && m.makes[g] == nil {
+			m.gap(g, catalog.Name(goal), "", "it named a restored object and does not exist itself; restore it as well")
+		}
+		return nil
+	}
+	r, known := catalog.Lookup(g.Type)
+	if !known {
+		return nil
+	}
+	named := rename(base, m.renaming())
+	missing, err := m.missing(goal)
+	if err != nil {
+		return err
+	}
+	was, is := m.base.Snapshot().Part(g.Type, ""), m.goal.Snapshot().Part(g.Type, "")
+	var take []diff.Field
+	var paths []string
+	var again []string // what only a re-creation changes
+	late := len(m.q.Scope.Fields) == 0
+	for _, f := range diff.Bodies(r, named.Body, goal.Body) {
+		if !strings.HasPrefix(f.Path, "@") && !(was.Asks(f.Path) && is.Asks(f.Path)) || !m.inField(f.Path) || !whole && !m.refersToEnds(f) {
+			continue
+		}
+		p, ok := r.Property(f.Path)
+		if ok && p.Omit {
+			continue
+		}
+		renewed := m.anew[b] || b != g
+		name := catalog.Name(goal)
+		why := ""
+		switch frozen := catalog.Frozen(base); {
+		case frozen != "":
+			why = frozen + "; change it where it is mastered"
+		case !ok:
+			why = "it is not known how to write it"
+		case p.Elements != "":
+			if f.After != nil || !strings.HasSuffix(f.Path, "]") {
+				why = secret(p)
+			}
+		case p.Secret:
+			why = secret(p)
+		case p.Write == catalog.Never || p.Write == catalog.OnCreate || !r.Can.Has(catalog.Update):
+			if m.born[g] && f.Before == nil {
+				continue // the recycle bin does not show all that comes back
+			}
+			if renewed && p.Write == catalog.Never {
+				again = append(again, r.Unit(f.Path))
+				continue
+			}
+			if why = p.Reason; why == "" {
+				why = "the service offers no way to change it"
+			}
+		case p.Safe != nil && m.anew[b] && f.Before == p.Safe && harmful(f.After) && !m.q.lifts(p.Lift):
+			why = unsafe(p)
+		case p.Lift == "enforce" && m.anew[b] && f.Before == p.Safe && harmful(f.After) && len(missing) > 0:
+			why = lacking
+		default:
+			if id, lost := mentions(f.After, missing); lost {
+				why = fmt.Sprintf("it names %s, which does not exist; restore that as well", id)
+			}
+		}
+		if why != "" {
+			m.gap(g, name, f.Path, why)
+			continue
+		}
+		if !(p.Safe != nil && p.Lift == "enforce" && m.anew[b] && f.Before == p.Safe) {
+			late = false
+		}
+		take, paths = append(take, f), append(paths, f.Path)
+	}
+	m.bygone(goal, again)
+	if len(take) == 0 {
+		return nil
+	}
+	body, err := diff.With(r, named.Body, take)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", g, err)
+	}
+	next, now := m.unmarked(g.Type, body).Decode(), base.Body.Decode()
+	n := node{Step: Step{
+		Action: Update, Ref: g, Name: catalog.Name(goal), Set: map[string]any{}, Was: map[string]any{},
+		Why: "differs in " + strings.Join(m.shown(paths), ", "),
+	}, rank: rankUpdate}
+	for _, p := range paths {
+		p, _, _ = strings.Cut(p, "[") // an array travels whole
+		n.Set[p], _ = entra.Get(next, p)
+		if v, ok := entra.Get(now, p); ok || !m.born[g] {
+			n.Was[p] = v
+		}
+	}
+	switch {
+	case late:
+		n.rank = rankEnforce
+	case enforced(r):
+		n.rank = rankPolicy
+	}
+	if made := m.makes[g]; made != nil {
+		n.needs = append(n.needs, made)
+	}
+	m.add(n)
+	return nil
+}
+
+// shown returns paths for people: with the IDs that markers stand for, without repeats.
+func (m *maker) shown(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		if i, j := strings.LastIndexAny(p, "[="), strings.LastIndexByte(p, ']'); i >= 0 && i < j {
+			if id, ok := m.meant[entra.ID(p[i+1:j])]; ok {
+				p = p[:i+1] + string(id) + p[j:]
+			}
+		}
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// refersToEnds reports whether either side of a field names a selected object.
+func (m *maker) refersToEnds(f diff.Field) bool {
+	ids := map[string]bool{}
+	for id := range m.ends {
+		ids[string(id)] = true
+		if mark, ok := m.stale[id]; ok {
+			ids[string(mark)] = true
+		}
+	}
+	_, before := mentions(f.Before, ids)
+	_, after := mentions(f.After, ids)
+	return before || after
+}
+
+// inLinks reports whether the scope has a link.
+func (m *maker) inLinks(l entra.Link) bool {
+	if len(m.q.Scope.Links) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(m.q.Scope.Links, func(s string) bool {
+		rel, end, one := strings.Cut(strings.TrimSuffix(m.inGoal(s), "]"), "[")
+		return rel == l.Rel && (!one || end == string(l.To.ID) || end == string(l.From.ID) && m.selected[l.To])
+	})
+}
+
+// relate plans links.
+func (m *maker) relate(links []diff.Change) error {
+	extra := map[string][]entra.Link{} // base's links of single-valued relations, by where they start
+	single := func(l entra.Link) bool {
+		r, ok := catalog.Lookup(l.From.Type)
+		if !ok {
+			return false
+		}
+		rel, ok := r.Relation(l.Rel)
+		return ok && !rel.Many
+	}
+	start := func(l entra.Link) string { return l.From.String() + " " + l.Rel }
+	asked := map[string]bool{}
+	for _, c := range links {
+		missing := c.Kind == diff.Linked || c.Kind == diff.Unknown && c.Reason == diff.NoBefore
+		if single(c.Link) && missing && !asked[start(c.Link)] {
+			// A comparison of selected objects may not see the link that is to be replaced.
+			asked[start(c.Link)] = true
+			for l, err := range m.world.Around(m.ctx, m.baseName(c.Link.From)) {
+				if err != nil {
+					return err
+				}
+				if l.From == m.baseName(c.Link.From) && l.Rel == c.Link.Rel {
+					extra[start(c.Link)] = append(extra[start(c.Link)], l)
+				}
+			}
+		}
+	}
+	for _, c := range links {
+		l := c.Link
+		if !m.inLinks(l) {
+			continue
+		}
+		switch {
+		case c.Kind == diff.Linked || c.Kind == diff.Unknown && c.Reason == diff.NoBefore:
+			var replaces *entra.Ref
+			if old := extra[start(l)]; single(l) && len(old) == 1 {
+				replaces = &old[0].To
+			}
+			if err := m.attach(l, c.Kind == diff.Unknown, replaces); err != nil {
+				return err
+			}
+		case c.Kind == diff.Unlinked && m.q.Scope.Delete:
+			if single(l) && asked[start(l)] {
+				continue // another takes its place
+			}
+			if err := m.detach(l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func linkField(l entra.Link) string { return l.Rel + "[" + string(l.To.ID) + "]" }
+
+// fixed says why links of one kind that start at an object are not written, or "".
+func (m *maker) fixed(l entra.Link, from entra.Object) string {
+	r, ok := catalog.Lookup(l.From.Type)
+	if !ok {
+		return "it is not known how to write it"
+	}
+	if rel, ok := r.Relation(l.Rel); !ok || !rel.Write {
+		return "the service offers no way to write it"
+	}
+	return catalog.FrozenLinks(from, l.Rel)
+}
+
+func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
+	from, there, err := get(m.ctx, m.world, m.baseName(l.From))
+	if err != nil {
+		return err
+	}
+	if !there {
+		if from, _, err = get(m.ctx, m.goal, l.From); err != nil {
+			return err
+		}
+	}
+	name := catalog.Name(from)
+	if why := m.fixed(l, from); why != "" {
+		m.gap(l.From, name, linkField(l), why)
+		return nil
+	}
+	for _, end := range []entra.Ref{l.From, l.To} {
+		if _, ok := catalog.Lookup(end.Type); !ok {
+			continue // what is not captured cannot be judged
+		}
+		is, err := m.exists(end)
+		if err != nil {
+			return err
+		}
+		if !is {
+			if end == l.From && (m.makes[l.To] == nil && m.selected == nil) {
+				return nil // the object is a gap by itself
+			}
+			m.gap(l.From, name, linkField(l), fmt.Sprintf("%s does not exist; restore it as well", end))
+			return nil
+		}
+	}
+	if unknown && m.makes[l.From] == nil && m.makes[l.To] == nil {
+		m.gap(l.From, name, linkField(l), "it could not be read whether it still holds; capture again with the missing permission and plan again")
+		return nil
+	}
+	n := node{Step: Step{Action: Attach, Ref: l.From, Name: name, Link: &l, Replaces: replaces, Why: "it held and no longer does"}, rank: rankAttach}
+	for _, end := range []entra.Ref{l.From, l.To} {
+		if made := m.makes[end]; made != nil {
+			n.needs = append(n.needs, made)
+			n.Why = "it held, and the object it belongs to comes back"
+		}
+	}
+	m.add(n)
+	return nil
+}
+
+func (m *maker) detach(l entra.Link) error {
+	b := entra.Link{From: m.baseName(l.From), Rel: l.Rel, To: m.baseName(l.To)}
+	for _, end := range []entra.Ref{b.From, b.To} {
+		if m.deleted(end) {
+			return nil // it goes with the object
+		}
+	}
+	from, ok, err := get(m.ctx, m.world, b.From)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return nil
+	}
+	if why := m.fixed(b, from); why != "" {
+		m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+why)
+		return nil
+	}
+	m.add(node{Step: Step{Action: Detach, Ref: b.From, OfBase: true, Name: catalog.Name(from), Link: &b, Why: "it did not hold"}, rank: rankDetach})
+	return nil
+}
+
+// deleted reports whether the plan deletes an object, by base's name.
+func (m *maker) deleted(r entra.Ref) bool {
+	_, ok := m.deletes[r]
+	return ok
+}
+
+// remove plans deletions of what only base has.
+func (m *maker) remove(refs []entra.Ref) error {
+	m.deletes = map[entra.Ref]*node{}
+	gone := map[entra.Ref]bool{}
+	for _, r := range refs {
+		gone[r] = true
+	}
+	for _, b := range refs {
+		r, ok := catalog.Lookup(b.Type)
+		if !ok || m.from[b] != (entra.Ref{}) {
+			continue
+		}
+		if p, ok := parent(b); ok && gone[p] {
+			continue // it goes with what contains it
+		}
+		o, err := m.world.Object(m.ctx, b)
+		if err != nil {
+			return err
+		}
+		why := catalog.Frozen(o)
+		switch {
+		case m.kept[b]:
+			why = "it could be what is missing under another ID, so it is not deleted"
+		case r.Can == 0:
+			why = r.Refusal
+		case !r.Can.Has(catalog.Delete):
+			why = "the service offers no way to delete it"
+		}
+		if why != "" {
+			m.gap(b, catalog.Name(o), "", "it exists now and did not; "+why)
+			continue
+		}
+		m.deletes[b] = m.add(node{Step: Step{
+			Action: Delete, Ref: b, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Why: "it did not exist",
+		}, rank: rankDelete})
+	}
+	return nil
+}
+
+// hash names the content of a tree as far as a plan used it: SHA-256 over the roots of its parts, a line
+// "TYPE RELATION ROOT" each. types is nil for all. Streams do not count, because no plan uses them.
+func hash(s *snapshot.Snapshot, types map[entra.Type]bool) string {
+	h := newHash()
+	for _, p := range s.Parts {
+		if r, ok := catalog.Lookup(p.Type); ok && r.Stream || types != nil && !types[p.Type] {
+			continue
+		}
+		root, _ := p.Root.MarshalText() // it has no error to return
+		fmt.Fprintf(h, "%s %s %s\n", p.Type, p.Relation, root)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil))
+}

@@ -1,0 +1,312 @@
+package plan
+
+import (
+	"cmp"
+	"container/heap"
+	"crypto/sha256"
+	"fmt"
+	hashes "hash"
+	"maps"
+	"slices"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+func newHash() hashes.Hash { return sha256.New() }
+
+// The order of steps where no need says otherwise. Policies come when everything they name is there, and
+// are put into force last of all.
+const (
+	rankUndelete = iota
+	rankCreate
+	rankUpdate
+	rankAttach
+	rankPolicy
+	rankDetach
+	rankDelete
+	rankEnforce
+)
+
+// A node is a step that is not numbered yet.
+type node struct {
+	Step
+	rank  int
+	needs []*node
+
+	kind   int // the type's place in catalog.Order
+	wait   int // needs that have no number yet
+	wanted []*node
+}
+
+func (m *maker) add(n node) *node {
+	m.nodes = append(m.nodes, &n)
+	return &n
+}
+
+// compare orders nodes that could be taken next.
+func (n *node) compare(o *node) int {
+	kind := cmp.Compare(n.kind, o.kind)
+	if n.Action == Delete { // what refers to others goes before them
+		kind = -kind
+	}
+	if c := cmp.Or(cmp.Compare(n.rank, o.rank), kind, n.Ref.Compare(o.Ref)); c != 0 {
+		return c
+	}
+	if n.Link != nil && o.Link != nil {
+		return n.Link.Compare(*o.Link)
+	}
+	return 0
+}
+
+type queue []*node
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].compare(q[j]) < 0 }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*node)) }
+func (q *queue) Pop() any {
+	old := *q
+	n := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return n
+}
+
+// finish orders the steps, numbers them and fills the plan.
+func (m *maker) finish() error {
+	if err := m.need(); err != nil {
+		return err
+	}
+	m.breakCircles()
+	if err := m.number(); err != nil {
+		return err
+	}
+	types := map[entra.Type]bool{}
+	if m.selected == nil && len(m.q.Scope.Types) == 0 {
+		types = nil
+	} else {
+		for r := range m.selected {
+			types[r.Type] = true
+		}
+		for _, t := range m.q.Scope.Types {
+			types[t] = true
+		}
+		for _, s := range m.plan.Steps {
+			types[s.Ref.Type] = true
+			if s.Link != nil {
+				types[s.Link.To.Type] = true
+			}
+		}
+		for t := range maps.Clone(types) {
+			if r, ok := catalog.Lookup(t); ok && r.Bin != "" {
+				types[r.Bin] = true
+			}
+		}
+	}
+	m.plan.Base, m.plan.Goal = hash(m.base.Snapshot(), types), hash(m.goal.Snapshot(), types)
+	if len(m.to) > 0 {
+		m.plan.IDs = m.to
+	}
+	for g := range m.gaps {
+		m.plan.Gaps = append(m.plan.Gaps, g)
+	}
+	slices.SortFunc(m.plan.Gaps, func(a, b Gap) int {
+		return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason))
+	})
+	return nil
+}
+
+// need finds which steps a step needs by what it names.
+func (m *maker) need() error {
+	place := map[entra.Type]int{}
+	for i, t := range catalog.Order() {
+		place[t] = i
+	}
+	by := map[entra.ID][]*node{} // who brings back what an ID or a value names
+	for _, r := range slices.SortedFunc(maps.Keys(m.makes), entra.Ref.Compare) {
+		o, err := m.goal.Object(m.ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, id := range handles(o) {
+			by[id] = append(by[id], m.makes[r])
+		}
+	}
+	updates := map[entra.Ref]*node{} // by base's name
+	for _, n := range m.nodes {
+		n.kind = place[n.Ref.Type]
+		if n.Action == Update {
+			updates[m.baseName(n.Ref)] = n
+		}
+	}
+	for _, n := range m.nodes {
+		switch n.Action {
+		case Create, Update, Undelete:
+			set := n.Set
+			if n.Action == Undelete {
+				if n.rank == rankUndelete {
+					continue
+				}
+				o, err := m.goal.Object(m.ctx, n.Ref)
+				if err != nil {
+					return err
+				}
+				set = o.Body.Decode()
+			}
+			for _, made := range m.named(n.Ref, set, by) {
+				if made != n {
+					n.needs = append(n.needs, made)
+				}
+			}
+			if p, ok := parent(n.Ref); ok && m.makes[p] != nil {
+				n.needs = append(n.needs, m.makes[p])
+			}
+		case Delete:
+			for h, err := range m.world.Holders(m.ctx, n.Ref.ID) {
+				if err != nil {
+					return err
+				}
+				if first := m.deletes[h]; first != nil && first != n && (first.kind > n.kind || first.kind == n.kind && first.Ref.Compare(n.Ref) < 0) {
+					n.needs = append(n.needs, first)
+				}
+				if first := updates[h]; first != nil && first.rank < rankDelete {
+					n.needs = append(n.needs, first)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// named returns the steps that bring back what values name.
+func (m *maker) named(r entra.Ref, set map[string]any, by map[entra.ID][]*node) []*node {
+	body, err := entra.Encode(nested(set))
+	if err != nil {
+		return nil // unreachable: every value came out of a body
+	}
+	var found []*node
+	for _, f := range catalog.Refs(entra.Object{Ref: r, Body: body}) {
+		for _, made := range by[f.ID] {
+			if slices.Contains(f.Types, made.Ref.Type) && !slices.Contains(found, made) {
+				found = append(found, made)
+			}
+		}
+	}
+	return found
+}
+
+// breakCircles takes out of creations the properties by which they wait for each other, or name themselves,
+// and writes them afterwards.
+func (m *maker) breakCircles() {
+	var creates []*node
+	for _, n := range m.nodes {
+		if n.Action == Create {
+			creates = append(creates, n)
+		}
+	}
+	slices.SortFunc(creates, (*node).compare)
+	done := map[*node]bool{}
+	ready := func(n *node) bool {
+		return !slices.ContainsFunc(n.needs, func(o *node) bool { return o.Action == Create && !done[o] })
+	}
+	for len(creates) > 0 {
+		before := len(creates)
+		creates = slices.DeleteFunc(creates, func(n *node) bool {
+			if ready(n) {
+				done[n] = true
+			}
+			return done[n]
+		})
+		if len(creates) == before {
+			// A circle: take the first that can do without what it waits for.
+			for _, n := range creates {
+				if m.postpone(n, func(o *node) bool { return !done[o] }) {
+					break
+				}
+			}
+			if !slices.ContainsFunc(creates, ready) {
+				return // number reports it
+			}
+		}
+	}
+	for _, n := range slices.Clone(m.nodes) {
+		if n.Action == Create {
+			m.postpone(n, func(o *node) bool { return o == n })
+		}
+	}
+}
+
+// postpone moves the properties that name what some creations bring into an update after both. It reports
+// whether it moved any.
+func (m *maker) postpone(n *node, late func(*node) bool) bool {
+	r, ok := catalog.Lookup(n.Ref.Type)
+	if !ok || !r.Can.Has(catalog.Update) {
+		return false
+	}
+	by := map[entra.ID][]*node{}
+	for _, made := range m.makes {
+		if made.Action != Create || !late(made) {
+			continue
+		}
+		by[made.Ref.ID] = append(by[made.Ref.ID], made)
+		for _, v := range made.Values {
+			by[v] = append(by[v], made)
+		}
+	}
+	later := node{Step: Step{
+		Action: Update, Ref: n.Ref, Name: n.Name, Set: map[string]any{}, Why: "it names what had to be created first",
+	}, rank: rankUpdate, needs: []*node{n}, kind: n.kind}
+	for _, property := range slices.Sorted(maps.Keys(n.Set)) {
+		found := m.named(n.Ref, map[string]any{property: n.Set[property]}, by)
+		p, ok := r.Property(property)
+		if len(found) == 0 || !ok || p.Must || p.Write == catalog.OnCreate {
+			continue
+		}
+		later.Set[property] = n.Set[property]
+		delete(n.Set, property)
+		later.needs = append(later.needs, found...)
+		n.needs = slices.DeleteFunc(n.needs, func(o *node) bool { return slices.Contains(found, o) })
+	}
+	if len(later.Set) == 0 {
+		return false
+	}
+	m.add(later)
+	return true
+}
+
+// number puts the steps in order: each after what it needs, and otherwise by compare.
+func (m *maker) number() error {
+	var q queue
+	for _, n := range m.nodes {
+		slices.SortFunc(n.needs, (*node).compare)
+		n.needs = slices.Compact(n.needs)
+		n.wait = len(n.needs)
+		for _, o := range n.needs {
+			o.wanted = append(o.wanted, n)
+		}
+		if n.wait == 0 {
+			q = append(q, n)
+		}
+	}
+	heap.Init(&q)
+	for q.Len() > 0 {
+		n := heap.Pop(&q).(*node)
+		n.Number = len(m.plan.Steps) + 1
+		for _, o := range n.needs {
+			n.Needs = append(n.Needs, o.Number)
+		}
+		slices.Sort(n.Needs)
+		m.plan.Steps = append(m.plan.Steps, n.Step)
+		for _, o := range n.wanted {
+			if o.wait--; o.wait == 0 {
+				heap.Push(&q, o)
+			}
+		}
+	}
+	for _, n := range m.nodes {
+		if n.Number == 0 {
+			return fmt.Errorf("order steps: %s of %s needs what needs it", n.Action, n.Ref)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package plan
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/diff"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// marker returns what stands for an ID that names nothing any more while bodies are compared: a GUID, so
+// that it can stand wherever the ID can.
+func marker(id entra.ID) entra.ID {
+	sum := sha256.Sum256([]byte("names nothing: " + string(id)))
+	h := hex.EncodeToString(sum[:16])
+	return entra.ID(strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-"))
+}
+
+// rename is catalog.Rename, told only of the IDs that the object can hold: telling it of all of a large
+// restore's costs more than the renaming.
+func rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
+	if len(ids) > 64 {
+		few := map[entra.ID]entra.ID{}
+		try := func(s string) {
+			id := entra.ID(s)
+			if to, ok := ids[id]; ok {
+				few[id] = to
+			}
+		}
+		words := func(s string) {
+			for w := range strings.FieldsFuncSeq(s, func(r rune) bool {
+				return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '-')
+			}) {
+				try(w)
+				try(strings.ToLower(w))
+				if len(w) == 32 { // in the name of a directory extension
+					try(strings.Join([]string{w[:8], w[8:12], w[12:16], w[16:20], w[20:]}, "-"))
+				}
+			}
+		}
+		for s := range strings.SplitSeq(string(o.Body), `"`) {
+			try(s)
+			for part := range strings.SplitSeq(s, "/") {
+				try(part)
+			}
+		}
+		words(string(o.Body))
+		for _, part := range o.Ref.ID.Split() {
+			try(string(part))
+		}
+		ids = few
+	}
+	return catalog.Rename(o, ids)
+}
+
+// renaming returns what turns base's IDs into the goal's. An ID that base still holds though it names the
+// object no more becomes a marker, so that it differs from the goal's.
+func (m *maker) renaming() map[entra.ID]entra.ID {
+	if m.ids == nil {
+		m.ids = maps.Clone(m.stale)
+		maps.Copy(m.ids, m.known)
+		m.meant = make(map[entra.ID]entra.ID, len(m.stale))
+		for id, mark := range m.stale {
+			m.meant[mark] = id
+		}
+	}
+	return m.ids
+}
+
+// unmarked returns a body with the IDs back that markers stood for.
+func (m *maker) unmarked(t entra.Type, b entra.Body) entra.Body {
+	m.renaming()
+	return rename(entra.Object{Ref: entra.Ref{Type: t}, Body: b}, m.meant).Body
+}
+
+// exists reports whether base has an object, or cannot tell.
+func (m *maker) exists(r entra.Ref) (bool, error) {
+	if m.born[r] {
+		return true, nil
+	}
+	if is, ok := m.resolved[r]; ok {
+		return is, nil
+	}
+	b := m.baseName(r)
+	_, is, err := get(m.ctx, m.world, b)
+	if err != nil {
+		return false, err
+	}
+	if !is && !gone(m.base.Snapshot(), b) {
+		is = true
+	}
+	m.resolved[r] = is
+	return is, nil
+}
+
+// missing returns the IDs that an object of the goal holds and that lead to nothing in base nor to anything
+// the plan brings back. What base cannot tell is not missing.
+func (m *maker) missing(o entra.Object) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, f := range catalog.Refs(o) {
+		if f.By != "" || len(f.Types) == 0 {
+			continue
+		}
+		there := false
+		for _, t := range f.Types {
+			is, err := m.exists(entra.Ref{Type: t, ID: f.ID})
+			if err != nil {
+				return nil, err
+			}
+			there = there || is
+		}
+		if !there {
+			found[string(f.ID)] = true
+		}
+	}
+	return found, nil
+}
+
+// mentions reports whether a value holds one of the IDs, and which.
+func mentions(v any, ids map[string]bool) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		if ids[v] {
+			return v, true
+		}
+		for _, id := range slices.Sorted(maps.Keys(ids)) {
+			if len(id) >= 32 && strings.Contains(strings.ToLower(v), strings.ToLower(id)) {
+				return id, true
+			}
+			if strings.HasSuffix(v, "/"+id) {
+				return id, true
+			}
+		}
+	case []any:
+		for _, e := range v {
+			if id, ok := mentions(e, ids); ok {
+				return id, true
+			}
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if id, ok := mentions(v[name], ids); ok {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+type refs struct{ goal, base entra.Ref }
+
+// both yields the refs of two ascending sequences side by side.
+func both(goal, base iter.Seq2[snapshot.Entry, error]) iter.Seq2[refs, error] {
+	return func(yield func(refs, error) bool) {
+		next, stop := iter.Pull2(base)
+		defer stop()
+		b, err, more := next()
+		for g, gerr := range goal {
+			if gerr != nil {
+				yield(refs{}, gerr)
+				return
+			}
+			for more && err == nil && b.Ref.Compare(g.Ref) < 0 {
+				if !yield(refs{base: b.Ref}, nil) {
+					return
+				}
+				b, err, more = next()
+			}
+			if more && err != nil {
+				yield(refs{}, err)
+				return
+			}
+			r := refs{goal: g.Ref}
+			if more && b.Ref == g.Ref {
+				r.base = b.Ref
+				b, err, more = next()
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+		for more {
+			if err != nil {
+				yield(refs{}, err)
+				return
+			}
+			if !yield(refs{base: b.Ref}, nil) {
+				return
+			}
+			b, err, more = next()
+		}
+	}
+}
+
+// Values maps what a tree's objects are named by besides their IDs, where the service chose it anew, to what
+// the goal's are: the appId of an application that was re-created.
+type Values map[entra.ID]entra.ID
+
+// Recognise returns the values by which objects that pairs names are called otherwise in a later tree. pairs
+// maps the goal's refs to the tree's; what either tree does not have is left out.
+func Recognise(ctx context.Context, goal, tree snapshot.Tree, pairs map[entra.Ref]entra.Ref) (Values, error) {
+	found := Values{}
+	for _, g := range slices.SortedFunc(maps.Keys(pairs), entra.Ref.Compare) {
+		if len(names(g.Type)) == 0 {
+			continue
+		}
+		was, ok, err := get(ctx, goal, g)
+		if err != nil {
+			return nil, err
+		}
+		is, there, err := get(ctx, tree, pairs[g])
+		if err != nil {
+			return nil, err
+		}
+		if !ok || !there {
+			continue
+		}
+		now := values(is)
+		for property, v := range values(was) {
+			if w := now[property]; w != "" && w != v {
+				found[w] = v
+			}
+		}
+	}
+	return found, nil
+}
+
+// Compare compares a tree's object, which is called as the goal calls it, with the goal's.
+func (v Values) Compare(tree, goal entra.Object) []diff.Field {
+	r, _ := catalog.Lookup(goal.Ref.Type)
+	return diff.Bodies(r, rename(tree, v).Body, goal.Body)
+}

@@ -1,0 +1,280 @@
+package repository
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A relation holds what was said about the links of one part, as pairs of indexes in the tables of the two
+// ends: from in the upper half, to in the lower.
+type relation struct {
+	seen  map[entra.Type][]uint64 // by the type of the far end
+	ended map[end]bool            // explicitly not there
+}
+
+type end struct {
+	t    entra.Type
+	pair uint64
+}
+
+// A mention is one link that was seen.
+type mention struct {
+	from, to uint32
+	far      *table
+}
+
+// sorted yields what was seen without what was ended, each link once, ascending. It reorders the relation.
+func (w *Writer) sorted(k partKey, rel *relation) iter.Seq[mention] {
+	near := w.table(k.t)
+	near.sort()
+	types := slices.Sorted(maps.Keys(rel.seen))
+	lists := make([][]uint64, len(types))
+	far := make([]*table, len(types))
+	for i, t := range types {
+		far[i] = w.table(t)
+		far[i].sort()
+		list := slices.DeleteFunc(rel.seen[t], func(pair uint64) bool { return rel.ended[end{t, pair}] })
+		for j, pair := range list {
+			list[j] = uint64(near.rank[pair>>32])<<32 | uint64(far[i].rank[uint32(pair)])
+		}
+		slices.Sort(list)
+		lists[i] = slices.Compact(list)
+	}
+	rel.seen = nil
+	return func(yield func(mention) bool) {
+		for {
+			first := -1
+			for i, list := range lists {
+				if len(list) > 0 && (first < 0 || list[0]>>32 < lists[first][0]>>32) {
+					first = i
+				}
+			}
+			if first < 0 {
+				return
+			}
+			pair := lists[first][0]
+			lists[first] = lists[first][1:]
+			if !yield(mention{near.perm[pair>>32], far[first].perm[uint32(pair)], far[first]}) {
+				return
+			}
+		}
+	}
+}
+
+// left reports whether the object goes with this snapshot.
+func (w *Writer) left(r entra.Ref) bool {
+	t := w.tables[r.Type]
+	if t == nil || t.left == 0 {
+		return false
+	}
+	i, ok := t.index[r.ID]
+	return ok && t.flags[i]&left != 0
+}
+
+// aroundLimit is the number of gone objects up to which the parent is asked for the links of each; with
+// more of them it is cheaper to read all links.
+const aroundLimit = 500
+
+// touched returns the parent's parts that have links of objects that are gone.
+func (w *Writer) touched() (map[partKey]bool, error) {
+	parts := map[partKey]bool{}
+	if w.parent == nil {
+		return parts, nil
+	}
+	total := 0
+	for _, t := range w.tables {
+		total += t.left
+	}
+	if total > aroundLimit {
+		for _, p := range w.base.Parts {
+			parts[partKey{p.Type, p.Relation}] = true
+		}
+		return parts, nil
+	}
+	for _, t := range w.tables {
+		for i, f := range t.flags {
+			if f&left == 0 || t.left == 0 {
+				continue
+			}
+			for l, err := range w.parent.Around(w.ctx, t.ref(uint32(i))) {
+				if err != nil {
+					return nil, err
+				}
+				parts[partKey{l.From.Type, l.Rel}] = true
+			}
+		}
+	}
+	return parts, nil
+}
+
+// linkPart finishes a relation's links and writes how they changed.
+func (w *Writer) linkPart(k partKey, touched map[partKey]bool) (snapshot.Part, error) {
+	p, base, known, whole := w.basis(k)
+	p.Objects, p.Links, p.Root = 0, base.Links, base.Root
+	rel := w.rels[k]
+	if known && rel == nil && !whole && !touched[k] {
+		return p, nil
+	}
+	if rel == nil {
+		rel = &relation{}
+	}
+	m := &merger{w: w, key: k, p: &p, rel: rel, whole: whole, holes: map[entra.Ref]bool{}}
+	for _, r := range p.Holes {
+		m.holes[r] = true
+	}
+	next, stop := iter.Pull(w.sorted(k, rel))
+	defer stop()
+	near := w.table(k.t)
+	link := func(n mention) entra.Link { return entra.Link{From: near.ref(n.from), Rel: k.rel, To: n.far.ref(n.to)} }
+	n, more := next()
+	if w.parent != nil {
+		for l, err := range w.parent.Links(w.ctx, k.t, k.rel) {
+			if err != nil {
+				return p, err
+			}
+			for more && link(n).Compare(l) < 0 {
+				if err := m.seen(link(n), false); err != nil {
+					return p, err
+				}
+				n, more = next()
+			}
+			if more && link(n) == l {
+				if err := m.seen(l, true); err != nil {
+					return p, err
+				}
+				n, more = next()
+			} else if err := m.unseen(l); err != nil {
+				return p, err
+			}
+		}
+	}
+	for ; more; n, more = next() {
+		if err := m.seen(link(n), false); err != nil {
+			return p, err
+		}
+	}
+	if err := m.flush(); err != nil {
+		return p, err
+	}
+	p.Links, p.Root = m.root.count, m.root.root()
+	return p, nil
+}
+
+// A merger decides on the links of a part one by one, ascending, and writes the changes.
+type merger struct {
+	w     *Writer
+	key   partKey
+	p     *snapshot.Part
+	rel   *relation
+	whole bool
+	holes map[entra.Ref]bool
+	root  rooter
+	out   Links // changes at the present object
+	ords  []int64
+}
+
+// seen takes a link that was seen, and says whether the parent has it.
+func (m *merger) seen(l entra.Link, was bool) error {
+	if m.w.left(l.From) || m.w.left(l.To) {
+		return m.drop(l, was)
+	}
+	m.root.link(l)
+	if was {
+		return nil
+	}
+	m.p.Linked++
+	return m.change(l, true)
+}
+
+// unseen takes a link of the parent that was not seen.
+func (m *merger) unseen(l entra.Link) error {
+	if m.whole && !m.holes[l.From] || m.ended(l) || m.w.left(l.From) || m.w.left(l.To) {
+		return m.drop(l, true)
+	}
+	m.root.link(l)
+	return nil
+}
+
+func (m *merger) ended(l entra.Link) bool {
+	if len(m.rel.ended) == 0 {
+		return false
+	}
+	near, far := m.w.tables[l.From.Type], m.w.tables[l.To.Type]
+	if near == nil || far == nil {
+		return false
+	}
+	from, ok1 := near.index[l.From.ID]
+	to, ok2 := far.index[l.To.ID]
+	return ok1 && ok2 && m.rel.ended[end{l.To.Type, uint64(from)<<32 | uint64(to)}]
+}
+
+func (m *merger) drop(l entra.Link, was bool) error {
+	if !was {
+		return nil
+	}
+	m.p.Unlinked++
+	return m.change(l, false)
+}
+
+// change notes that a link begins or ends.
+func (m *merger) change(l entra.Link, begins bool) error {
+	if l.From != m.out.From || len(m.out.Add)+len(m.out.Remove) == linkBatch && m.w.parent != nil {
+		if err := m.flush(); err != nil {
+			return err
+		}
+		m.out = Links{From: l.From, Rel: l.Rel}
+	}
+	switch {
+	case m.w.parent == nil:
+		n, err := m.ordinal(l.To)
+		if err != nil {
+			return err
+		}
+		m.ords = append(m.ords, n)
+	case begins:
+		m.out.Add = append(m.out.Add, l.To)
+	default:
+		m.out.Remove = append(m.out.Remove, l.To)
+	}
+	return nil
+}
+
+// ordinal returns the object's ordinal in a checkpoint, giving it a stub line where it has none.
+func (m *merger) ordinal(r entra.Ref) (int64, error) {
+	t := m.w.table(r.Type)
+	i := t.node(r.ID)
+	if int(i) < len(t.ord) && t.ord[i] >= 0 {
+		return t.ord[i], nil
+	}
+	n := m.w.number(t, i)
+	return n, m.w.objects.append(objectLine{N: n, Ref: r})
+}
+
+// flush writes the changes at the present object.
+func (m *merger) flush() error {
+	if len(m.ords) > 0 {
+		from, err := m.ordinal(m.out.From)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(m.ords, cmp.Compare[int64])
+		for batch := range slices.Chunk(m.ords, linkBatch) {
+			if err := m.w.objects.append(ordLine{m.out.Rel, from, batch}); err != nil {
+				return err
+			}
+		}
+		m.ords = m.ords[:0]
+	}
+	if len(m.out.Add)+len(m.out.Remove) > 0 {
+		if err := m.w.objects.append(linkLine(m.out)); err != nil {
+			return err
+		}
+	}
+	m.out = Links{}
+	return nil
+}

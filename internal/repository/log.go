@@ -1,0 +1,407 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"filippo.io/age"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
+)
+
+// readers bounds how many notes are read at a time.
+const readers = 16
+
+func (r *Repository) origin() string { return "tidemark/" + r.id }
+
+func (r *Repository) hashReader() tlog.HashReader {
+	return tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(at))
+		for i, n := range at {
+			out[i] = r.hashes[n]
+		}
+		return out, nil
+	})
+}
+
+// load reads the whole log.
+func (r *Repository) load(ctx context.Context) error {
+	var last int64 = -1
+	for name, err := range r.store.List(ctx, "log/") {
+		if err != nil {
+			return err
+		}
+		if n, ok := noteNumber(name); ok {
+			last = max(last, n)
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	notes := make([][]byte, last+1)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for n := range last + 1 {
+		g.Go(func() (err error) {
+			notes[n], err = read(ctx, r.store, noteName(n), maxNote)
+			if errors.Is(err, fs.ErrNotExist) {
+				return corrupt(noteName(n), "missing, though the log goes on to %d", last)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for n, msg := range notes {
+		if err := r.extend(int64(n), msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func noteNumber(name string) (int64, bool) {
+	var a, b int64
+	if _, err := fmt.Sscanf(name, "log/%d/%d", &a, &b); err != nil || noteName(b) != name {
+		return 0, false
+	}
+	return b, true
+}
+
+// refresh reads what others appended.
+func (r *Repository) refresh(ctx context.Context) error {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	return r.readOn(ctx)
+}
+
+// readOn is refresh for who holds the gate.
+func (r *Repository) readOn(ctx context.Context) error {
+	for {
+		n := r.Head().Size
+		msg, err := read(ctx, r.store, noteName(n), maxNote)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.extend(n, msg); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.unlock(ctx, r.records[n].Blobs)
+		r.mu.Unlock()
+	}
+}
+
+// extend takes note n in after checking its form, signature, number and root.
+func (r *Repository) extend(n int64, msg []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	signed, err := note.Open(msg, note.VerifierList(r.verifiers...))
+	if err != nil {
+		return corrupt(noteName(n), "%v", err)
+	}
+	if len(signed.Sigs) != 1 || len(signed.UnverifiedSigs) != 0 || !bytes.Equal(msg, message(signed)) {
+		return corrupt(noteName(n), "is not in its one form")
+	}
+	root, rec, err := parseNote(r.origin(), n, signed.Text)
+	if err != nil {
+		return corrupt(noteName(n), "%v", err)
+	}
+	rec.Signer = signed.Sigs[0].Name
+	more, want, err := r.grown(rec)
+	if err != nil {
+		return err
+	}
+	if want != root {
+		return corrupt(noteName(n), "its root is not that of the records up to it")
+	}
+	switch rec.Kind {
+	case KindSigner:
+		v, err := note.NewVerifier(rec.Key)
+		if err != nil {
+			return corrupt(noteName(n), "signer: %v", err)
+		}
+		for _, known := range r.verifiers {
+			if known.Name() == v.Name() && known.KeyHash() == v.KeyHash() {
+				return corrupt(noteName(n), "signer %s is known already", v.Name())
+			}
+		}
+		r.verifiers = append(r.verifiers, v)
+	case KindEpoch:
+		recipient, err := age.ParseX25519Recipient(rec.Key)
+		if err != nil {
+			return corrupt(noteName(n), "epoch: %v", err)
+		}
+		r.epoch, r.recipient = r.epoch+1, recipient
+	}
+	r.records, r.hashes = append(r.records, rec), append(r.hashes, more...)
+	r.head = Head{n + 1, root, string(msg)}
+	return nil
+}
+
+// grown returns the hashes to store and the root of the log with one more record.
+func (r *Repository) grown(rec Record) ([]tlog.Hash, tlog.Hash, error) {
+	n := int64(len(r.records))
+	more, err := tlog.StoredHashesForRecordHash(n, rec.Leaf, r.hashReader())
+	if err != nil {
+		return nil, tlog.Hash{}, err
+	}
+	root, err := tlog.TreeHash(n+1, tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(at))
+		for i, n := range at {
+			if n < int64(len(r.hashes)) {
+				out[i] = r.hashes[n]
+			} else {
+				out[i] = more[n-int64(len(r.hashes))]
+			}
+		}
+		return out, nil
+	}))
+	return more, root, err
+}
+
+// message writes a note with one signature in its one form. Base64 has several for one signature.
+func message(n *note.Note) []byte {
+	sig := n.Sigs[0]
+	raw, err := base64.StdEncoding.DecodeString(sig.Base64)
+	if err != nil || len(raw) < 4 || binary.BigEndian.Uint32(raw) != sig.Hash {
+		return nil
+	}
+	return fmt.Appendf(nil, "%s\n— %s %s\n", n.Text, sig.Name, base64.StdEncoding.EncodeToString(raw))
+}
+
+// commit signs the record at the next free number. Each time the log has grown it asks check, with the log
+// up to date and nothing else appending, whether the record may still be made.
+func (r *Repository) commit(ctx context.Context, rec Record, check func() error) (Record, error) {
+	if r.signer == nil || r.now == nil || !r.knows(r.signer) {
+		return Record{}, ErrReadOnly
+	}
+	if len(rec.Blobs) > maxBlobs {
+		b, err := r.putList(ctx, rec.Blobs)
+		if err != nil {
+			return Record{}, err
+		}
+		rec.Blobs = []Blob{b}
+	}
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	for {
+		if err := r.readOn(ctx); err != nil {
+			return Record{}, err
+		}
+		if check != nil {
+			if err := check(); err != nil {
+				return Record{}, err
+			}
+		}
+		n := r.Head().Size
+		rec.At = r.now()
+		own, err := parseRecord(rec.text()) // in the form that readers will see
+		if err != nil {
+			return Record{}, fmt.Errorf("record: %w", err)
+		}
+		r.mu.RLock()
+		_, root, err := r.grown(own)
+		r.mu.RUnlock()
+		if err != nil {
+			return Record{}, err
+		}
+		msg, err := note.Sign(&note.Note{Text: noteText(r.origin(), n, root, own.text())}, r.signer.note)
+		if err != nil {
+			return Record{}, fmt.Errorf("sign record %d: %w", n, err)
+		}
+		if putErr := r.store.Put(ctx, noteName(n), bytes.NewReader(msg)); putErr != nil {
+			// The store may have taken the note and lost the answer, so what lies there decides.
+			there, err := read(ctx, r.store, noteName(n), maxNote)
+			if err != nil {
+				return Record{}, fmt.Errorf("append record %d: %w", n, putErr)
+			}
+			if !bytes.Equal(there, msg) {
+				continue // the number went to another writer
+			}
+		}
+		if err := r.extend(n, msg); err != nil {
+			return Record{}, err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.unlock(ctx, r.records[n].Blobs)
+		return r.records[n], nil
+	}
+}
+
+func (r *Repository) knows(s *Signer) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, v := range r.verifiers {
+		if v.Name() == s.note.Name() && v.KeyHash() == s.note.KeyHash() {
+			return true
+		}
+	}
+	return len(r.records) == 0
+}
+
+// putList stores the blob lines that do not fit into a note.
+func (r *Repository) putList(ctx context.Context, blobs []Blob) (Blob, error) {
+	var b strings.Builder
+	for _, blob := range blobs {
+		b.WriteString(blob.text())
+	}
+	text := b.String()
+	if len(text) > maxList {
+		return Blob{}, fmt.Errorf("a record of %d blobs is too large", len(blobs))
+	}
+	name := blobName("list")
+	if err := r.store.Put(ctx, name, strings.NewReader(text)); err != nil {
+		return Blob{}, err
+	}
+	return Blob{roleList, name, int64(len(text)), sha256.Sum256([]byte(text))}, nil
+}
+
+// blobs returns the record's blobs with its list resolved.
+func (r *Repository) blobs(ctx context.Context, rec Record) ([]Blob, error) {
+	if len(rec.Blobs) != 1 || rec.Blobs[0].Role != roleList {
+		return rec.Blobs, nil
+	}
+	r.mu.RLock()
+	blobs, ok := r.lists[rec.Number]
+	r.mu.RUnlock()
+	if ok {
+		return blobs, nil
+	}
+	list := rec.Blobs[0]
+	raw, err := read(ctx, r.store, list.Name, maxList)
+	if err != nil {
+		return nil, missing(list.Name, rec, err)
+	}
+	if sha256.Sum256(raw) != list.Hash || int64(len(raw)) != list.Size {
+		return nil, spoilt(list.Name, rec, "is not what the log binds")
+	}
+	if blobs, err = parseList(string(raw)); err != nil {
+		return nil, spoilt(list.Name, rec, err.Error())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lists[rec.Number] = blobs
+	return blobs, nil
+}
+
+// spoilt is a CorruptError that names the snapshot whose record it is.
+func spoilt(blob string, rec Record, reason string) *CorruptError {
+	e := corrupt(blob, "%s", reason)
+	if rec.Kind == KindSnapshot {
+		e.Snapshots = []int64{rec.Number}
+	}
+	return e
+}
+
+// missing makes the absence of a blob that the log binds a CorruptError.
+func missing(blob string, rec Record, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return spoilt(blob, rec, "missing")
+	}
+	return err
+}
+
+// Records yields the records from a number on, ascending, after reading what was appended meanwhile. Each
+// is signed by a known key and bound by the head's root.
+func (r *Repository) Records(ctx context.Context, from int64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		if err := r.refresh(ctx); err != nil {
+			yield(Record{}, fmt.Errorf("records: %w", err))
+			return
+		}
+		r.mu.RLock()
+		records := r.records
+		r.mu.RUnlock()
+		for n := max(from, 0); n < int64(len(records)); n++ {
+			if !yield(records[n], nil) {
+				return
+			}
+		}
+	}
+}
+
+// record returns the record with the number as the log has it.
+func (r *Repository) record(n int64) (Record, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if n < 0 || n >= int64(len(r.records)) {
+		return Record{}, fmt.Errorf("record %d: %w", n, fs.ErrNotExist)
+	}
+	return r.records[n], nil
+}
+
+// newest returns the number of the newest snapshot, or 0.
+func (r *Repository) newest() int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for n := len(r.records) - 1; n > 0; n-- {
+		if r.records[n].Kind == KindSnapshot {
+			return int64(n)
+		}
+	}
+	return 0
+}
+
+// Append adds a record whose data, unless nil, is sealed in a blob of its own, and returns it once it is
+// durable. The data of a record of kind signer is the public key it introduces, which is not sealed.
+func (r *Repository) Append(ctx context.Context, kind Kind, parent int64, data []byte) (Record, error) {
+	rec := Record{Kind: kind, Parent: parent}
+	switch kind {
+	case KindInit, KindSnapshot, KindEpoch, KindHolder:
+		return Record{}, fmt.Errorf("append %s: not this way", kind)
+	case KindSigner:
+		rec.Key = string(data)
+		if _, err := note.NewVerifier(rec.Key); err != nil {
+			return Record{}, fmt.Errorf("append signer: %w", err)
+		}
+	default:
+		if data == nil {
+			break
+		}
+		b, err := r.sealData(ctx, data)
+		if err != nil {
+			return Record{}, fmt.Errorf("append %s: %w", kind, err)
+		}
+		rec.Blobs = []Blob{b}
+	}
+	rec, err := r.commit(ctx, rec, func() error {
+		if kind == KindSigner && r.knowsKey(rec.Key) {
+			return fmt.Errorf("the signer is known already: %w", fs.ErrExist)
+		}
+		return nil
+	})
+	if err != nil {
+		return Record{}, fmt.Errorf("append %s: %w", kind, err)
+	}
+	return rec, nil
+}
+
+func (r *Repository) knowsKey(key string) bool {
+	v, err := note.NewVerifier(key)
+	if err != nil {
+		return false
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, known := range r.verifiers {
+		if known.Name() == v.Name() && known.KeyHash() == v.KeyHash() {
+			return true
+		}
+	}
+	return false
+}

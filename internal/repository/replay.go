@@ -1,0 +1,616 @@
+package repository
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// source reads a blob from the store, remembers what the store itself did wrong, and hashes what passes.
+type source struct {
+	in   io.Reader
+	err  error
+	size int64
+	hash hash.Hash
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	_, _ = s.hash.Write(p[:n]) // a hash never fails
+	s.size += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// A visitor is told each frame of a blob in turn: its decompressed bytes, which it may not keep, and where
+// the frame lies in the blob's plaintext.
+type visitor func(data []byte, off int64, size int) error
+
+// errStop is how a visitor says that it has seen enough.
+var errStop = errors.New("enough")
+
+// frames reads a blob from front to back. Whatever it meets, it reports damage only after comparing the
+// blob with the hash that the log binds. A visitor's own error comes back as it is.
+func (r *Repository) frames(ctx context.Context, rec Record, b Blob, visit visitor) error {
+	f, err := r.store.Get(ctx, b.Name, 0, -1)
+	if err != nil {
+		return missing(b.Name, rec, err)
+	}
+	src := &source{in: f, hash: sha256.New()}
+	stopped, err := r.decode(ctx, src, visit)
+	if stopped == nil && src.err == nil {
+		_, _ = io.Copy(io.Discard, src) // what it could not read is in src.err
+	}
+	switch closed := f.Close(); {
+	case errors.Is(stopped, errStop):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case src.err != nil:
+		return fmt.Errorf("read %s: %w", b.Name, src.err)
+	case stopped == nil && (src.size != b.Size || !bytes.Equal(src.hash.Sum(nil), b.Hash[:])):
+		return spoilt(b.Name, rec, "is not what the log binds")
+	case stopped != nil:
+		return stopped
+	case errors.Is(err, ErrKey):
+		return err
+	case err != nil:
+		return spoilt(b.Name, rec, err.Error())
+	case closed != nil:
+		return fmt.Errorf("read %s: %w", b.Name, closed)
+	}
+	return nil
+}
+
+// decode is frames without the store. It returns the visitor's error apart from its own.
+func (r *Repository) decode(ctx context.Context, src io.Reader, visit visitor) (stopped, err error) {
+	plain, err := r.decrypt(src)
+	if err != nil {
+		return nil, err
+	}
+	z, err := newDecoder()
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	in := bufio.NewReaderSize(plain, 64<<10)
+	var seen, table []frameSizes
+	var off int64
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		raw, h, err := nextFrame(in)
+		if errors.Is(err, io.EOF) {
+			if table == nil {
+				return nil, errors.New("ends without a seek table")
+			}
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if table != nil {
+			return nil, errors.New("goes on after the seek table")
+		}
+		if h.Skippable {
+			if table, err = parseSeekTable(raw); err != nil {
+				return nil, err
+			}
+			if !slices.Equal(table, seen) {
+				return nil, errors.New("seek table is not that of its frames")
+			}
+			continue
+		}
+		data, err := inflate(z, raw, h)
+		if err != nil {
+			return nil, err
+		}
+		if err := visit(data, off, len(raw)); err != nil {
+			return err, nil
+		}
+		seen = append(seen, frameSizes{uint32(len(raw)), uint32(len(data))})
+		off += int64(len(raw))
+	}
+}
+
+func (r *Repository) decrypt(src io.Reader) (io.Reader, error) {
+	r.mu.RLock()
+	identities := r.identities
+	r.mu.RUnlock()
+	if len(identities) == 0 {
+		return nil, ErrKey
+	}
+	plain, err := age.Decrypt(src, identities...)
+	return plain, sealError(err)
+}
+
+// sealError says what age's error means here.
+func sealError(err error) error {
+	var none *age.NoIdentityMatchError
+	if errors.As(err, &none) {
+		return ErrKey
+	}
+	return err
+}
+
+// own returns the log's record for one that a caller may have kept elsewhere.
+func (r *Repository) own(rec Record) (Record, error) {
+	own, err := r.record(rec.Number)
+	if err == nil && own.Leaf != rec.Leaf {
+		err = fmt.Errorf("record %d is another one: %w", rec.Number, fs.ErrNotExist)
+	}
+	return own, err
+}
+
+// Data returns what was given to Append, or nil where it was nil.
+func (r *Repository) Data(ctx context.Context, rec Record) ([]byte, error) {
+	rec, err := r.own(rec)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if rec.Kind == KindSigner {
+		return []byte(rec.Key), nil
+	}
+	for _, b := range rec.Blobs {
+		if b.Role != roleData {
+			continue
+		}
+		data := []byte{}
+		err := r.frames(ctx, rec, b, func(part []byte, _ int64, _ int) error {
+			if data = append(data, part...); len(data) > maxData {
+				return spoilt(b.Name, rec, "is too long for a record's data")
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("data of record %d: %w", rec.Number, err)
+		}
+		return data, nil
+	}
+	return nil, nil
+}
+
+// sealData stores a record's data.
+func (r *Repository) sealData(ctx context.Context, data []byte) (Blob, error) {
+	if len(data) > maxData {
+		return Blob{}, fmt.Errorf("%d bytes are more than a record's data may have", len(data))
+	}
+	z, err := newEncoder(zstd.SpeedDefault)
+	if err != nil {
+		return Blob{}, err
+	}
+	s, err := r.seal(ctx)
+	if err != nil {
+		return Blob{}, err
+	}
+	for part := range slices.Chunk(data, frameSize) {
+		if err := s.frame(z, part); err != nil {
+			s.abort()
+			return Blob{}, err
+		}
+	}
+	return s.finish(roleData)
+}
+
+// Replay yields what a record of kind snapshot says, in the order it was written; for other records it
+// yields nothing. Damage to the blob as a whole may be found only at its end, so what was yielded counts
+// only once the sequence ended without an error.
+func (r *Repository) Replay(ctx context.Context, rec Record) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		stopped := false
+		err := r.replay(ctx, rec, func(l Line) bool {
+			stopped = !yield(l, nil)
+			return !stopped
+		})
+		if err != nil && !stopped {
+			yield(nil, fmt.Errorf("replay record %d: %w", rec.Number, err))
+		}
+	}
+}
+
+func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bool) error {
+	rec, err := r.own(rec)
+	if err != nil || rec.Kind != KindSnapshot {
+		return err
+	}
+	blobs, err := r.blobs(ctx, rec)
+	if err != nil {
+		return err
+	}
+	p := &player{r: r, rec: rec, yield: yield}
+	counts := map[string]int64{}
+	for i, b := range blobs {
+		if b.Role != roleObjects && b.Role != roleAudit {
+			continue
+		}
+		p.begin(i, counts[b.Role], b)
+		counts[b.Role]++
+		if err := r.frames(ctx, rec, b, p.frame); err != nil {
+			return err
+		}
+		if p.stopped {
+			return nil
+		}
+		if !p.ended {
+			return spoilt(b.Name, rec, "ends without an end line")
+		}
+	}
+	if !p.closed {
+		return spoilt(noteName(rec.Number), rec, "its blobs hold no snapshot line")
+	}
+	return nil
+}
+
+// A player turns the lines of a snapshot's blobs into what they say.
+type player struct {
+	r     *Repository
+	rec   Record
+	yield func(Line) bool
+
+	blob    Blob
+	index   int   // among the record's blobs
+	nth     int64 // among those of its role
+	hash    *hashLines
+	ended   bool
+	stopped bool
+
+	ordinals []entra.Ref // of a checkpoint, through all its blobs
+	kind     string      // of the objects blobs
+	closed   bool        // the snapshot line was met
+}
+
+func (p *player) begin(index int, nth int64, b Blob) {
+	p.blob, p.index, p.nth, p.hash, p.ended = b, index, nth, newHashLines(), false
+}
+
+func (p *player) bad(format string, args ...any) error {
+	return spoilt(p.blob.Name, p.rec, fmt.Sprintf(format, args...))
+}
+
+// frame takes in one frame of whole lines.
+func (p *player) frame(data []byte, off int64, size int) error {
+	at := Position{Record: p.rec.Number, Blob: p.index, Frame: off, Size: int32(size)}
+	for start := 0; start < len(data); {
+		n := bytes.IndexByte(data[start:], '\n')
+		if n < 0 {
+			return p.bad("a frame ends within a line")
+		}
+		line := data[start : start+n+1]
+		at.Off = int32(start)
+		start += n + 1
+		if p.ended {
+			return p.bad("goes on after its end line")
+		}
+		v, err := parseLine(line)
+		if err != nil {
+			return p.bad("%v", err)
+		}
+		if end, ok := v.(endLine); ok {
+			if end != p.hash.end() {
+				return p.bad("end line does not fit what came before it")
+			}
+			p.ended = true
+			continue
+		}
+		l, err := p.line(v, at)
+		if err != nil {
+			return err
+		}
+		p.hash.add(line)
+		if l != nil && !p.yield(l) {
+			p.stopped = true
+			return errStop
+		}
+	}
+	return nil
+}
+
+// line turns one line into what it says; nil where it is of use only to the player.
+func (p *player) line(v any, at Position) (Line, error) {
+	head, isHead := v.(headLine)
+	if isHead != (p.hash.lines == 0) {
+		return nil, p.bad("does not begin with one header line")
+	}
+	_, isAudit := v.(auditLine)
+	if !isHead && isAudit != (p.blob.Role == roleAudit) || p.closed && !isHead && !isAudit {
+		return nil, p.bad("line %d has no place here", p.hash.lines+1)
+	}
+	switch v := v.(type) {
+	case headLine:
+		return nil, p.head(head)
+	case objectLine:
+		return p.object(v, at)
+	case linkLine:
+		if p.kind != kindSegment {
+			return nil, p.bad("link changes in a %s", p.kind)
+		}
+		return Links(v), nil
+	case ordLine:
+		return p.ord(v)
+	case auditLine:
+		at.Off, at.Len = at.Off+int32(v.Off), int32(len(v.Body))
+		return AuditEntry{v.Body, at}, nil
+	case snapshotLine:
+		s := v.Snapshot
+		if s.Parent != p.rec.Parent {
+			return nil, p.bad("its parent is %d, its record's %d", s.Parent, p.rec.Parent)
+		}
+		p.closed = true
+		settle(s, p.rec, p.r.tenant.ID)
+		return Snapshot{s}, nil
+	}
+	return nil, p.bad("line %d has no place here", p.hash.lines+1)
+}
+
+// settle fills in what only the record knows.
+func settle(s *snapshot.Snapshot, rec Record, tenant entra.TenantID) {
+	s.Number, s.ID, s.Tenant = rec.Number, rec.Leaf, tenant
+	for i := range s.Parts {
+		if s.Parts[i].Complete == thisSnapshot {
+			s.Parts[i].Complete = rec.Number
+		}
+	}
+}
+
+// The kinds of blobs that hold lines.
+const (
+	kindCheckpoint = "checkpoint"
+	kindSegment    = "segment"
+	kindAudit      = "audit"
+)
+
+func (p *player) head(h headLine) error {
+	want := headLine{format, p.r.id, string(p.r.tenant.ID), kindSegment, p.rec.Parent, p.nth}
+	switch {
+	case p.blob.Role == roleAudit:
+		want.Kind = kindAudit
+	case p.rec.Parent == 0:
+		want.Kind = kindCheckpoint
+	}
+	if h.Format > format {
+		return fmt.Errorf("%w: format %d", ErrFormat, h.Format)
+	}
+	if h != want {
+		return p.bad("header is that of another blob")
+	}
+	if p.blob.Role == roleObjects {
+		p.kind = h.Kind
+	}
+	return nil
+}
+
+func (p *player) object(o objectLine, at Position) (Line, error) {
+	if o.Gone {
+		return Gone{o.Ref}, nil
+	}
+	if (o.N >= 0) != (p.kind == kindCheckpoint) {
+		return nil, p.bad("%s in a %s: ordinal missing or out of place", o.Ref, p.kind)
+	}
+	if o.N >= 0 {
+		if o.N != int64(len(p.ordinals)) {
+			return nil, p.bad("%s has ordinal %d, want %d", o.Ref, o.N, len(p.ordinals))
+		}
+		p.ordinals = append(p.ordinals, o.Ref)
+	}
+	if o.Body == "" {
+		return nil, nil
+	}
+	at.Off, at.Len = at.Off+int32(o.Off), int32(len(o.Body))
+	return Object{o.Ref, o.Version, o.Body, at}, nil
+}
+
+func (p *player) ord(l ordLine) (Line, error) {
+	n := int64(len(p.ordinals))
+	if p.kind != kindCheckpoint || l.From >= n || l.Add[len(l.Add)-1] >= n {
+		return nil, p.bad("an ordinal stands for nothing")
+	}
+	links := Links{From: p.ordinals[l.From], Rel: l.Rel, Add: make([]entra.Ref, len(l.Add))}
+	for i, o := range l.Add {
+		links.Add[i] = p.ordinals[o]
+	}
+	slices.SortFunc(links.Add, entra.Ref.Compare)
+	return links, nil
+}
+
+// bodyBatch bounds how many bodies Bodies holds at a time.
+const bodyBatch = 1024
+
+// Bodies yields the bodies at the positions in the order asked. It reads them in batches of up to 1,024 in
+// the order they lie in, each frame once. A position is trusted to be one that Replay gave: whoever holds
+// the version compares it, since sealing alone does not prove who wrote.
+func (r *Repository) Bodies(ctx context.Context, at []Position) iter.Seq2[entra.Body, error] {
+	return func(yield func(entra.Body, error) bool) {
+		z, err := newDecoder()
+		if err != nil {
+			yield("", fmt.Errorf("bodies: %w", err))
+			return
+		}
+		defer z.Close()
+		d := &digger{r: r, z: z}
+		for batch := range slices.Chunk(at, bodyBatch) {
+			order := make([]int, len(batch))
+			for i := range order {
+				order[i] = i
+			}
+			slices.SortFunc(order, func(i, j int) int { return batch[i].compare(batch[j]) })
+			bodies := make([]entra.Body, len(batch))
+			for _, i := range order {
+				if bodies[i], err = d.body(ctx, batch[i]); err != nil {
+					yield("", fmt.Errorf("body of record %d: %w", batch[i].Record, err))
+					return
+				}
+			}
+			for _, b := range bodies {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (p Position) compare(q Position) int {
+	for _, d := range []int64{p.Record - q.Record, int64(p.Blob - q.Blob), p.Frame - q.Frame, int64(p.Off - q.Off)} {
+		if d != 0 {
+			return int(min(max(d, -1), 1))
+		}
+	}
+	return 0
+}
+
+// A digger reads bodies by position and keeps the blob and frame it was last in.
+type digger struct {
+	r     *Repository
+	z     *zstd.Decoder
+	last  Position // of the frame held; Size 0 is none
+	blob  Blob
+	rec   Record
+	plain io.ReaderAt
+	src   *ranged
+	data  []byte
+}
+
+func (d *digger) body(ctx context.Context, p Position) (entra.Body, error) {
+	if p.Size <= 0 || p.Size > 2*maxLine || p.Frame < 0 || p.Off < 0 || p.Len < 0 {
+		return "", fmt.Errorf("position %+v: %w", p, fs.ErrInvalid)
+	}
+	if d.plain == nil || p.Record != d.last.Record || p.Blob != d.last.Blob {
+		if err := d.enter(ctx, p); err != nil {
+			return "", err
+		}
+	}
+	if d.data == nil || p.Frame != d.last.Frame {
+		if err := d.read(p); err != nil {
+			return "", err
+		}
+	}
+	if int(p.Off)+int(p.Len) > len(d.data) {
+		return "", spoilt(d.blob.Name, d.rec, "a body lies outside its frame")
+	}
+	return entra.Body(d.data[p.Off : p.Off+p.Len]), nil
+}
+
+// enter opens the blob for reading at random.
+func (d *digger) enter(ctx context.Context, p Position) error {
+	d.plain, d.data = nil, nil
+	rec, err := d.r.record(p.Record)
+	if err != nil {
+		return err
+	}
+	blobs, err := d.r.blobs(ctx, rec)
+	if err != nil {
+		return err
+	}
+	if p.Blob < 0 || p.Blob >= len(blobs) {
+		return fmt.Errorf("record %d has no blob %d: %w", p.Record, p.Blob, fs.ErrNotExist)
+	}
+	d.rec, d.blob, d.last = rec, blobs[p.Blob], p
+	d.r.mu.RLock()
+	identities := d.r.identities
+	d.r.mu.RUnlock()
+	if len(identities) == 0 {
+		return ErrKey
+	}
+	d.src = &ranged{get: func(off, n int64) (io.ReadCloser, error) { return d.r.store.Get(ctx, d.blob.Name, off, n) }, size: d.blob.Size}
+	plain, _, err := age.DecryptReaderAt(d.src, d.blob.Size, identities...)
+	if err != nil {
+		return d.damage(sealError(err))
+	}
+	d.plain = plain
+	return nil
+}
+
+func (d *digger) read(p Position) error {
+	d.data, d.last = nil, p
+	raw := make([]byte, p.Size)
+	if n, err := d.plain.ReadAt(raw, p.Frame); n < len(raw) {
+		return d.damage(err)
+	}
+	var h zstd.Header
+	if err := h.Decode(raw); err != nil {
+		return d.damage(err)
+	}
+	if h.Skippable || !h.HasFCS || h.FrameContentSize > maxLine {
+		return d.damage(errors.New("no frame of this format lies at the position"))
+	}
+	data, err := inflate(d.z, raw, h)
+	if err != nil {
+		return d.damage(err)
+	}
+	d.data = data
+	return nil
+}
+
+// damage tells the store's faults from the blob's.
+func (d *digger) damage(err error) error {
+	if d.src.err != nil {
+		return missing(d.blob.Name, d.rec, d.src.err)
+	}
+	if errors.Is(err, ErrKey) {
+		return err
+	}
+	return spoilt(d.blob.Name, d.rec, err.Error())
+}
+
+// blockSize is what ranged reads at a time: some frames and age's header at once.
+const blockSize = 256 << 10
+
+// ranged reads a blob at random in aligned blocks, of which it keeps the last.
+type ranged struct {
+	get  func(off, n int64) (io.ReadCloser, error)
+	size int64
+	off  int64
+	data []byte
+	err  error
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *ranged) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		at := off + int64(n)
+		if at >= s.size {
+			return n, io.EOF
+		}
+		if at < s.off || at >= s.off+int64(len(s.data)) {
+			if err := s.fill(at - at%blockSize); err != nil {
+				s.err = err
+				return n, err
+			}
+			if at >= s.off+int64(len(s.data)) {
+				return n, io.ErrUnexpectedEOF
+			}
+		}
+		n += copy(p[n:], s.data[at-s.off:])
+	}
+	return n, nil
+}
+
+func (s *ranged) fill(off int64) error {
+	f, err := s.get(off, min(blockSize, s.size-off))
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	s.off, s.data = off, data
+	return nil
+}
