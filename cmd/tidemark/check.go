@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 )
 
@@ -24,10 +22,9 @@ type checkDoc struct {
 
 // A findingDoc is one thing that is not as it should be.
 type findingDoc struct {
-	Blob      string      `json:"blob"`
-	Reason    string      `json:"reason"`
-	Snapshots []int64     `json:"snapshots"` // those that the damage touches
-	Objects   []entra.Ref `json:"objects"`   // those that the damage touches, as far as known
+	Blob      string  `json:"blob"`
+	Reason    string  `json:"reason"`
+	Snapshots []int64 `json:"snapshots"` // those that the damage touches
 }
 
 func checkCommand(e *env) *cobra.Command {
@@ -92,7 +89,7 @@ func (s *session) check(ctx context.Context, deep bool) (checkDoc, error) {
 }
 
 func findingOf(f repository.Finding) findingDoc {
-	return findingDoc{Blob: f.Blob, Reason: f.Reason, Snapshots: append([]int64{}, f.Snapshots...), Objects: append([]entra.Ref{}, f.Objects...)}
+	return findingDoc{Blob: f.Blob, Reason: f.Reason, Snapshots: append([]int64{}, f.Snapshots...)}
 }
 
 func (s *session) checkResult(doc checkDoc) result {
@@ -100,14 +97,10 @@ func (s *session) checkResult(doc checkDoc) result {
 	if doc.Deep {
 		how += ", and what the files say"
 	}
-	r := result{doc: doc, head: []string{"FILE", "SNAPSHOTS", "OBJECTS", "WHAT IS WRONG"}}
+	r := result{doc: doc, head: []string{"FILE", "SNAPSHOTS", "WHAT IS WRONG"}}
 	r.cells = func(yield func([]string)) {
 		for _, f := range doc.Findings {
-			objects := make([]string, len(f.Objects))
-			for i, o := range f.Objects {
-				objects[i] = o.String()
-			}
-			yield([]string{f.Blob, numbers(f.Snapshots), strings.Join(objects, " "), f.Reason})
+			yield([]string{f.Blob, numbers(f.Snapshots), f.Reason})
 		}
 	}
 	return s.unlessEmpty(len(doc.Findings), fmt.Sprintf("ok: %d records, %d blobs; %s\nhead %s\n", doc.Records, doc.Blobs, how, doc.Head), r)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
@@ -122,6 +123,16 @@ func (d *doctor) examine(ctx context.Context) {
 }
 
 func (d *doctor) examineRepository(ctx context.Context) {
+	// Whether there is a repository at all is said before what its keys are.
+	st, err := openStore(d.url)
+	if err == nil {
+		_, err = repository.Identify(ctx, st)
+		closeStore(st)
+	}
+	if err != nil {
+		d.refuse("repository", err)
+		return
+	}
 	if err := d.openRepository(ctx); err != nil {
 		d.refuse("repository", err)
 		return
@@ -239,17 +250,21 @@ func (d *doctor) examineCapture(ctx context.Context) {
 		return
 	}
 	need := consent(d.settings.Capture.Exclude)
-	if lacking := lacking(held, need.Capture); len(lacking) > 0 {
-		var types []string
-		for _, n := range need.Types {
-			if slices.ContainsFunc(n.Read, func(p string) bool { return slices.Contains(lacking, p) }) {
-				types = append(types, string(n.Type))
-			}
-		}
-		d.fail("capture permissions", "grant them to "+id.ClientID+", with an administrator's consent; or leave the types out with capture.exclude",
-			"missing: %s; so these are not captured whole: %s", strings.Join(lacking, ", "), strings.Join(types, ", "))
-	} else {
+	// Without the permission to see hidden memberships the groups that have them are known as holes, which
+	// an owner can decide to live with.
+	lack := lacking(held, need.Capture)
+	hidden := slices.DeleteFunc(slices.Clone(lack), func(p string) bool { return !hides(p) })
+	lack = slices.DeleteFunc(lack, hides)
+	fix := "grant it to " + id.ClientID + ", with an administrator's consent"
+	switch {
+	case len(lack) > 0:
+		d.fail("capture permissions", fix+"; or leave the types out with capture.exclude",
+			"missing: %s; so these are not captured whole: %s", strings.Join(lack, ", "), strings.Join(readers(need.Types, lack), ", "))
+	case len(hidden) == 0:
 		d.ok("capture permissions", "all there")
+	}
+	if len(hidden) > 0 {
+		d.warn("capture permissions", fix, "missing: %s; hidden memberships are not captured", strings.Join(hidden, ", "))
 	}
 	var excess []string
 	for _, p := range held {
@@ -364,6 +379,27 @@ func (d *doctor) examineClock(ctx context.Context, client *graph.Client) {
 	}
 }
 
+// hides reports whether all that a permission adds is the sight of hidden links.
+func hides(permission string) bool {
+	for r := range catalog.All() {
+		if slices.ContainsFunc(r.Links, func(l catalog.Relation) bool { return l.HiddenFrom == permission }) {
+			return true
+		}
+	}
+	return false
+}
+
+// readers returns the types that need one of the permissions in order to be read.
+func readers(types []needDoc, permissions []string) []string {
+	var names []string
+	for _, n := range types {
+		if slices.ContainsFunc(n.Read, func(p string) bool { return slices.Contains(permissions, p) }) {
+			names = append(names, string(n.Type))
+		}
+	}
+	return names
+}
+
 // lacking returns the permissions that are needed and that nothing held covers, ascending.
 func lacking(held, need []string) []string {
 	lack := slices.DeleteFunc(slices.Clone(need), func(p string) bool { return covered(held, p) })
@@ -372,8 +408,8 @@ func lacking(held, need []string) []string {
 }
 
 // covered reports whether a permission is held, or another that includes it: writing includes reading,
-// reading groups includes reading their members, and reading the directory includes reading each of its
-// basic types. Source: Microsoft Graph permissions reference.
+// reading groups includes reading their members, reading all policies includes reading each kind, and
+// reading the directory includes reading each of its basic types. Source: Microsoft Graph permissions reference.
 func covered(held []string, need string) bool {
 	holds := func(p string) bool { return slices.Contains(held, p) }
 	if holds(need) {
@@ -384,6 +420,9 @@ func covered(held []string, need string) bool {
 		return what == "GroupMember.ReadWrite.All" && holds("Group.ReadWrite.All")
 	}
 	if holds(what + ".ReadWrite." + rest) {
+		return true
+	}
+	if what == "Policy" && (rest == "AuthenticationMethod" || rest == "ConditionalAccess") && holds("Policy.Read.All") {
 		return true
 	}
 	if what == "GroupMember" && (holds("Group.Read.All") || holds("Group.ReadWrite.All")) {

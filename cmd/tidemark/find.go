@@ -61,7 +61,11 @@ appId. All snapshots are searched unless --at names one.`,
 				docs = docs[:most]
 				fmt.Fprintf(s.err, "tidemark: there are more than %d; --max shows more\n", most)
 			}
-			return s.print(s.foundResult(docs, args[0]))
+			where := "any snapshot"
+			if q.At != 0 {
+				where = fmt.Sprintf("snapshot %d", q.At)
+			}
+			return s.print(s.foundResult(docs, fmt.Sprintf("nothing is called %q in %s; the beginnings of words are enough\n", clean(args[0]), where)))
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "only what this snapshot has")
@@ -101,8 +105,8 @@ func (s *session) find(ctx context.Context, q index.Query, types []entra.Type) (
 	return docs, nil
 }
 
-func (s *session) foundResult(docs []foundDoc, text string) result {
-	return s.unlessEmpty(len(docs), fmt.Sprintf("nothing is called %q in any snapshot; the beginnings of words are enough\n", clean(text)), result{
+func (s *session) foundResult(docs []foundDoc, nothing string) result {
+	return s.unlessEmpty(len(docs), nothing, result{
 		doc: docs, rows: anySlice(docs), head: []string{"TYPE", "ID", "SINCE", "GONE", "NAME"}, cells: func(yield func([]string)) {
 			for _, d := range docs {
 				gone := ""

@@ -84,17 +84,6 @@ var guidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-
 // initialise makes a repository. What it makes beside it is made first: an identity without a repository
 // can be used again, a repository without its identity is lost.
 func (e *env) initialise(ctx context.Context, t *tenantSettings) error {
-	st, err := openStore(t.Repository)
-	if err != nil {
-		return err
-	}
-	defer closeStore(st)
-	for name, err := range st.List(ctx, "log/") {
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", t.Repository, err)
-		}
-		return &exit{code: 1, err: fmt.Errorf("%s holds a repository already (%s)", t.Repository, name), hint: "it is kept as it is; choose another place, or use it"}
-	}
 	s := &session{env: e, settings: t, url: absolute(t.Repository)}
 	// The holders are counted before anything is made.
 	path, recipients, err := s.ownHolders(ctx)
@@ -116,6 +105,17 @@ func (e *env) initialise(ctx context.Context, t *tenantSettings) error {
 	if count < 2 && !t.Keys.SingleKey {
 		return &exit{code: 2, err: errors.New("the repository would have one holder: who loses that key loses every snapshot"),
 			hint: "add a recipient to keys.holders whose identity is kept elsewhere (age-keygen makes one), or decide for one with keys.single_key: true or --single-key"}
+	}
+	st, err := makeStore(t.Repository)
+	if err != nil {
+		return err
+	}
+	defer closeStore(st)
+	for name, err := range st.List(ctx, "log/") {
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", t.Repository, err)
+		}
+		return &exit{code: 1, err: fmt.Errorf("%s holds a repository already (%s)", t.Repository, name), hint: "it is kept as it is; choose another place, or use it"}
 	}
 	if making {
 		recipient, err := makeIdentity(path, e.now())

@@ -50,7 +50,7 @@ Nothing is written to the tenant.`,
 			}
 			doc := s.planDoc(c.Context(), x)
 			if out != "" {
-				if err := writePlan(out, x, doc); err != nil {
+				if err := writePlan(out, x); err != nil {
 					return err
 				}
 			}
@@ -75,17 +75,16 @@ Nothing is written to the tenant.`,
 	return c
 }
 
-func writePlan(path string, x *proposal, doc planDoc) error {
-	data, err := x.plan.Encode()
+func writePlan(path string, x *proposal) error {
+	k, err := x.keep()
 	if err != nil {
 		return err
 	}
-	doc.Plan = data
-	text, err := json.MarshalIndent(doc, "", " ")
+	text, err := k.encode()
 	if err != nil {
 		return err
 	}
-	if err := writeFile(path, append(text, '\n'), 0o600); err != nil {
+	if err := writeFile(path, text, 0o600); err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
 	return nil
@@ -222,11 +221,10 @@ func readPlan(path string) (*kept, *plan.Plan, error) {
 	if err != nil {
 		return nil, nil, &exit{code: 2, err: fmt.Errorf("read plan: %w", err)}
 	}
-	var doc planDoc
-	if err := json.Unmarshal(data, &doc); err != nil || len(doc.Plan) == 0 {
+	k := &kept{}
+	if err := json.Unmarshal(data, k); err != nil || len(k.Plan) == 0 {
 		return nil, nil, &exit{code: 2, err: fmt.Errorf("%s is no plan file", path), hint: "tidemark plan --out FILE writes one"}
 	}
-	k := &kept{doc.Digest, doc.Base, doc.Goal, doc.Made, doc.Plan}
 	p, err := k.open()
 	return k, p, err
 }

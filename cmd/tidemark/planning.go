@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -175,8 +177,6 @@ type planDoc struct {
 	Conflicts  []any          `json:"conflicts"`
 	Objections []objectionDoc `json:"objections"`
 	Estimate   estimate       `json:"estimate"`
-	// Plan is the document whose SHA-256 the digest is.
-	Plan json.RawMessage `json:"plan,omitempty"`
 }
 
 type stepDoc struct {
@@ -280,7 +280,7 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 // text is the plan as a person reads it.
 func (d planDoc) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %d steps, about %s\n", d.Digest[:12], d.Base, d.Goal, len(d.Steps), duration(d.Estimate.Seconds))
+	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %s, about %s\n", d.Digest[:12], d.Base, d.Goal, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
 	for _, t := range d.Steps {
 		fmt.Fprintf(&b, "%5d %s %s\n", t.Number, sign(t.Action), clean(t.line()))
 		for _, path := range slices.Sorted(mapsKeys(t.Set)) {
@@ -333,6 +333,14 @@ func (g gapDoc) line() string {
 	return fmt.Sprintf("%s %s: %s", g.Type, name, g.Reason)
 }
 
+// count says how many of a thing there are.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 func sign(a plan.Action) string {
 	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-"}[a]
 }
@@ -381,30 +389,37 @@ func refused(objections []guard.Objection) error {
 
 // A kept is the document that a plan's record in the log holds.
 type kept struct {
-	Digest string          `json:"digest"`
-	Base   int64           `json:"base"`
-	Goal   int64           `json:"goal"`
-	Made   time.Time       `json:"made"`
-	Plan   json.RawMessage `json:"plan"`
+	Digest string    `json:"digest"`
+	Base   int64     `json:"base"`
+	Goal   int64     `json:"goal"`
+	Made   time.Time `json:"made"`
+	// Plan is the plan's encoding to the byte, but for its last line feed: the digest is of its bytes.
+	Plan json.RawMessage `json:"plan"`
+}
+
+// encode writes the document without touching a byte of the plan in it.
+func (k kept) encode() ([]byte, error) {
+	head, err := json.MarshalIndent(map[string]any{"digest": k.Digest, "base": k.Base, "goal": k.Goal, "made": k.Made}, "", " ")
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(bytes.TrimSuffix(head, []byte("\n}")), []byte(",\n \"plan\": "), k.Plan, []byte("\n}\n")), nil
 }
 
 func (x *proposal) keep() (kept, error) {
 	data, err := x.plan.Encode()
-	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), data}, err
+	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), bytes.TrimSuffix(data, []byte("\n"))}, err
 }
 
 // open returns the plan that was kept, after checking that it is the one its digest names.
 func (k kept) open() (*plan.Plan, error) {
-	p, err := plan.Decode(k.Plan)
+	text := append(slices.Clone(k.Plan), '\n')
+	if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != k.Digest {
+		return nil, &exit{code: 6, err: errors.New("the plan was edited: it is not the one its digest names"), hint: "make a new plan"}
+	}
+	p, err := plan.Decode(text)
 	if err != nil {
 		return nil, fmt.Errorf("read plan: %w", err)
-	}
-	digest, err := p.Digest()
-	if err != nil {
-		return nil, err
-	}
-	if digest != k.Digest {
-		return nil, &exit{code: 6, err: errors.New("the plan was edited: it is not the one its digest names"), hint: "make a new plan"}
 	}
 	return p, nil
 }

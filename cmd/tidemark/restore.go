@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,16 +59,15 @@ Re-created Conditional Access policies come back report-only and re-created user
 
 // A restoreDoc is what restore and apply print as data.
 type restoreDoc struct {
-	Restore     int64                   `json:"restore"`
-	Plan        planDoc                 `json:"plan"`
-	Results     []apply.Result          `json:"results"`
-	IDs         map[entra.Ref]entra.Ref `json:"-"`
-	NewIDs      map[string]string       `json:"ids"`
-	Gaps        []gapDoc                `json:"gaps"`
-	Conflicts   []any                   `json:"conflicts"`
-	Differences []differenceDoc         `json:"differences"`
-	Verified    bool                    `json:"verified"`
-	Seconds     float64                 `json:"seconds"`
+	Restore     int64             `json:"restore"`
+	Plan        planDoc           `json:"plan"`
+	Results     []apply.Result    `json:"results"`
+	NewIDs      map[string]string `json:"ids"`
+	Gaps        []gapDoc          `json:"gaps"`
+	Conflicts   []any             `json:"conflicts"`
+	Differences []differenceDoc   `json:"differences"`
+	Verified    bool              `json:"verified"`
+	Seconds     float64           `json:"seconds"`
 }
 
 type differenceDoc struct {
@@ -222,7 +222,7 @@ func (s *session) begin(ctx context.Context, x *proposal) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	data, err := asJSON(k)
+	data, err := k.encode()
 	if err != nil {
 		return 0, err
 	}
@@ -270,7 +270,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	out := restoreDoc{Restore: record, Plan: doc, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: []any{},
 		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
 	for old, now := range report.IDs {
-		out.NewIDs[old.String()] = now.String()
+		if old != now { // what the service brought back by itself kept its ID
+			out.NewIDs[old.String()] = now.String()
+		}
 	}
 	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)
 	stale := report.Count(apply.Stale)
@@ -295,8 +297,8 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 			fmt.Fprintf(&b, "  step %d %s: %s\n", r.Step, r.Outcome, clean(r.Error))
 		}
 	}
-	for old, now := range out.NewIDs {
-		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, now)
+	for _, old := range slices.Sorted(mapsKeys(out.NewIDs)) {
+		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, out.NewIDs[old])
 	}
 	for _, d := range out.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", clean(d.line()))
@@ -304,7 +306,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if out.Verified {
 		b.WriteString("verified: as before")
 		if len(out.Gaps) > 0 {
-			fmt.Fprintf(&b, ", but for the %d gaps the plan announced", len(out.Gaps))
+			fmt.Fprintf(&b, ", but for %s the plan announced", count(len(out.Gaps), "gap"))
 		}
 		b.WriteString("\n")
 	}

@@ -68,6 +68,13 @@ type world struct {
 	ahead  time.Duration
 }
 
+// now brings the made-up tenant's clock to the program's, so that audit entries fall where they belong.
+func (w *world) now() {
+	if d := time.Now().Add(w.ahead).Sub(w.tenant.Now()); d > 0 {
+		w.tenant.Advance(d)
+	}
+}
+
 // tenant is the script command that starts and changes the made-up tenant.
 //
 //	tenant start [USERS GROUPS APPS]      and write tidemark.yaml
@@ -90,9 +97,12 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 	if args[0] != "start" && w.tenant == nil {
 		ts.Fatalf("tenant %s: start it first", args[0])
 	}
+	if w.tenant != nil {
+		w.now()
+	}
 	switch verb, args := args[0], args[1:]; verb {
 	case "start":
-		o := emulator.Options{}
+		o := emulator.Options{Start: time.Now()}
 		for i, to := range []*int{&o.Users, &o.Groups, &o.Apps} {
 			if i < len(args) {
 				n, err := strconv.Atoi(args[i])
@@ -182,8 +192,8 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 	case "advance":
 		d, err := time.ParseDuration(args[0])
 		ts.Check(err)
-		w.tenant.Advance(d)
 		w.ahead += d
+		w.now()
 		ts.Setenv(ahead, w.ahead.String())
 	case "deny":
 		w.tenant.Deny(args[0])
@@ -244,7 +254,7 @@ func (w *world) patch(ts *testscript.TestScript, policy, path string, value any)
 }
 
 // jsonIs is the script command `json FILE PATH WANT`: the value at a path of members and indexes in a JSON
-// file (stdout for what the last command printed), as text, is WANT. A path may end in # for a length.
+// file (stdout for what the last command printed), as text, is WANT. A path may end in len for a length.
 func jsonIs(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("json: want FILE PATH WANT")
@@ -270,12 +280,12 @@ func dig(v any, path string) any {
 		}
 		switch x := v.(type) {
 		case map[string]any:
-			if part == "#" {
+			if part == "len" {
 				return len(x)
 			}
 			v = x[part]
 		case []any:
-			if part == "#" {
+			if part == "len" {
 				return len(x)
 			}
 			n, err := strconv.Atoi(part)

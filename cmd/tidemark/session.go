@@ -108,15 +108,14 @@ func (s *session) openRepository(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	identities, err := s.identities(ctx)
-	if err != nil {
-		return err
-	}
-	o := repository.Options{Identities: identities, Now: s.now}
 	// The signer and the newest head are filed under the repository's ID, which only the repository knows.
 	id, err := repository.Identify(ctx, st)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", s.url, err)
+	}
+	o := repository.Options{Now: s.now}
+	if o.Identities, err = s.identities(ctx); err != nil {
+		return err
 	}
 	dir := s.state(id)
 	if text, err := os.ReadFile(filepath.Join(dir, "head")); err == nil { //nolint:gosec // our own folder

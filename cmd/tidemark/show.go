@@ -222,7 +222,7 @@ func (d *showDoc) holders(ctx context.Context, tree *index.Tree, o entra.Object,
 // assignment, is called by what it names.
 func holderName(o entra.Object, refs []catalog.Reference, called names) string {
 	name := catalog.Name(o)
-	if !slices.ContainsFunc(refs, func(r catalog.Reference) bool { return string(r.ID) == name }) && name != string(o.Ref.ID) {
+	if name != string(o.Ref.ID) && !guidForm.MatchString(name) && !slices.ContainsFunc(refs, func(r catalog.Reference) bool { return string(r.ID) == name }) {
 		return name
 	}
 	var parts []string
@@ -262,10 +262,10 @@ func (d *showDoc) text(x *snapshot.Snapshot) string {
 	writeEnds(&b, " of", from)
 	named := map[string][]endDoc{}
 	for _, h := range d.ReferencedBy {
-		key := string(h.From.Type) + " " + h.Path
+		key := "named by " + h.Path + " of " + string(h.From.Type)
 		named[key] = append(named[key], h.From)
 	}
-	writeEnds(&b, " is it in", named)
+	writeEnds(&b, "", named)
 	return b.String()
 }
 

@@ -1,23 +1,34 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/store"
 	"github.com/tidemark-backup/tidemark/internal/store/file"
 )
 
 // stores are the places a repository can lie in, by the scheme of their URLs.
-var stores = map[string]func(*url.URL) (store.Store, error){
+// With anew they begin a place that is not there yet.
+var stores = map[string]func(u *url.URL, anew bool) (store.Store, error){
 	"file": openFolder,
 }
 
-// openStore opens the place that a URL names. What has no scheme is a path on this machine.
-func openStore(place string) (store.Store, error) {
+// openStore opens the place that a URL names, which must be there. What has no scheme is a path on this
+// machine.
+func openStore(place string) (store.Store, error) { return openPlace(place, false) }
+
+// makeStore is openStore for a place that need not be there yet.
+func makeStore(place string) (store.Store, error) { return openPlace(place, true) }
+
+func openPlace(place string, anew bool) (store.Store, error) {
 	scheme, _, ok := strings.Cut(place, "://")
 	if !ok {
 		if place == "" {
@@ -30,7 +41,7 @@ func openStore(place string) (store.Store, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open repository %s: %w", place, err)
 		}
-		return openFolder(&url.URL{Path: path})
+		return openFolder(&url.URL{Path: path}, anew)
 	}
 	open, known := stores[scheme]
 	if !known {
@@ -40,13 +51,16 @@ func openStore(place string) (store.Store, error) {
 	if err != nil {
 		return nil, usage("repository: %v", err)
 	}
-	return open(u)
+	return open(u, anew)
 }
 
-// openFolder opens a folder on this machine, making it where it is missing.
-func openFolder(u *url.URL) (store.Store, error) {
+// openFolder opens a folder on this machine. A mistyped name does not leave an empty folder behind.
+func openFolder(u *url.URL, anew bool) (store.Store, error) {
 	if u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" {
 		return nil, usage("repository %q: a folder's URL is file:// and an absolute path, three slashes in all", u)
+	}
+	if _, err := os.Stat(u.Path); !anew && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("open %s: there is no such folder: %w", u.Path, repository.ErrNoRepository)
 	}
 	s, err := file.Open(filepath.Clean(u.Path))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,8 @@ type partKey struct {
 	t   entra.Type
 	rel string
 }
+
+func (k partKey) String() string { return strings.TrimSpace(string(k.t) + " " + k.rel) }
 
 func (k partKey) compare(l partKey) int {
 	return cmp.Or(cmp.Compare(k.t, l.t), cmp.Compare(k.rel, l.rel))
@@ -261,7 +264,7 @@ func (w *Writer) Audit(ctx context.Context, entry []byte) error {
 // parent had and what it was read by. A part never ended is Missed. p.Holes are taken as given: a delta
 // round that leaves earlier holes open repeats them.
 func (w *Writer) End(ctx context.Context, p snapshot.Part, whole bool) error {
-	return w.do(ctx, "end "+string(p.Type)+" "+p.Relation, func() error {
+	return w.do(ctx, "end "+partKey{p.Type, p.Relation}.String(), func() error {
 		key := partKey{p.Type, p.Relation}
 		switch _, twice := w.endings[key]; {
 		case p.Type == "":
@@ -383,7 +386,7 @@ func (w *Writer) parts() ([]snapshot.Part, error) {
 		if k.rel != "" {
 			p, err := w.linkPart(k, touched)
 			if err != nil {
-				return nil, fmt.Errorf("%s %s: %w", k.t, k.rel, err)
+				return nil, fmt.Errorf("%s: %w", k, err)
 			}
 			done[k] = p
 		}

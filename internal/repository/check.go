@@ -1,0 +1,391 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"slices"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A Finding is one thing that is not as it should be.
+type Finding struct {
+	Blob   string // the file's name in the store
+	Reason string
+	// Snapshots are those that cannot be trusted or read whole: the one whose blob it is and those that
+	// build on it, ascending.
+	Snapshots []int64
+}
+
+// Check reads the repository again and yields what is wrong with it. It finds every changed, missing or
+// swapped file that the log binds, without a key: notes by their signatures and the tree over them, the
+// rest by size and SHA-256. Deep also opens every blob, reads every line, recomputes every version, and
+// recomputes the roots of what each snapshot's tree then holds; those of parts over 50,000 entries only
+// for the newest. It needs the key, and memory for the refs and versions of one tree. What no note names is
+// left-over of an interrupted writer and no finding. An error, the last pair, says that the store or the
+// key failed, not that the repository did.
+func (r *Repository) Check(ctx context.Context, deep bool) iter.Seq2[Finding, error] {
+	return func(yield func(Finding, error) bool) {
+		c := &checker{r: r, yield: yield, bad: map[string]bool{}}
+		err := c.run(ctx, deep)
+		if err != nil && !c.stopped {
+			yield(Finding{}, fmt.Errorf("check: %w", err))
+		}
+	}
+}
+
+type checker struct {
+	r       *Repository
+	yield   func(Finding, error) bool
+	stopped bool
+	bad     map[string]bool // blobs with a finding
+}
+
+func (c *checker) run(ctx context.Context, deep bool) error {
+	if err := c.r.refresh(ctx); err != nil {
+		return c.judge(Record{}, err)
+	}
+	c.r.mu.RLock()
+	records := c.r.records
+	sealed := len(c.r.identities) == 0
+	c.r.mu.RUnlock()
+	if deep && sealed {
+		return ErrKey
+	}
+	if err := c.notes(ctx, records); err != nil {
+		return err
+	}
+	blobs, err := c.bound(ctx, records)
+	if err != nil {
+		return err
+	}
+	if err := c.blobs(ctx, blobs); err != nil || !deep {
+		return err
+	}
+	return c.deep(ctx, records)
+}
+
+// judge makes damage a finding and returns what is not damage.
+func (c *checker) judge(rec Record, err error) error {
+	var e *CorruptError
+	if !errors.As(err, &e) {
+		return err
+	}
+	return c.found(rec, e.Blob, e.Reason)
+}
+
+func (c *checker) found(rec Record, blob, reason string) error {
+	if c.bad[blob] {
+		return nil // damage of one file is told once
+	}
+	c.bad[blob] = true
+	f := Finding{Blob: blob, Reason: reason}
+	if rec.Kind == KindSnapshot || blob == noteName(rec.Number) {
+		c.r.mu.RLock()
+		for _, other := range c.r.records[rec.Number:] {
+			if other.Kind == KindSnapshot {
+				f.Snapshots = append(f.Snapshots, other.Number)
+			}
+		}
+		c.r.mu.RUnlock()
+	}
+	if !c.yield(f, nil) {
+		c.stopped = true
+		return errStop
+	}
+	return nil
+}
+
+// notes holds each note against the log as it was verified when it was read.
+func (c *checker) notes(ctx context.Context, records []Record) error {
+	for name, err := range c.r.store.List(ctx, "log/") {
+		if err != nil {
+			return err
+		}
+		if n, ok := noteNumber(name); !ok || n > int64(len(records)) {
+			if err := c.found(Record{Number: int64(len(records))}, name, "has no place in the log"); err != nil {
+				return err
+			}
+		}
+	}
+	return inBatches(ctx, records, func(ctx context.Context, rec Record) (string, error) {
+		msg, err := read(ctx, c.r.store, noteName(rec.Number), maxNote)
+		if err != nil {
+			return "", err
+		}
+		return c.note(rec, msg)
+	}, func(rec Record, reason string, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			reason, err = "missing", nil
+		}
+		if err != nil {
+			return c.judge(rec, err)
+		}
+		if reason != "" {
+			return c.found(rec, noteName(rec.Number), reason)
+		}
+		return nil
+	})
+}
+
+func (c *checker) note(rec Record, msg []byte) (string, error) {
+	c.r.mu.RLock()
+	defer c.r.mu.RUnlock()
+	signed, err := note.Open(msg, note.VerifierList(c.r.verifiers...))
+	if err != nil {
+		return err.Error(), nil
+	}
+	root, got, err := parseNote(c.r.origin(), rec.Number, signed.Text)
+	if err != nil {
+		return err.Error(), nil
+	}
+	want, err := tlog.TreeHash(rec.Number+1, c.r.hashReader())
+	if err != nil {
+		return "", err
+	}
+	if len(signed.Sigs) != 1 || len(signed.UnverifiedSigs) != 0 || !bytes.Equal(msg, message(signed)) || got.Leaf != rec.Leaf || root != want {
+		return "is another one than when the log was read", nil
+	}
+	return "", nil
+}
+
+// inBatches reads for up to 16 things at a time and tells of each in order.
+func inBatches[T any](ctx context.Context, all []T, read func(context.Context, T) (string, error), tell func(T, string, error) error) error {
+	for batch := range slices.Chunk(all, readers) {
+		reasons, errs := make([]string, len(batch)), make([]error, len(batch))
+		g, ctx := errgroup.WithContext(ctx)
+		for i, x := range batch {
+			g.Go(func() error {
+				reasons[i], errs[i] = read(ctx, x)
+				return ctx.Err()
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		for i, x := range batch {
+			if err := tell(x, reasons[i], errs[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A binding is a blob and the record that binds it.
+type binding struct {
+	rec  Record
+	blob Blob
+}
+
+// bound lists what the log binds: repo.json, the slots it names, and the records' blobs.
+func (c *checker) bound(ctx context.Context, records []Record) ([]binding, error) {
+	var all []binding
+	for _, rec := range records {
+		for _, b := range rec.Blobs {
+			all = append(all, binding{rec, b})
+		}
+		listed, err := c.r.blobs(ctx, rec)
+		if err != nil {
+			if err := c.judge(rec, err); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if len(rec.Blobs) == 1 && rec.Blobs[0].Role == roleList {
+			for _, b := range listed {
+				all = append(all, binding{rec, b})
+			}
+		}
+	}
+	raw, err := read(ctx, c.r.store, repoName, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return all, nil // its binding in record 0 finds that
+	}
+	if err != nil {
+		return nil, c.judge(Record{}, err)
+	}
+	if h, err := parseHeader(raw); err == nil && records[0].Blobs[0].Hash == sha256.Sum256(raw) {
+		for _, s := range h.Slots {
+			b := Blob{Role: roleSlot, Name: s.Name, Size: s.Size}
+			if _, err := hex.Decode(b.Hash[:], []byte(s.Hash)); err != nil {
+				return nil, fmt.Errorf("slot %s: %w", s.Name, err)
+			}
+			all = append(all, binding{records[0], b})
+		}
+	}
+	return all, nil
+}
+
+// blobs compares every blob with its size and hash.
+func (c *checker) blobs(ctx context.Context, all []binding) error {
+	return inBatches(ctx, all, func(ctx context.Context, x binding) (reason string, err error) {
+		f, err := c.r.store.Get(ctx, x.blob.Name, 0, -1)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "missing", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		sum := sha256.New()
+		n, err := io.Copy(sum, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return "", fmt.Errorf("read %s: %w", x.blob.Name, err)
+		}
+		if n != x.blob.Size {
+			return fmt.Sprintf("is %d bytes long, want %d", n, x.blob.Size), nil
+		}
+		if !bytes.Equal(sum.Sum(nil), x.blob.Hash[:]) {
+			return "is not what the log binds", nil
+		}
+		return "", nil
+	}, func(x binding, reason string, err error) error {
+		if err != nil || reason == "" {
+			return err
+		}
+		return c.found(x.rec, x.blob.Name, reason)
+	})
+}
+
+// deep opens everything and replays the log.
+func (c *checker) deep(ctx context.Context, records []Record) error {
+	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, roots: map[partKey]snapshot.Root{}}
+	newest := c.r.newest()
+	for _, rec := range records {
+		if rec.Kind != KindSnapshot {
+			if _, err := c.r.Data(ctx, rec); err != nil {
+				if err := c.judge(rec, err); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		broken := false
+		for l, err := range c.r.Replay(ctx, rec) {
+			if err == nil {
+				if snap, ok := l.(Snapshot); ok && !s.lost {
+					if part := s.compare(snap.Snapshot, rec.Number == newest); part != "" {
+						err = spoilt(noteName(rec.Number), rec, "the root of "+part+" is not that of what the tree holds")
+					}
+				} else {
+					s.play(l)
+				}
+			}
+			if err != nil {
+				broken = true
+				if err := c.judge(rec, err); err != nil {
+					return err
+				}
+			}
+		}
+		s.lost = s.lost || broken // later trees build on what is not known
+	}
+	return nil
+}
+
+// A shadow is the tree that replaying the log gives, bodies left out.
+type shadow struct {
+	objects map[entra.Type]map[entra.ID]entra.Version
+	links   map[partKey]map[entra.Link]bool
+	roots   map[partKey]snapshot.Root // of parts that did not change since
+	lost    bool
+}
+
+// largePart is the number of entries from which roots are recomputed for the newest snapshot only.
+const largePart = 50_000
+
+func (s *shadow) play(l Line) {
+	switch l := l.(type) {
+	case Object:
+		of := s.objects[l.Ref.Type]
+		if of == nil {
+			of = map[entra.ID]entra.Version{}
+			s.objects[l.Ref.Type] = of
+		}
+		of[l.Ref.ID] = l.Version
+		delete(s.roots, partKey{l.Ref.Type, ""})
+	case Gone:
+		delete(s.objects[l.Ref.Type], l.Ref.ID)
+		delete(s.roots, partKey{l.Ref.Type, ""})
+	case Links:
+		k := partKey{l.From.Type, l.Rel}
+		of := s.links[k]
+		if of == nil {
+			of = map[entra.Link]bool{}
+			s.links[k] = of
+		}
+		for _, to := range l.Add {
+			of[entra.Link{From: l.From, Rel: l.Rel, To: to}] = true
+		}
+		for _, to := range l.Remove {
+			delete(of, entra.Link{From: l.From, Rel: l.Rel, To: to})
+		}
+		delete(s.roots, k)
+	}
+}
+
+// compare returns the first part of the snapshot that is not what the tree holds, or "".
+func (s *shadow) compare(snap *snapshot.Snapshot, newest bool) string {
+	parts := map[partKey]bool{}
+	for _, p := range snap.Parts {
+		k := partKey{p.Type, p.Relation}
+		parts[k] = true
+		size := int64(len(s.links[k]))
+		if k.rel == "" {
+			size = int64(len(s.objects[k.t]))
+		}
+		if size != p.Objects+p.Links {
+			return k.String()
+		}
+		root, known := s.roots[k]
+		if !known && size > largePart && !newest {
+			continue
+		}
+		if !known {
+			root = s.root(k)
+			s.roots[k] = root
+		}
+		if root != p.Root {
+			return k.String()
+		}
+	}
+	for t, of := range s.objects {
+		if len(of) > 0 && !parts[partKey{t, ""}] {
+			return string(t)
+		}
+	}
+	for k, of := range s.links {
+		if len(of) > 0 && !parts[k] {
+			return k.String()
+		}
+	}
+	return ""
+}
+
+func (s *shadow) root(k partKey) snapshot.Root {
+	var root rooter
+	if k.rel == "" {
+		of := s.objects[k.t]
+		for _, id := range slices.Sorted(maps.Keys(of)) {
+			root.entry(entra.Ref{Type: k.t, ID: id}, of[id])
+		}
+		return root.root()
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(s.links[k]), entra.Link.Compare) {
+		root.link(l)
+	}
+	return root.root()
+}
