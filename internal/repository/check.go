@@ -144,7 +144,8 @@ func (c *checker) notes(ctx context.Context, records []Record) error {
 func (c *checker) note(rec Record, msg []byte) (string, error) {
 	c.r.mu.RLock()
 	defer c.r.mu.RUnlock()
-	signed, err := note.Open(msg, note.VerifierList(c.r.verifiers...))
+	// Who may sign what was decided when the log was read; the record is compared with that reading.
+	signed, err := note.Open(msg, note.VerifierList(slices.Concat(c.r.verifiers, c.r.recoverers)...))
 	if err != nil {
 		return err.Error(), nil
 	}

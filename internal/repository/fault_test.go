@@ -509,6 +509,52 @@ func TestSignersAreIntroduced(t *testing.T) {
 	}
 }
 
+// On the day when every machine that signed is gone, whoever can read can go on writing, by introducing a
+// signer of their own; the key that introduces can do nothing else.
+func TestAHolderAdmitsAnotherMachine(t *testing.T) {
+	s, k, other := new(mem.Store), newKeys(t), newKeys(t)
+	r := create(t, s, k)
+	o := k.options()
+	o.Signer = nil
+	fresh, err := repository.Open(t.Context(), s, o)
+	must(t, err)
+	if fresh.CanWrite() {
+		t.Error("CanWrite without a signer")
+	}
+	_, err = fresh.Admit(t.Context(), other.signer)
+	must(t, err)
+	if !fresh.CanWrite() {
+		t.Error("an admitted signer cannot write")
+	}
+	_, err = fresh.Append(t.Context(), repository.KindPlan, 0, []byte("by the new machine"))
+	must(t, err)
+	if _, err := fresh.Admit(t.Context(), other.signer); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("admitted again: %v, want fs.ErrExist", err)
+	}
+
+	// Without an identity of the present epoch there is nothing to admit with.
+	stranger, err := repository.Open(t.Context(), s, repository.Options{Now: clock()})
+	must(t, err)
+	if _, err := stranger.Admit(t.Context(), newKeys(t).signer); !errors.Is(err, repository.ErrKey) {
+		t.Errorf("Admit without an identity: %v, want ErrKey", err)
+	}
+	late := newKeys(t)
+	_, err = r.Rotate(t.Context(), []string{late.identity.Recipient().String()})
+	must(t, err)
+	if _, err := reopen(t, s, k).Admit(t.Context(), newKeys(t).signer); !errors.Is(err, repository.ErrKey) {
+		t.Errorf("Admit by a holder of an earlier epoch: %v, want ErrKey", err)
+	}
+	o = late.options()
+	o.Signer = nil
+	latecomer, err := repository.Open(t.Context(), s, o)
+	must(t, err)
+	_, err = latecomer.Admit(t.Context(), late.signer)
+	must(t, err)
+	for f, err := range reopen(t, s, late).Check(t.Context(), false) {
+		t.Errorf("check: %+v, %v", f, err)
+	}
+}
+
 func TestHoldersAndEpochs(t *testing.T) {
 	s, k, late := new(mem.Store), newKeys(t), newKeys(t)
 	r := create(t, s, k)

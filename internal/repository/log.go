@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -109,7 +110,7 @@ func (r *Repository) readOn(ctx context.Context) error {
 func (r *Repository) extend(n int64, msg []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	signed, err := note.Open(msg, note.VerifierList(r.verifiers...))
+	signed, err := note.Open(msg, note.VerifierList(append(slices.Clip(r.verifiers), r.recovery())...))
 	if err != nil {
 		return corrupt(noteName(n), "%v", err)
 	}
@@ -121,6 +122,9 @@ func (r *Repository) extend(n int64, msg []byte) error {
 		return corrupt(noteName(n), "%v", err)
 	}
 	rec.Signer = signed.Sigs[0].Name
+	if recovery := r.recovery(); signed.Sigs[0].Hash == recovery.KeyHash() && rec.Signer == recovery.Name() && rec.Kind != KindSigner {
+		return corrupt(noteName(n), "is signed by the key that may only introduce signers")
+	}
 	more, want, err := r.grown(rec)
 	if err != nil {
 		return err
@@ -134,18 +138,21 @@ func (r *Repository) extend(n int64, msg []byte) error {
 		if err != nil {
 			return corrupt(noteName(n), "signer: %v", err)
 		}
-		for _, known := range r.verifiers {
-			if known.Name() == v.Name() && known.KeyHash() == v.KeyHash() {
-				return corrupt(noteName(n), "signer %s is known already", v.Name())
-			}
+		if r.verifies(v.Name(), v.KeyHash()) {
+			return corrupt(noteName(n), "signer %s is known already", v.Name())
 		}
 		r.verifiers = append(r.verifiers, v)
 	case KindEpoch:
-		recipient, err := age.ParseX25519Recipient(rec.Key)
+		to, key, _ := strings.Cut(rec.Key, " ")
+		recipient, err := age.ParseX25519Recipient(to)
 		if err != nil {
 			return corrupt(noteName(n), "epoch: %v", err)
 		}
-		r.epoch, r.recipient = r.epoch+1, recipient
+		recovery, err := note.NewVerifier(key)
+		if err != nil {
+			return corrupt(noteName(n), "epoch: recovery: %v", err)
+		}
+		r.epoch, r.recipient, r.recoverers = r.epoch+1, recipient, append(r.recoverers, recovery)
 	}
 	r.records, r.hashes = append(r.records, rec), append(r.hashes, more...)
 	r.head = Head{n + 1, root, string(msg)}
@@ -186,9 +193,14 @@ func message(n *note.Note) []byte {
 // commit signs the record at the next free number. Each time the log has grown it asks check, with the log
 // up to date and nothing else appending, whether the record may still be made.
 func (r *Repository) commit(ctx context.Context, rec Record, check func() error) (Record, error) {
-	if r.signer == nil || r.now == nil || !r.knows(r.signer) {
+	if !r.CanWrite() {
 		return Record{}, ErrReadOnly
 	}
+	return r.commitAs(ctx, r.signer, rec, check)
+}
+
+// commitAs is commit with a signer that readers accept for the record.
+func (r *Repository) commitAs(ctx context.Context, signer *Signer, rec Record, check func() error) (Record, error) {
 	if len(rec.Blobs) > maxBlobs {
 		b, err := r.putList(ctx, rec.Blobs)
 		if err != nil {
@@ -219,7 +231,7 @@ func (r *Repository) commit(ctx context.Context, rec Record, check func() error)
 		if err != nil {
 			return Record{}, err
 		}
-		msg, err := note.Sign(&note.Note{Text: noteText(r.origin(), n, root, own.text())}, r.signer.note)
+		msg, err := note.Sign(&note.Note{Text: noteText(r.origin(), n, root, own.text())}, signer.note)
 		if err != nil {
 			return Record{}, fmt.Errorf("sign record %d: %w", n, err)
 		}
@@ -243,15 +255,54 @@ func (r *Repository) commit(ctx context.Context, rec Record, check func() error)
 	}
 }
 
-func (r *Repository) knows(s *Signer) bool {
+// CanWrite reports whether the repository has a clock, and a signer that readers accept.
+func (r *Repository) CanWrite() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, v := range r.verifiers {
-		if v.Name() == s.note.Name() && v.KeyHash() == s.note.KeyHash() {
-			return true
+	s := r.signer
+	return s != nil && r.now != nil && (len(r.records) == 0 || r.verifies(s.note.Name(), s.note.KeyHash()))
+}
+
+// verifies reports whether records by the key are accepted. The caller holds mu.
+func (r *Repository) verifies(name string, hash uint32) bool {
+	return slices.ContainsFunc(r.verifiers, func(v note.Verifier) bool { return v.Name() == name && v.KeyHash() == hash })
+}
+
+// Admit introduces a new signer by the recovery signer of the present epoch, which an identity that opens the
+// epoch has with it, and writes with it from then on. The error wraps ErrKey where no identity opens the epoch.
+//
+// It is the way back on the day when every machine that could sign is gone.
+func (r *Repository) Admit(ctx context.Context, signer *Signer) (Record, error) {
+	if err := r.refresh(ctx); err != nil {
+		return Record{}, fmt.Errorf("admit signer: %w", err)
+	}
+	recovery := r.recoverySigner()
+	if recovery == nil {
+		return Record{}, fmt.Errorf("admit signer: %w", ErrKey)
+	}
+	rec, err := r.commitAs(ctx, recovery, Record{Kind: KindSigner, Key: signer.String()}, func() error { return r.unknown(signer.String()) })
+	if err != nil {
+		return Record{}, fmt.Errorf("admit signer: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signer = signer
+	return rec, nil
+}
+
+// recovery returns the verifier of the present epoch's recovery signer. The caller holds mu.
+func (r *Repository) recovery() note.Verifier { return r.recoverers[len(r.recoverers)-1] }
+
+// recoverySigner returns the recovery signer of the present epoch; nil where no identity opened it.
+func (r *Repository) recoverySigner() *Signer {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range r.recoveries {
+		if v := r.recovery(); s.note.Name() == v.Name() && s.note.KeyHash() == v.KeyHash() {
+			return s
 		}
 	}
-	return len(r.records) == 0
+	return nil
 }
 
 // putList stores the blob lines that do not fit into a note.
@@ -380,8 +431,8 @@ func (r *Repository) Append(ctx context.Context, kind Kind, parent int64, data [
 		rec.Blobs = []Blob{b}
 	}
 	rec, err := r.commit(ctx, rec, func() error {
-		if kind == KindSigner && r.knowsKey(rec.Key) {
-			return fmt.Errorf("the signer is known already: %w", fs.ErrExist)
+		if kind == KindSigner {
+			return r.unknown(rec.Key)
 		}
 		return nil
 	})
@@ -391,17 +442,16 @@ func (r *Repository) Append(ctx context.Context, kind Kind, parent int64, data [
 	return rec, nil
 }
 
-func (r *Repository) knowsKey(key string) bool {
+// unknown refuses a verifier key that may sign already.
+func (r *Repository) unknown(key string) error {
 	v, err := note.NewVerifier(key)
 	if err != nil {
-		return false
+		return err
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, known := range r.verifiers {
-		if known.Name() == v.Name() && known.KeyHash() == v.KeyHash() {
-			return true
-		}
+	if r.verifies(v.Name(), v.KeyHash()) {
+		return fmt.Errorf("the signer is known already: %w", fs.ErrExist)
 	}
-	return false
+	return nil
 }

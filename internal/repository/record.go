@@ -40,7 +40,8 @@ type Record struct {
 	Blobs  []Blob
 	Leaf   [32]byte // the record's hash in the log; a snapshot's ID
 	Signer string   // the name in the key that signed it
-	// Key is the verifier key that a record of kind signer introduces, or the age recipient of an epoch.
+	// Key is the verifier key that a record of kind signer introduces, or an epoch's age recipient, a blank and
+	// the verifier key of its recovery signer.
 	Key string
 }
 
@@ -71,7 +72,7 @@ const (
 var (
 	kindForm = regexp.MustCompile(`^[a-z]{1,20}$`)
 	nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9./_-]{0,150}$`)
-	keyForm  = regexp.MustCompile(`^[!-~]{1,300}$`)
+	keyForm  = regexp.MustCompile(`^[!-~]{1,300}( [!-~]{1,300})?$`)
 )
 
 // noteName is where record n's note lies.

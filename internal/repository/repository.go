@@ -49,7 +49,9 @@ type Repository struct {
 	head       Head
 	epoch      int
 	recipient  age.Recipient
-	identities []age.Identity // of the epochs, as far as the caller's open them
+	recoverers []note.Verifier // of each epoch, the present one last
+	identities []age.Identity  // of the epochs, as far as the caller's open them
+	recoveries []*Signer       // likewise
 	tried      map[string]bool
 	damaged    []error // slots that could not be read
 	lists      map[int64][]Blob
@@ -86,6 +88,7 @@ type header struct {
 		Cloud entra.Cloud    `json:"cloud,omitempty"`
 	} `json:"tenant"`
 	Recipient string `json:"recipient"` // of epoch 1
+	Recovery  string `json:"recovery"`  // of epoch 1: the key that may introduce signers and sign nothing else
 	Signer    string `json:"signer"`    // the key that signs record 0
 	Slots     []slot `json:"slots"`     // of epoch 1
 }
@@ -106,17 +109,17 @@ func Init(ctx context.Context, s store.Store, o InitOptions) (*Repository, error
 	if o.Tenant.ID == "" || len(o.Holders) == 0 || o.Now == nil || o.Signer == nil {
 		return nil, errors.New("init repository: want a tenant, a holder, a clock and a signer")
 	}
-	identity, err := age.GenerateX25519Identity()
+	secret, err := newEpochSecret()
 	if err != nil {
 		return nil, fmt.Errorf("init repository: %w", err)
 	}
-	h := header{Format: format, Repository: randomHex(), Recipient: identity.Recipient().String(), Signer: o.Signer.String()}
+	h := header{Format: format, Repository: randomHex(), Recipient: secret.identity.Recipient().String(), Recovery: secret.recovery.String(), Signer: o.Signer.String()}
 	h.Tenant.ID, h.Tenant.Name, h.Tenant.Cloud = o.Tenant.ID, o.Tenant.Name, o.Tenant.Cloud
 	if there, err := has(ctx, s, repoName); err != nil {
 		return nil, fmt.Errorf("init repository: %w", err)
 	} else if !there {
 		for _, holder := range o.Holders {
-			b, err := putSlot(ctx, s, 1, identity, holder)
+			b, err := putSlot(ctx, s, 1, secret, holder)
 			if err != nil {
 				return nil, fmt.Errorf("init repository: %w", err)
 			}
@@ -239,8 +242,12 @@ func fresh(s store.Store, h header, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, corrupt(repoName, "recipient: %v", err)
 	}
+	recovery, err := note.NewVerifier(h.Recovery)
+	if err != nil {
+		return nil, corrupt(repoName, "recovery: %v", err)
+	}
 	return &Repository{store: s, tenant: entra.Tenant(h.Tenant), id: h.Repository, now: o.Now, signer: o.Signer, given: o.Identities,
-		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
+		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, recoverers: []note.Verifier{recovery}, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
 }
 
 func (h header) bytes() ([]byte, error) {
@@ -320,7 +327,11 @@ func (r *Repository) AddHolder(ctx context.Context, recipient string) (Record, e
 		if !ok || x.Recipient().String() != want {
 			continue
 		}
-		b, err := putSlot(ctx, r.store, epoch, x, recipient)
+		recovery := r.recoverySigner()
+		if recovery == nil {
+			break
+		}
+		b, err := putSlot(ctx, r.store, epoch, epochSecret{x, recovery}, recipient)
 		if err != nil {
 			return Record{}, fmt.Errorf("add holder: %w", err)
 		}
@@ -341,13 +352,13 @@ func (r *Repository) Rotate(ctx context.Context, holders []string) (Record, erro
 	r.mu.RLock()
 	epoch := r.epoch
 	r.mu.RUnlock()
-	identity, err := age.GenerateX25519Identity()
+	secret, err := newEpochSecret()
 	if err != nil {
 		return Record{}, fmt.Errorf("rotate: %w", err)
 	}
-	rec := Record{Kind: KindEpoch, Key: identity.Recipient().String()}
+	rec := Record{Kind: KindEpoch, Key: secret.identity.Recipient().String() + " " + secret.recovery.String()}
 	for _, holder := range holders {
-		b, err := putSlot(ctx, r.store, epoch+1, identity, holder)
+		b, err := putSlot(ctx, r.store, epoch+1, secret, holder)
 		if err != nil {
 			return Record{}, fmt.Errorf("rotate: %w", err)
 		}
@@ -365,8 +376,8 @@ func (r *Repository) Rotate(ctx context.Context, holders []string) (Record, erro
 	return rec, nil
 }
 
-// putSlot seals an epoch's identity for one holder and stores it.
-func putSlot(ctx context.Context, s store.Store, epoch int, identity *age.X25519Identity, holder string) (Blob, error) {
+// putSlot seals an epoch's secret for one holder and stores it.
+func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, holder string) (Blob, error) {
 	to, err := age.ParseRecipients(strings.NewReader(holder))
 	if err != nil || len(to) != 1 {
 		return Blob{}, fmt.Errorf("holder %q: want one age recipient", holder)
@@ -374,7 +385,7 @@ func putSlot(ctx context.Context, s store.Store, epoch int, identity *age.X25519
 	var b bytes.Buffer
 	w, err := age.Encrypt(&b, to...)
 	if err == nil {
-		_, err = io.WriteString(w, identity.String()+"\n")
+		_, err = io.WriteString(w, secret.text())
 	}
 	if err == nil {
 		err = w.Close()
@@ -414,12 +425,12 @@ func (r *Repository) unlock(ctx context.Context, blobs []Blob) {
 			r.damaged = append(r.damaged, corrupt(b.Name, "%v", err))
 			continue
 		}
-		identity, err := age.ParseX25519Identity(strings.TrimSpace(string(text)))
+		secret, err := parseEpochSecret(string(text))
 		if err != nil {
-			r.damaged = append(r.damaged, corrupt(b.Name, "holds no identity"))
+			r.damaged = append(r.damaged, corrupt(b.Name, "%v", err))
 			continue
 		}
-		r.identities = append(r.identities, identity)
+		r.identities, r.recoveries = append(r.identities, secret.identity), append(r.recoveries, secret.recovery)
 	}
 }
 

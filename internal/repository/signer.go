@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"filippo.io/age"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -67,4 +68,50 @@ func publicKey(secret string) (string, error) {
 		return "", errors.New("malformed key")
 	}
 	return note.NewEd25519VerifierKey(f[2], public)
+}
+
+// An epochSecret is what a holder of an epoch has: the identity that opens its blobs, and the recovery signer
+// that introduces another machine's signer when none is left.
+type epochSecret struct {
+	identity *age.X25519Identity
+	recovery *Signer
+}
+
+func newEpochSecret() (epochSecret, error) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return epochSecret{}, fmt.Errorf("generate identity: %w", err)
+	}
+	recovery, err := GenerateSigner("recovery")
+	if err != nil {
+		return epochSecret{}, err
+	}
+	return epochSecret{identity, recovery}, nil
+}
+
+// recoveryMark begins the recovery signer's line, which is a comment to age: a slot's content is an identity
+// file as it is.
+const recoveryMark = "# recovery signer: "
+
+func (s epochSecret) text() string {
+	return recoveryMark + s.recovery.Secret() + "\n" + s.identity.String() + "\n"
+}
+
+// parseEpochSecret reads what text writes, and nothing else.
+func parseEpochSecret(text string) (epochSecret, error) {
+	first, second, ok := strings.Cut(text, "\n")
+	secret, marked := strings.CutPrefix(first, recoveryMark)
+	identity, err := age.ParseX25519Identity(strings.TrimSuffix(second, "\n"))
+	if !ok || !marked || err != nil {
+		return epochSecret{}, errors.New("holds no identity")
+	}
+	recovery, err := ParseSigner(secret)
+	if err != nil {
+		return epochSecret{}, errors.New("holds no recovery signer")
+	}
+	s := epochSecret{identity, recovery}
+	if s.text() != text {
+		return epochSecret{}, errors.New("is not in its one form")
+	}
+	return s, nil
 }

@@ -63,7 +63,7 @@ var (
 // Begin starts a snapshot that is compared with parent, which must be the newest one, or nil for the first;
 // else the error wraps ErrParent. The context governs the Writer until its end.
 func (r *Repository) Begin(ctx context.Context, parent snapshot.Tree, began time.Time) (*Writer, error) {
-	if r.signer == nil || r.now == nil || !r.knows(r.signer) {
+	if !r.CanWrite() {
 		return nil, fmt.Errorf("begin snapshot: %w", ErrReadOnly)
 	}
 	w := &Writer{r: r, parent: parent, base: &snapshot.Snapshot{}, began: began,
