@@ -69,6 +69,9 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats) (*snapshot.S
 	if err != nil {
 		return nil, err
 	}
+	if err := s.writable(ctx); err != nil {
+		return nil, err
+	}
 	if err := readsOnly(permissions, s.settings.Capture.AllowPermissions); err != nil {
 		return nil, err
 	}

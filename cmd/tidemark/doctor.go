@@ -139,15 +139,10 @@ func (d *doctor) examineRepository(ctx context.Context) {
 	}
 	d.ok("repository", "%s, %d records", d.url, d.repo.Head().Size)
 	d.examineStore(ctx)
-	signer, err := d.signer(d.state(d.repo.ID()))
-	switch {
-	case err != nil:
-		d.refuse("signer", err)
-	case signer == nil:
-		d.warn("signer", "capture on the machine that made the repository, or copy its signer.key into "+d.state(d.repo.ID()),
-			"this machine has no key to sign with: it can read, and cannot capture or restore")
-	default:
-		d.examineSigner(ctx, signer)
+	if d.repo.CanWrite() {
+		d.ok("signer", "this machine signs what it writes")
+	} else {
+		d.ok("signer", "this machine has signed nothing yet; its first capture or restore makes a key and introduces it")
 	}
 	path := ":memory:"
 	if d.settings.Index == "file" {
@@ -206,22 +201,6 @@ func (d *doctor) examineStore(ctx context.Context) {
 	default:
 		d.fail("holders", "set keys.single_key: true if one is enough, and keep a copy of it in another place", "one key opens the repository: who loses it loses every snapshot")
 	}
-}
-
-// examineSigner looks for the signer among those that the log introduces or that signed it.
-func (d *doctor) examineSigner(ctx context.Context, signer *repository.Signer) {
-	name, _, _ := strings.Cut(signer.String(), "+")
-	for rec, err := range d.repo.Records(ctx, 0) {
-		if err != nil {
-			d.refuse("signer", err)
-			return
-		}
-		if rec.Kind == repository.KindSigner && rec.Key == signer.String() || rec.Number == 0 && rec.Signer == name {
-			d.ok("signer", "signs as %s", name)
-			return
-		}
-	}
-	d.fail("signer", "put back the signer.key that belongs to this repository", "the repository does not know this machine's key, %s", name)
 }
 
 func (d *doctor) examineIndex(ctx context.Context, path string) {

@@ -143,12 +143,8 @@ func (e *env) initialise(ctx context.Context, t *tenantSettings) error {
 		return err
 	}
 	// Nothing has been captured yet, so a signer that cannot be kept costs a new init and no data.
-	dir := e.state(s.repo.ID())
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("keep signer: %w", err)
-	}
-	if err := os.Rename(pending, filepath.Join(dir, "signer.key")); err != nil {
-		return fmt.Errorf("keep signer: %w", err)
+	if err := s.keepSigner(pending); err != nil {
+		return err
 	}
 	if err := s.saw(); err != nil {
 		return err

@@ -243,6 +243,9 @@ type ending struct {
 
 // carryOut applies a confirmed plan, captures again and compares.
 func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, doc planDoc, record int64, began time.Time) error {
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
 	progress := s.env.newProgress()
 	done := 0
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{

@@ -155,6 +155,40 @@ func (e *env) signer(dir string) (*repository.Signer, error) {
 	return repository.ParseSigner(string(text))
 }
 
+// writable makes sure that this machine can sign. A machine that never did makes a key and has it admitted by
+// what the identity opens: on the worst day there is the repository, an identity, and a new machine.
+func (s *session) writable(ctx context.Context) error {
+	if s.repo.CanWrite() {
+		return nil
+	}
+	signer, pending, err := s.newSigner(s.url)
+	if err != nil {
+		return err
+	}
+	if err := s.repo.Admit(ctx, signer); err != nil {
+		return err
+	}
+	if err := s.keepSigner(pending); err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(signer.String(), "+")
+	fmt.Fprintf(s.err, "tidemark: this machine signs what it writes from now on, as %s\n", name)
+	return s.saw()
+}
+
+// keepSigner files this machine's key under the repository.
+func (s *session) keepSigner(pending string) error {
+	dir := s.state(s.repo.ID())
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		err = os.Rename(pending, filepath.Join(dir, "signer.key"))
+	}
+	if err != nil {
+		return fmt.Errorf("keep signer: %w", err)
+	}
+	return nil
+}
+
 // identities reads the age identities that open the repository.
 func (s *session) identities(ctx context.Context) ([]age.Identity, error) {
 	ref := s.settings.Keys.Identity
