@@ -268,26 +268,27 @@ func (r *Repository) verifies(name string, hash uint32) bool {
 	return slices.ContainsFunc(r.verifiers, func(v note.Verifier) bool { return v.Name() == name && v.KeyHash() == hash })
 }
 
-// Admit introduces a new signer by the recovery signer of the present epoch, which an identity that opens the
-// epoch has with it, and writes with it from then on. The error wraps ErrKey where no identity opens the epoch.
+// Admit introduces a signer by the recovery signer of the present epoch, which an identity that opens the epoch
+// has with it, and writes with it from then on. A signer that is known already is only written with. The error
+// wraps ErrKey where no identity opens the epoch.
 //
 // It is the way back on the day when every machine that could sign is gone.
-func (r *Repository) Admit(ctx context.Context, signer *Signer) (Record, error) {
+func (r *Repository) Admit(ctx context.Context, signer *Signer) error {
 	if err := r.refresh(ctx); err != nil {
-		return Record{}, fmt.Errorf("admit signer: %w", err)
+		return fmt.Errorf("admit signer: %w", err)
 	}
 	recovery := r.recoverySigner()
 	if recovery == nil {
-		return Record{}, fmt.Errorf("admit signer: %w", ErrKey)
+		return fmt.Errorf("admit signer: %w", ErrKey)
 	}
-	rec, err := r.commitAs(ctx, recovery, Record{Kind: KindSigner, Key: signer.String()}, func() error { return r.unknown(signer.String()) })
-	if err != nil {
-		return Record{}, fmt.Errorf("admit signer: %w", err)
+	_, err := r.commitAs(ctx, recovery, Record{Kind: KindSigner, Key: signer.String()}, func() error { return r.unknown(signer.String()) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("admit signer: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.signer = signer
-	return rec, nil
+	return nil
 }
 
 // recovery returns the verifier of the present epoch's recovery signer. The caller holds mu.
