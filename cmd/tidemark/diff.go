@@ -72,7 +72,7 @@ A change whose earlier or later state was not seen is shown as unknown, never as
 
 // changes returns what differs between two snapshots within a selection.
 func (s *session) changes(ctx context.Context, a, b *snapshot.Snapshot, x *selection, raw bool) ([]diff.Change, error) {
-	scope, err := x.scope(ctx, s)
+	scope, err := x.scope(ctx, s, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func historyCommand(e *env) *cobra.Command {
 				return err
 			}
 			defer s.close()
-			ref, err := s.object(ctx, args[0])
+			ref, err := s.object(ctx, args[0], 0)
 			if err != nil {
 				return err
 			}
@@ -297,7 +297,7 @@ func whenCommand(e *env) *cobra.Command {
 				return err
 			}
 			defer s.close()
-			ref, err := s.object(ctx, args[0])
+			ref, err := s.object(ctx, args[0], 0)
 			if err != nil {
 				return err
 			}

@@ -127,9 +127,10 @@ func (e *env) moment(text string) (time.Time, error) {
 }
 
 // object finds the object that a person named: TYPE/ID, TYPE:NAME, a user principal name, or whatever Find
-// knows, as long as it is one.
-func (s *session) object(ctx context.Context, name string) (entra.Ref, error) {
-	q := index.Query{Text: name, Max: 20}
+// knows, as long as it is one. What the name means is asked of snapshot at first, unless that is 0: what a
+// restore brings back is what had the name then, whoever has it now.
+func (s *session) object(ctx context.Context, name string, at int64) (entra.Ref, error) {
+	q := index.Query{Text: name, Max: 20, At: at}
 	if t, id, ok := strings.Cut(name, "/"); ok && typeKnown(t) {
 		ref := entra.Ref{Type: entra.Type(t), ID: entra.ID(id)}
 		spans, err := s.index.Spans(ctx, ref)
@@ -149,6 +150,12 @@ func (s *session) object(ctx context.Context, name string) (entra.Ref, error) {
 	found, err := s.index.Find(ctx, q)
 	if err != nil {
 		return entra.Ref{}, err
+	}
+	if at != 0 && !slices.ContainsFunc(found, func(f index.Found) bool { return s.called(ctx, f, q.Text) }) {
+		q.At = 0
+		if found, err = s.index.Find(ctx, q); err != nil {
+			return entra.Ref{}, err
+		}
 	}
 	exact := slices.DeleteFunc(slices.Clone(found), func(f index.Found) bool { return !s.called(ctx, f, q.Text) })
 	// What is in the recycle bin is the same object: its own type is what was meant.

@@ -178,7 +178,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 			return err
 		}
 	}
-	return s.carryOut(ctx, client, x, doc, record, began)
+	return s.carryOut(ctx, client, x, x.digest, doc.Gaps, record, began)
 }
 
 // begun returns the unfinished restore with a number; nothing where the name is none.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/diff"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/guard"
@@ -94,7 +95,7 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 	if err != nil {
 		return nil, err
 	}
-	scope, err := w.scope(ctx, s)
+	scope, err := w.scope(ctx, s, goal.Number)
 	if err != nil {
 		return nil, err
 	}
@@ -169,8 +170,10 @@ func (s *session) writer(ctx context.Context) (*graph.Client, guard.Writer, erro
 type planDoc struct {
 	Digest     string         `json:"digest"`
 	Tenant     string         `json:"tenant"`
-	Base       int64          `json:"base"`
-	Goal       int64          `json:"goal"`
+	Base       string         `json:"base"` // snapshot ID
+	Goal       string         `json:"goal"` // snapshot ID
+	BaseNumber int64          `json:"baseNumber"`
+	GoalNumber int64          `json:"goalNumber"`
 	Made       time.Time      `json:"made"`
 	Steps      []stepDoc      `json:"steps"`
 	Gaps       []gapDoc       `json:"gaps"`
@@ -190,6 +193,8 @@ type stepDoc struct {
 	Link   *linkDoc       `json:"link,omitempty"`
 	Needs  []int          `json:"needs"`
 	Why    string         `json:"why"`
+
+	lines []string // of an update, what becomes of each property, as a person reads it
 }
 
 type linkDoc struct {
@@ -251,11 +256,12 @@ func valueMap(m map[string]any) map[string]any {
 }
 
 func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
-	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.Number, Goal: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
+	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.ID.String(), Goal: x.goal.ID.String(), BaseNumber: x.base.Number, GoalNumber: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
 		Steps: []stepDoc{}, Gaps: []gapDoc{}, Conflicts: []any{}, Objections: []objectionDoc{}}
 	called := s.names(ctx, x.base.Number, x.goal.Number)
 	for _, t := range x.plan.Steps {
-		doc := stepDoc{Number: t.Number, Action: t.Action, Type: t.Ref.Type, ID: t.Ref.ID, Name: t.Name, Set: valueMap(t.Set), Was: valueMap(t.Was), Needs: t.Needs, Why: t.Why}
+		doc := stepDoc{Number: t.Number, Action: t.Action, Type: t.Ref.Type, ID: t.Ref.ID, Name: stepName(t, called), Set: valueMap(t.Set), Was: valueMap(t.Was), Needs: t.Needs, Why: t.Why,
+			lines: told(t, called)}
 		if doc.Needs == nil {
 			doc.Needs = []int{}
 		}
@@ -280,13 +286,11 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 // text is the plan as a person reads it.
 func (d planDoc) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %s, about %s\n", d.Digest[:12], d.Base, d.Goal, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
+	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %s, about %s\n", d.Digest[:12], d.BaseNumber, d.GoalNumber, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
 	for _, t := range d.Steps {
 		fmt.Fprintf(&b, "%5d %s %s\n", t.Number, sign(t.Action), clean(t.line()))
-		for _, path := range slices.Sorted(mapsKeys(t.Set)) {
-			if t.Action != plan.Create {
-				fmt.Fprintf(&b, "          %s: %s -> %s\n", clean(path), short(t.Was[path]), short(t.Set[path]))
-			}
+		for _, line := range t.lines {
+			fmt.Fprintf(&b, "          %s\n", clean(line))
 		}
 	}
 	if len(d.Gaps) > 0 {
@@ -345,20 +349,78 @@ func sign(a plan.Action) string {
 	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-"}[a]
 }
 
-// short is a value in one line of bounded length.
-func short(v any) string {
-	if v == nil {
-		return "nothing"
+// stepName is what to call the object of a step.
+func stepName(t plan.Step, called names) string {
+	if o, ok := called.Object(t.Ref); ok {
+		return holderName(o, catalog.Refs(o), called)
 	}
-	data, err := json.Marshal(v)
+	return t.Name
+}
+
+// told says what an update does to each property, of sets and keyed arrays to each element, with names beside
+// the IDs in it.
+func told(t plan.Step, called names) []string {
+	if t.Action != plan.Update {
+		return nil
+	}
+	var bodies [2]entra.Body
+	is := map[string]string{}
+	for i, values := range []map[string]any{t.Was, t.Set} {
+		m := map[string]any{}
+		for path, v := range values {
+			entra.Set(m, path, v)
+		}
+		body, err := entra.Encode(m)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		bodies[i] = body
+		for _, r := range catalog.Refs(entra.Object{Ref: t.Ref, Body: body}) {
+			if _, name, ok := called.Find(r.ID, r.Types, r.By); ok {
+				is[string(r.ID)] = name
+			}
+		}
+	}
+	r, _ := catalog.Lookup(t.Ref.Type)
+	var lines []string
+	for _, f := range diff.Bodies(r, bodies[0], bodies[1]) {
+		path := f.Path
+		for id, name := range is {
+			path = strings.ReplaceAll(path, "["+id+"]", "["+name+"]")
+		}
+		switch {
+		case f.Before == nil && path != f.Path:
+			lines = append(lines, "+ "+path)
+		case f.After == nil && path != f.Path:
+			lines = append(lines, "- "+path)
+		case f.Before == nil:
+			lines = append(lines, "+ "+path+": "+short(f.After, is))
+		case f.After == nil:
+			lines = append(lines, "- "+path+": "+short(f.Before, is))
+		default:
+			lines = append(lines, "  "+path+": "+short(f.Before, is)+" -> "+short(f.After, is))
+		}
+	}
+	return lines
+}
+
+// short is a value in one line of bounded length, with what its IDs are called.
+func short(v any, is map[string]string) string {
+	if id, ok := v.(string); ok && is[id] != "" {
+		return is[id]
+	}
+	data, err := json.Marshal(values(v))
 	text := string(data)
 	if err != nil {
 		text = fmt.Sprint(v)
 	}
+	for id, name := range is {
+		text = strings.ReplaceAll(text, `"`+id+`"`, name)
+	}
 	if r := []rune(text); len(r) > 70 {
 		text = string(r[:69]) + "…"
 	}
-	return clean(text)
+	return text
 }
 
 func duration(seconds float64) string {

@@ -60,7 +60,7 @@ Re-created Conditional Access policies come back report-only and re-created user
 // A restoreDoc is what restore and apply print as data.
 type restoreDoc struct {
 	Restore     int64             `json:"restore"`
-	Plan        planDoc           `json:"plan"`
+	Plan        any               `json:"plan"` // of restore the whole plan, of apply its digest
 	Results     []apply.Result    `json:"results"`
 	NewIDs      map[string]string `json:"ids"`
 	Gaps        []gapDoc          `json:"gaps"`
@@ -113,7 +113,7 @@ func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bo
 	} else {
 		fmt.Fprintf(s.err, "tidemark: restore %d was not finished; continuing it\n", record)
 	}
-	return s.carryOut(ctx, client, x, doc, record, began)
+	return s.carryOut(ctx, client, x, doc, doc.Gaps, record, began)
 }
 
 // settled ends a restore that writes nothing: a rehearsal, a refusal, or one with nothing to do.
@@ -158,11 +158,6 @@ func (s *session) probe(ctx context.Context, client *graph.Client, x *proposal) 
 
 // proceed finds the unfinished restore with the same end and scope, if there is one, and has it judged anew.
 func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (int64, *proposal, error) {
-	scope, err := w.scope(ctx, s)
-	if err != nil {
-		return 0, nil, err
-	}
-	scope.Delete = w.deletes
 	if w.to == "live" {
 		return 0, nil, usage("--to live: there is nothing to go back to; name a snapshot")
 	}
@@ -170,6 +165,11 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if err != nil {
 		return 0, nil, err
 	}
+	scope, err := w.scope(ctx, s, goal.Number)
+	if err != nil {
+		return 0, nil, err
+	}
+	scope.Delete = w.deletes
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
 		return k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers
 	})
@@ -242,7 +242,8 @@ type ending struct {
 }
 
 // carryOut applies a confirmed plan, captures again and compares.
-func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, doc planDoc, record int64, began time.Time) error {
+// The result shows the plan as given.
+func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, shown any, gaps []gapDoc, record int64, began time.Time) error {
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
@@ -270,11 +271,11 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
-	out := restoreDoc{Restore: record, Plan: doc, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: []any{},
+	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: gaps, Conflicts: []any{},
 		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
 	for old, now := range report.IDs {
 		if old != now { // what the service brought back by itself kept its ID
-			out.NewIDs[old.String()] = now.String()
+			out.NewIDs[old.String()] = string(now.ID)
 		}
 	}
 	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)

@@ -35,14 +35,15 @@ func completeTypes(c *cobra.Command, flag string) {
 	}) // fails only for a flag that does not exist
 }
 
-func (x *selection) scope(ctx context.Context, s *session) (plan.Scope, error) {
+// scope resolves the selection, names as snapshot at has them; 0 is any.
+func (x *selection) scope(ctx context.Context, s *session, at int64) (plan.Scope, error) {
 	types, err := parseTypes(x.only)
 	if err != nil {
 		return plan.Scope{}, err
 	}
 	scope := plan.Scope{Types: types, Fields: x.fields, Links: x.links}
 	for _, name := range x.objects {
-		ref, err := s.object(ctx, name)
+		ref, err := s.object(ctx, name, at)
 		if err != nil {
 			return plan.Scope{}, err
 		}

@@ -68,12 +68,19 @@ directions, and the objects whose properties name it. One that is gone is shown 
 				return err
 			}
 			defer s.close()
-			ref, err := s.object(ctx, args[0])
+			var x *snapshot.Snapshot
+			var number int64
+			if at != "" {
+				if x, err = s.snapshot(ctx, at); err != nil {
+					return err
+				}
+				number = x.Number
+			}
+			ref, err := s.object(ctx, args[0], number)
 			if err != nil {
 				return err
 			}
-			x, err := s.seenIn(ctx, ref, at)
-			if err != nil {
+			if x, err = s.seenIn(ctx, ref, x); err != nil {
 				return err
 			}
 			doc, err := s.show(ctx, ref, x)
@@ -87,23 +94,20 @@ directions, and the objects whose properties name it. One that is gone is shown 
 	return c
 }
 
-// seenIn returns the snapshot to show an object of: the named one, which must have it, or the last that has.
-func (s *session) seenIn(ctx context.Context, ref entra.Ref, at string) (*snapshot.Snapshot, error) {
+// seenIn returns the snapshot to show an object of: the named one, which must have it, or, where it is nil, the
+// last that has.
+func (s *session) seenIn(ctx context.Context, ref entra.Ref, x *snapshot.Snapshot) (*snapshot.Snapshot, error) {
 	spans, err := s.index.Spans(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	if at == "" {
+	if x == nil {
 		if len(spans) > 0 && spans[len(spans)-1].Last != 0 {
 			last := spans[len(spans)-1].Last
 			fmt.Fprintf(s.err, "tidemark: %s is gone; snapshot %d is the last that has it\n", clean(ref.String()), last)
 			return s.index.Snapshot(ctx, last)
 		}
 		return s.index.Latest(ctx)
-	}
-	x, err := s.snapshot(ctx, at)
-	if err != nil {
-		return nil, err
 	}
 	var when []string
 	for _, span := range spans {
