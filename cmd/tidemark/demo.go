@@ -41,7 +41,7 @@ func (e *env) demo(ctx context.Context, dir string, serve bool) error {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	t, err := emulator.Start(emulator.Options{Start: e.now()})
+	t, err := emulator.Start(emulator.Options{Now: e.now})
 	if err != nil {
 		return fmt.Errorf("start the made-up tenant: %w", err)
 	}
@@ -103,9 +103,6 @@ func (d *demo) first() error {
 
 // act is one request by a person or an application to the tenant.
 func (d *demo) act(by *emulator.Actor, method, path string, body any) map[string]any {
-	if late := d.now().Sub(d.tenant.Now()); late > 0 {
-		d.tenant.Advance(late) // its clock stands still by itself
-	}
 	status, answer := by.Do(method, path, body)
 	if status >= 400 && d.err == nil {
 		d.err = fmt.Errorf("demo: %s %s: the made-up tenant answered %d: %v", method, path, status, answer)

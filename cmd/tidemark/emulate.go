@@ -37,6 +37,7 @@ func (e *env) emulate(ctx context.Context, o emulator.Options, dir string) error
 	if o.Users < 0 || o.Groups < 0 || o.Apps < 0 {
 		return usage("--users, --groups and --apps count from 0")
 	}
+	o.Now = e.now
 	t, err := emulator.Start(o)
 	if err != nil {
 		return fmt.Errorf("start the made-up tenant: %w", err)

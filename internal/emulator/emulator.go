@@ -10,7 +10,8 @@
 //
 // Users and groups are computed from the seed; memory grows with what was
 // written, not with the size of the population. The clock is virtual: it
-// moves by Advance and by one millisecond with each write.
+// moves by Advance and by one millisecond with each write, and with the
+// clock it is given to follow.
 //
 // It refuses to know anything beyond the collections it models: any other
 // path is a 400, never an empty answer.
@@ -33,8 +34,11 @@ type Options struct {
 	// Users, Groups and Apps are population sizes; 0 means 60, 25 and 12.
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
-	Start               time.Time // virtual time at the start; zero means 2026-01-15T08:00:00Z
-	Addr                string    // listen address; "" means 127.0.0.1:0
+	Start               time.Time // virtual time at the start; zero means 2026-01-15T08:00:00Z, or what Now says
+	// Now is a clock that the virtual one follows; nil means it moves with
+	// Advance and with writes only.
+	Now  func() time.Time
+	Addr string // listen address; "" means 127.0.0.1:0
 }
 
 // App is an identity registered in the tenant.
@@ -62,6 +66,7 @@ type Tenant struct {
 
 	mu sync.RWMutex
 	*store
+	began    time.Time // by the clock it follows
 	advanced time.Duration
 	made     uint64
 	audits   []*object
@@ -98,6 +103,12 @@ func Start(o Options) (*Tenant, error) {
 		}
 		*d.v = max(*d.v, d.least)
 	}
+	var began time.Time
+	if o.Now != nil {
+		if began = o.Now(); o.Start.IsZero() {
+			o.Start = began
+		}
+	}
 	if o.Start.IsZero() {
 		o.Start = time.Date(2026, 1, 15, 8, 0, 0, 0, time.UTC)
 	}
@@ -109,7 +120,7 @@ func Start(o Options) (*Tenant, error) {
 		return nil, err
 	}
 	pop := population{seed: o.Seed, users: uint64(o.Users), groups: uint64(o.Groups), ids: newGUIDs(o.Seed), start: o.Start.UTC()}
-	t := &Tenant{o: o, schema: s, now: time.Now, store: newStore(pop), denied: map[string]bool{}, done: make(chan struct{})}
+	t := &Tenant{o: o, schema: s, now: time.Now, began: began, store: newStore(pop), denied: map[string]bool{}, done: make(chan struct{})}
 	t.id = pop.ids.at(kNone, 0)
 	t.noExtensions = map[string]any{}
 	for i := 1; i <= 15; i++ {
@@ -157,7 +168,11 @@ func (t *Tenant) withCertificate(a App, i int) App {
 
 // clock is the virtual time; the caller holds mu.
 func (t *Tenant) clock() time.Time {
-	return t.pop.start.Add(t.advanced + time.Duration(t.seq)*time.Millisecond)
+	at := t.pop.start.Add(t.advanced + time.Duration(t.seq)*time.Millisecond)
+	if t.o.Now != nil {
+		at = at.Add(t.o.Now().Sub(t.began))
+	}
+	return at
 }
 
 // Now is the virtual time.
