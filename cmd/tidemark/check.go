@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,4 +106,13 @@ func (s *session) checkResult(doc checkDoc) result {
 		}
 	}
 	return s.unlessEmpty(len(doc.Findings), fmt.Sprintf("ok: %d records, %d blobs; %s\nhead %s\n", doc.Records, doc.Blobs, how, doc.Head), r)
+}
+
+// numbers lists numbers for people.
+func numbers(all []int64) string {
+	text := make([]string, len(all))
+	for i, n := range all {
+		text[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(text, ", ")
 }

@@ -467,9 +467,10 @@ func (e *env) explainConfig() error {
 		}
 	}
 	walk(reflect.ValueOf(*s), "")
-	return e.print(result{doc: rows, rows: anySlice(rows), head: []string{"KEY", "VALUE", "FROM"}, cells: func(yield func([]string)) {
+	// A person reads the file's name once.
+	return e.print(result{doc: rows, rows: anySlice(rows), text: "from " + clean(s.path) + "\n", head: []string{"KEY", "VALUE", "FROM"}, cells: func(yield func([]string)) {
 		for _, r := range rows {
-			yield([]string{r.Key, r.Value, r.From})
+			yield([]string{r.Key, r.Value, strings.Replace(r.From, s.path+":", "line ", 1)})
 		}
 	}})
 }

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,38 +100,35 @@ func snapshotDocOf(x *snapshot.Snapshot) snapshotDoc {
 
 func snapshotResult(docs []snapshotDoc) result {
 	r := result{doc: docs, rows: anySlice(docs)}
-	restored := slices.ContainsFunc(docs, func(d snapshotDoc) bool { return len(d.Restores) > 0 })
-	r.head = []string{"NUMBER", "TIME", "COVERAGE", "OBJECTS", "LINKS", "+", "-", "~", "+LINKS", "-LINKS"}
-	if restored {
-		r.head = append(r.head, "RESTORES")
-	}
+	r.head = []string{"NUMBER", "TIME", "COVERAGE", "OBJECTS", "LINKS", "CHANGES"}
 	r.cells = func(yield func([]string)) {
 		for _, d := range docs {
 			coverage := "complete"
 			if d.gaps > 0 {
 				coverage = fmt.Sprintf("%d incomplete", d.gaps)
 			}
-			row := []string{strconv.FormatInt(d.Number, 10), d.Ended.Format(time.RFC3339), coverage}
-			for _, n := range []int64{d.Objects, d.Links, d.Added, d.Removed, d.Changed, d.Linked, d.Unlinked} {
-				row = append(row, strconv.FormatInt(n, 10))
-			}
-			if restored {
-				row = append(row, numbers(d.Restores))
-			}
+			row := []string{strconv.FormatInt(d.Number, 10), d.Ended.Format(time.RFC3339), coverage,
+				strconv.FormatInt(d.Objects, 10), strconv.FormatInt(d.Links, 10), d.changes()}
 			yield(row)
 		}
 	}
 	return r
 }
 
-// numbers lists numbers for people.
-func numbers(all []int64) string {
-	var b []byte
-	for i, n := range all {
-		if i > 0 {
-			b = append(b, ", "...)
+// changes counts what changed since the snapshot before, in the signs that diff uses, and names the restores
+// between the two.
+func (d snapshotDoc) changes() string {
+	var parts []string
+	for _, c := range []struct {
+		sign string
+		n    int64
+	}{{"+", d.Added}, {"-", d.Removed}, {"~", d.Changed}, {">", d.Linked}, {"<", d.Unlinked}} {
+		if c.n > 0 {
+			parts = append(parts, c.sign+strconv.FormatInt(c.n, 10))
 		}
-		b = strconv.AppendInt(b, n, 10)
 	}
-	return string(b)
+	for _, n := range d.Restores {
+		parts = append(parts, fmt.Sprintf("restore %d", n))
+	}
+	return strings.Join(parts, " ")
 }
