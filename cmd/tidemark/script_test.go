@@ -169,6 +169,8 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		if status, answer := w.tenant.Do(method, path, map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + args[0]}); status >= 400 {
 			ts.Fatalf("%s %s: %d %v", method, path, status, answer)
 		}
+	case "entangle": // tenant entangle USER
+		w.entangle(ts, args[0])
 	case "sp": // tenant sp APPID
 		w.must(ts, "POST", "/v1.0/servicePrincipals", map[string]any{"appId": args[0]})
 	case "role": // tenant role PRINCIPAL ROLE
@@ -228,6 +230,48 @@ func exitIs(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("%s ended with %d, want %s", args[1], code, args[0])
+	}
+}
+
+// entangle puts a user into 40 groups and 2 administrative units, makes them owner of 3 applications and manager
+// of 5 people, gives them a role and a licence of their own and one through a group.
+func (w *world) entangle(ts *testscript.TestScript, user string) {
+	list := func(path string) (ids []string) {
+		all, _ := dig(w.must(ts, "GET", path, nil), "value").([]any)
+		for _, one := range all {
+			ids = append(ids, fmt.Sprint(dig(one, "id")))
+		}
+		return ids
+	}
+	ref := map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + user}
+	joined := 0
+	for i := 0; joined < 40; i++ {
+		g := w.must(ts, "POST", "/v1.0/groups", map[string]any{"displayName": fmt.Sprintf("Project %02d", i), "mailNickname": fmt.Sprintf("project%02d", i), "mailEnabled": false, "securityEnabled": true})
+		w.must(ts, "POST", fmt.Sprintf("/v1.0/groups/%s/members/$ref", g["id"]), ref)
+		joined++
+	}
+	for _, id := range list("/v1.0/applications?$top=20")[:3] {
+		w.must(ts, "POST", "/v1.0/applications/"+id+"/owners/$ref", ref)
+	}
+	reports := 0
+	for _, id := range list("/v1.0/users?$top=40") {
+		if id != user && reports < 5 {
+			w.must(ts, "PUT", "/v1.0/users/"+id+"/manager/$ref", ref)
+			reports++
+		}
+	}
+	for i := range 2 {
+		u := w.must(ts, "POST", "/v1.0/directory/administrativeUnits", map[string]any{"displayName": fmt.Sprintf("Region %d", i)})
+		w.must(ts, "POST", fmt.Sprintf("/v1.0/directory/administrativeUnits/%s/members/$ref", u["id"]), ref)
+	}
+	const helpdesk = "729827e3-9c14-49f7-bb1b-9608f156bbb8"
+	w.must(ts, "POST", "/v1.0/roleManagement/directory/roleAssignments", map[string]any{"principalId": user, "roleDefinitionId": helpdesk, "directoryScopeId": "/"})
+	w.must(ts, "PATCH", "/v1.0/users/"+user, map[string]any{"usageLocation": "NL"})
+	skus, _ := dig(w.must(ts, "GET", "/v1.0/subscribedSkus", nil), "value").([]any)
+	w.must(ts, "POST", "/v1.0/users/"+user+"/assignLicense", map[string]any{"addLicenses": []any{map[string]any{"skuId": dig(skus[len(skus)-1], "skuId"), "disabledPlans": []any{}}}, "removeLicenses": []any{}})
+	w.must(ts, "POST", "/v1.0/groups/"+w.tenant.Find("groups", "Licence E5")+"/members/$ref", ref)
+	if reports != 5 {
+		ts.Fatalf("%d people report, want 5", reports)
 	}
 }
 
