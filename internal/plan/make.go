@@ -399,44 +399,70 @@ func (m *maker) belonging(r entra.Ref) ([]entra.Ref, error) {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	for _, id := range ids {
+		m.ends[id] = true
+	}
 	for _, side := range sides {
-		for _, id := range ids {
-			m.ends[id] = true
-			for h, err := range side.tree.Holders(m.ctx, id) {
-				if err != nil {
-					return nil, err
-				}
-				c, ok := catalog.Lookup(h.Type)
-				if !ok || c.Live != "" || c.Stream || !relating(c) {
-					continue
-				}
-				x, _, err := get(m.ctx, side.tree, h)
-				if err != nil {
-					return nil, err
-				}
-				if slices.ContainsFunc(catalog.Refs(x), func(f catalog.Reference) bool {
-					return f.ID == id && slices.Contains(c.Match, f.Path) && slices.Contains(f.Types, r.Type)
-				}) {
-					all = append(all, side.name(h))
-				}
-			}
+		found, err := belonging(m.ctx, side.tree, side.ref, ids)
+		if err != nil {
+			return nil, err
 		}
-		for c := range catalog.All() {
-			if c.Under != r.Type || c.Live != "" || c.Stream {
-				continue
-			}
-			for e, err := range side.tree.Entries(m.ctx, c.Type) {
-				if err != nil {
-					return nil, err
-				}
-				if p, ok := parent(e.Ref); ok && p == side.ref {
-					all = append(all, side.name(e.Ref))
-				}
-			}
+		for _, x := range found {
+			all = append(all, side.name(x))
 		}
 	}
 	slices.SortFunc(all, entra.Ref.Compare)
 	return slices.Compact(all), nil
+}
+
+// Belonging returns what an object contains, and what relates it to others (an assignment, a grant), ascending.
+// One that the tree does not have has nothing.
+func Belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref) ([]entra.Ref, error) {
+	o, ok, err := get(ctx, tree, r)
+	if err != nil || !ok {
+		return nil, err
+	}
+	all, err := belonging(ctx, tree, r, handles(o))
+	slices.SortFunc(all, entra.Ref.Compare)
+	return slices.Compact(all), err
+}
+
+// belonging is Belonging for an object that goes by any of the IDs.
+func belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref, ids []entra.ID) (all []entra.Ref, err error) {
+	for _, id := range ids {
+		for h, err := range tree.Holders(ctx, id) {
+			if err != nil {
+				return nil, err
+			}
+			c, ok := catalog.Lookup(h.Type)
+			if !ok || c.Live != "" || c.Stream || !relating(c) {
+				continue
+			}
+			x, _, err := get(ctx, tree, h)
+			if err != nil {
+				return nil, err
+			}
+			if slices.ContainsFunc(catalog.Refs(x), func(f catalog.Reference) bool {
+				return f.ID == id && slices.Contains(c.Match, f.Path) && slices.Contains(f.Types, r.Type)
+			}) {
+				all = append(all, h)
+			}
+		}
+	}
+	for c := range catalog.All() {
+		if c.Under != r.Type || c.Live != "" || c.Stream {
+			continue
+		}
+		for e, err := range tree.Entries(ctx, c.Type) {
+			if err != nil {
+				return nil, err
+			}
+			if p, ok := parent(e.Ref); ok && p == r {
+				all = append(all, e.Ref)
+			}
+		}
+	}
+	return all, nil
 }
 
 // search finds what the scope comes to. What is recognised on the way can have more that belongs to it.
