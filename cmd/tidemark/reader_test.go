@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -23,6 +24,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 	"github.com/tidemark-backup/tidemark/internal/store/file"
 )
+
+var update = flag.Bool("update", false, "write the goldens anew")
 
 // TestASecondReaderAgrees has the reader in doc/reader, which knows doc/format.md and nothing of this program,
 // write snapshots of random repositories out, and compares with export to the byte.
@@ -281,4 +284,59 @@ func files(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// Repositories of every format so far lie in testdata and open for ever. A new one is written there by
+// `go test ./cmd/tidemark -run EveryFormat -update` when the format's number grows, and never again.
+func TestRepositoriesOfEveryFormatOpen(t *testing.T) {
+	const newest = "testdata/format1"
+	if *update {
+		if _, err := os.Stat(newest); err == nil {
+			t.Fatalf("%s is there, and stays as it is", newest)
+		}
+		w := newWriting(t, 1)
+		for range 3 {
+			w.snapshot()
+			w.between()
+		}
+		for from, to := range map[string]string{w.place: newest + "/repository", w.keyFile: newest + "/identity.txt"} {
+			w.must(os.MkdirAll(newest, 0o750))
+			out, err := exec.CommandContext(t.Context(), "cp", "-r", from, to).CombinedOutput() //nolint:gosec // our own folders
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		w.export(w.numbers[2], newest+"/want")
+	}
+	dirs, err := filepath.Glob("testdata/format*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no repositories: %v", err)
+	}
+	for _, dir := range dirs {
+		text, err := os.ReadFile(filepath.Join(dir, "identity.txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &writing{t: t, dir: t.TempDir()}
+		ids, err := age.ParseIdentities(bytes.NewReader(text))
+		w.must(err)
+		st, err := file.Open(filepath.Join(dir, "repository"))
+		w.must(err)
+		w.repo, err = repository.Open(t.Context(), st, repository.Options{Identities: ids})
+		w.must(err)
+		for f, err := range w.repo.Check(t.Context(), true) {
+			t.Errorf("%s: check: %+v, %v", dir, f, err)
+		}
+		w.index, err = index.Open(t.Context(), ":memory:", projection)
+		w.must(err)
+		w.must(w.index.Update(t.Context(), w.repo))
+		latest, err := w.index.Latest(t.Context())
+		w.must(err)
+		out := filepath.Join(w.dir, "out")
+		w.export(latest.Number, out)
+		if d := cmp.Diff(files(t, filepath.Join(dir, "want")), files(t, out)); d != "" {
+			t.Errorf("%s reads otherwise than it did (-):\n%s", dir, d)
+		}
+		w.must(w.index.Close())
+	}
 }
