@@ -18,6 +18,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/history"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 )
@@ -148,7 +149,7 @@ func (d *doctor) examineRepository(ctx context.Context) {
 	if d.settings.Index == "file" {
 		path = filepath.Join(d.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", d.repo.ID()+".sqlite")
 	}
-	if d.index, err = index.Open(ctx, path, projection); err == nil {
+	if d.index, err = index.Open(ctx, path, history.Kept()); err == nil {
 		err = d.update(ctx)
 	}
 	if err != nil {

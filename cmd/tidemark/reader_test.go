@@ -19,6 +19,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/export"
+	"github.com/tidemark-backup/tidemark/internal/history"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -135,7 +136,7 @@ func newWriting(t *testing.T, seed uint64) *writing {
 	w.must(err)
 	w.repo, err = repository.Open(t.Context(), st, repository.Options{Identities: []age.Identity{w.keys}, Signer: signer, Now: w.clock})
 	w.must(err)
-	w.index, err = index.Open(t.Context(), ":memory:", projection)
+	w.index, err = index.Open(t.Context(), ":memory:", history.Kept())
 	w.must(err)
 	t.Cleanup(func() { w.must(w.index.Close()) })
 	w.must(w.index.Update(t.Context(), w.repo))
@@ -327,7 +328,7 @@ func TestRepositoriesOfEveryFormatOpen(t *testing.T) {
 		for f, err := range w.repo.Check(t.Context(), true) {
 			t.Errorf("%s: check: %+v, %v", dir, f, err)
 		}
-		w.index, err = index.Open(t.Context(), ":memory:", projection)
+		w.index, err = index.Open(t.Context(), ":memory:", history.Kept())
 		w.must(err)
 		w.must(w.index.Update(t.Context(), w.repo))
 		latest, err := w.index.Latest(t.Context())

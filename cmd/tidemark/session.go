@@ -16,9 +16,9 @@ import (
 
 	"filippo.io/age"
 
-	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/history"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 )
@@ -67,7 +67,7 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	if t.Index == "file" {
 		path = filepath.Join(e.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", s.repo.ID()+".sqlite")
 	}
-	if s.index, err = index.Open(ctx, path, projection); err != nil {
+	if s.index, err = index.Open(ctx, path, history.Kept()); err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
 	}
 	if err := s.update(ctx); err != nil {
@@ -75,32 +75,6 @@ func (e *env) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// projection is what the index keeps of an object besides its version, as the catalog sees it.
-var projection = index.Options{
-	Version: catalog.Fingerprint(),
-	Project: func(o entra.Object) index.Projection {
-		refs := catalog.Refs(o)
-		p := index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: make([]entra.ID, len(refs))}
-		for i, r := range refs {
-			p.Refs[i] = r.ID
-		}
-		return p
-	},
-	Act: func(b entra.Body) (index.Act, bool) {
-		id, _ := b.Get("id")
-		name, _ := id.(string)
-		act, ok := catalog.Acted(entra.Object{Ref: entra.Ref{Type: catalog.Audit().Type, ID: entra.ID(name)}, Body: b})
-		if !ok {
-			return index.Act{}, false
-		}
-		a := index.Act{ID: name, At: act.At}
-		for _, ref := range act.On {
-			a.On = append(a.On, ref.ID)
-		}
-		return a, true
-	},
 }
 
 func (s *session) openRepository(ctx context.Context) error {

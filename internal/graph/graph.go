@@ -147,6 +147,11 @@ func newHTTP(given *http.Client, inFlight int) *http.Client {
 			DisableCompression:     true,
 		}
 	}
+	if t, ok := own.Transport.(*http.Transport); ok && given != nil && given.Transport != nil {
+		t = t.Clone()
+		t.DisableCompression, t.ResponseHeaderTimeout, t.MaxIdleConnsPerHost, t.MaxResponseHeaderBytes = true, stall, inFlight, 1<<20
+		own.Transport = t
+	}
 	own.Jar = nil
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return own

@@ -4,11 +4,40 @@ import (
 	"context"
 	"time"
 
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
+
+// Kept is what the index keeps of an object besides its version, as the catalog sees it.
+func Kept() index.Options {
+	return index.Options{
+		Version: catalog.Fingerprint(),
+		Project: func(o entra.Object) index.Projection {
+			refs := catalog.Refs(o)
+			p := index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: make([]entra.ID, len(refs))}
+			for i, r := range refs {
+				p.Refs[i] = r.ID
+			}
+			return p
+		},
+		Act: func(b entra.Body) (index.Act, bool) {
+			id, _ := b.Get("id")
+			name, _ := id.(string)
+			act, ok := catalog.Acted(entra.Object{Ref: entra.Ref{Type: catalog.Audit().Type, ID: entra.ID(name)}, Body: b})
+			if !ok {
+				return index.Act{}, false
+			}
+			a := index.Act{ID: name, At: act.At}
+			for _, ref := range act.On {
+				a.On = append(a.On, ref.ID)
+			}
+			return a, true
+		},
+	}
+}
 
 // Stored is the Source of a repository with its index.
 func Stored(x *index.Index, r *repository.Repository) Source { return stored{x, r} }
