@@ -238,3 +238,23 @@ func renameText(s string, changes map[string]string) string {
 func wordByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-'
 }
+
+// IDs returns what the object's properties hold as references.
+func IDs(o entra.Object) []entra.ID {
+	refs := Refs(o)
+	ids := make([]entra.ID, len(refs))
+	for i, r := range refs {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// Container returns the object that contains another.
+func Container(r entra.Ref) (entra.Ref, bool) {
+	c, ok := Lookup(r.Type)
+	parts := r.ID.Split()
+	if !ok || c.Under == "" || len(parts) < 2 {
+		return entra.Ref{}, false
+	}
+	return entra.Ref{Type: c.Under, ID: parts[0]}, true
+}

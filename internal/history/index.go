@@ -16,12 +16,7 @@ func Kept() index.Options {
 	return index.Options{
 		Version: catalog.Fingerprint(),
 		Project: func(o entra.Object) index.Projection {
-			refs := catalog.Refs(o)
-			p := index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: make([]entra.ID, len(refs))}
-			for i, r := range refs {
-				p.Refs[i] = r.ID
-			}
-			return p
+			return index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: catalog.IDs(o)}
 		},
 		Act: func(b entra.Body) (index.Act, bool) {
 			id, _ := b.Get("id")

@@ -430,7 +430,7 @@ func (m *maker) remove(refs []entra.Ref) error {
 		if !ok || m.from[b] != (entra.Ref{}) {
 			continue
 		}
-		if p, ok := parent(b); ok && gone[p] {
+		if p, ok := catalog.Container(b); ok && gone[p] {
 			continue // it goes with what contains it
 		}
 		o, err := m.world.Object(m.ctx, b)

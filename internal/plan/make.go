@@ -33,7 +33,7 @@ func (q Request) lifts(lift string) bool {
 type maker struct {
 	ctx        context.Context
 	base, goal snapshot.Tree
-	world      *overlay // base with what the plan undeletes
+	world      *snapshot.Overlay // base with what the plan undeletes
 	q          Request
 	plan       *Plan
 
@@ -219,7 +219,7 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m.world.set(live)
+	m.world.Set(live)
 	m.pair(g, live)
 	m.born[g.Ref] = true
 	n := node{Step: Step{
@@ -457,7 +457,7 @@ func belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref, ids []entra
 			if err != nil {
 				return nil, err
 			}
-			if p, ok := parent(e.Ref); ok && p == r {
+			if p, ok := catalog.Container(e.Ref); ok && p == r {
 				all = append(all, e.Ref)
 			}
 		}
@@ -637,7 +637,7 @@ func matchKey(r *catalog.Resource, o entra.Object) string {
 	if !any {
 		return ""
 	}
-	if p, ok := parent(o.Ref); ok {
+	if p, ok := catalog.Container(o.Ref); ok {
 		b.WriteString(p.String())
 	}
 	return b.String()
@@ -765,7 +765,7 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 	if err != nil {
 		return nil, "", err
 	}
-	if p, ok := parent(o.Ref); ok && !m.born[p] {
+	if p, ok := catalog.Container(o.Ref); ok && !m.born[p] {
 		if ok, err := m.exists(p); err != nil {
 			return nil, "", err
 		} else if !ok {

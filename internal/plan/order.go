@@ -158,7 +158,7 @@ func (m *maker) need() error {
 					n.needs = append(n.needs, made)
 				}
 			}
-			if p, ok := parent(n.Ref); ok && m.makes[p] != nil {
+			if p, ok := catalog.Container(n.Ref); ok && m.makes[p] != nil {
 				n.needs = append(n.needs, m.makes[p])
 			}
 		case Delete:

@@ -2,10 +2,7 @@ package plan
 
 import (
 	"context"
-	"io/fs"
-	"iter"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
@@ -13,182 +10,9 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// An overlay is a tree with some objects and links put over it. It is read-only once it is made.
-type overlay struct {
-	tree snapshot.Tree
-	put  map[entra.Ref]entra.Object
-	gone map[entra.Ref]bool // with what they contain and their links
-	add  map[entra.Link]bool
-	cut  map[entra.Link]bool
-	err  error // what kept it from being made
-
-	held map[entra.ID]map[entra.Ref]bool   // of put
-	ends map[entra.Ref]map[entra.Link]bool // of add
-}
-
-func over(t snapshot.Tree) *overlay {
-	return &overlay{
-		tree: t, put: map[entra.Ref]entra.Object{}, gone: map[entra.Ref]bool{}, add: map[entra.Link]bool{}, cut: map[entra.Link]bool{},
-		held: map[entra.ID]map[entra.Ref]bool{}, ends: map[entra.Ref]map[entra.Link]bool{},
-	}
-}
-
-func (o *overlay) set(x entra.Object) {
-	o.lift(x.Ref)
-	delete(o.gone, x.Ref)
-	o.put[x.Ref] = x
-	for _, f := range catalog.Refs(x) {
-		note(o.held, f.ID, x.Ref)
-	}
-}
-
-func (o *overlay) drop(r entra.Ref) {
-	o.lift(r)
-	o.gone[r] = true
-}
-
-// lift takes away what was put over an object.
-func (o *overlay) lift(r entra.Ref) {
-	if x, ok := o.put[r]; ok {
-		for _, f := range catalog.Refs(x) {
-			delete(o.held[f.ID], r)
-		}
-		delete(o.put, r)
-	}
-}
-
-func (o *overlay) link(l entra.Link) {
-	delete(o.cut, l)
-	o.add[l] = true
-	note(o.ends, l.From, l)
-	note(o.ends, l.To, l)
-}
-
-func (o *overlay) unlink(l entra.Link) {
-	delete(o.add, l)
-	delete(o.ends[l.From], l)
-	delete(o.ends[l.To], l)
-	o.cut[l] = true
-}
-
-func note[K, V comparable](in map[K]map[V]bool, k K, v V) {
-	if in[k] == nil {
-		in[k] = map[V]bool{}
-	}
-	in[k][v] = true
-}
-
-func (o *overlay) hidden(r entra.Ref) bool {
-	if o.gone[r] {
-		return true
-	}
-	p, ok := parent(r)
-	return ok && o.gone[p]
-}
-
-// parent returns the object that contains another.
-func parent(r entra.Ref) (entra.Ref, bool) {
-	c, ok := catalog.Lookup(r.Type)
-	parts := r.ID.Split()
-	if !ok || c.Under == "" || len(parts) < 2 {
-		return entra.Ref{}, false
-	}
-	return entra.Ref{Type: c.Under, ID: parts[0]}, true
-}
-
-// Snapshot implements snapshot.Tree.
-func (o *overlay) Snapshot() *snapshot.Snapshot { return o.tree.Snapshot() }
-
-// Entries implements snapshot.Tree.
-func (o *overlay) Entries(ctx context.Context, t entra.Type) iter.Seq2[snapshot.Entry, error] {
-	var own []snapshot.Entry
-	for r, x := range o.put {
-		if r.Type == t {
-			own = append(own, snapshot.Entry{Ref: r, Version: x.Version()})
-		}
-	}
-	compare := func(a, b snapshot.Entry) int { return a.Ref.Compare(b.Ref) }
-	return mergeInto(o.err, own, func(e snapshot.Entry) bool { return o.below(e.Ref) }, compare, o.tree.Entries(ctx, t))
-}
-
-// below reports whether an object of the tree shows through.
-func (o *overlay) below(r entra.Ref) bool {
-	_, over := o.put[r]
-	return !over && !o.hidden(r)
-}
-
-// Links implements snapshot.Tree.
-func (o *overlay) Links(ctx context.Context, t entra.Type, rel string) iter.Seq2[entra.Link, error] {
-	return o.links(o.tree.Links(ctx, t, rel), o.add, func(l entra.Link) bool { return l.From.Type == t && l.Rel == rel })
-}
-
-// Around implements snapshot.Tree.
-func (o *overlay) Around(ctx context.Context, r entra.Ref) iter.Seq2[entra.Link, error] {
-	return o.links(o.tree.Around(ctx, r), o.ends[r], func(entra.Link) bool { return true })
-}
-
-func (o *overlay) links(tree iter.Seq2[entra.Link, error], add map[entra.Link]bool, want func(entra.Link) bool) iter.Seq2[entra.Link, error] {
-	var own []entra.Link
-	for l := range add {
-		if want(l) && !o.hidden(l.From) && !o.hidden(l.To) {
-			own = append(own, l)
-		}
-	}
-	show := func(l entra.Link) bool { return !o.cut[l] && !o.add[l] && !o.hidden(l.From) && !o.hidden(l.To) }
-	return mergeInto(o.err, own, show, entra.Link.Compare, tree)
-}
-
-// Object implements snapshot.Tree.
-func (o *overlay) Object(ctx context.Context, r entra.Ref) (entra.Object, error) {
-	if o.err != nil {
-		return entra.Object{}, o.err
-	}
-	if x, ok := o.put[r]; ok {
-		return x, nil
-	}
-	if o.hidden(r) {
-		return entra.Object{}, &fs.PathError{Op: "object", Path: r.String(), Err: fs.ErrNotExist}
-	}
-	return o.tree.Object(ctx, r)
-}
-
-// Holders implements snapshot.Tree.
-func (o *overlay) Holders(ctx context.Context, id entra.ID) iter.Seq2[entra.Ref, error] {
-	own := slices.Collect(maps.Keys(o.held[id]))
-	return mergeInto(o.err, own, o.below, entra.Ref.Compare, o.tree.Holders(ctx, id))
-}
-
-// mergeInto yields own and what shows of the tree's sequence, ascending.
-func mergeInto[T any](err error, own []T, show func(T) bool, compare func(a, b T) int, tree iter.Seq2[T, error]) iter.Seq2[T, error] {
-	slices.SortFunc(own, compare)
-	return func(yield func(T, error) bool) {
-		var zero T
-		if err != nil {
-			yield(zero, err)
-			return
-		}
-		rest := own
-		for e, err := range tree {
-			if err != nil {
-				yield(zero, err)
-				return
-			}
-			for len(rest) > 0 && compare(rest[0], e) < 0 {
-				if !yield(rest[0], nil) {
-					return
-				}
-				rest = rest[1:]
-			}
-			if show(e) && !yield(e, nil) {
-				return
-			}
-		}
-		for _, e := range rest {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
+// over returns a tree to put a plan's steps over.
+func over(t snapshot.Tree) *snapshot.Overlay {
+	return snapshot.NewOverlay(t, catalog.IDs, catalog.Container)
 }
 
 // revived is what a recycle bin's object is when it has come back.
@@ -228,8 +52,8 @@ func (p *Plan) Simulate(base snapshot.Tree) snapshot.Tree {
 	}
 	ctx := context.Background() // trees in memory and indexes are read without waiting
 	for _, s := range p.Steps {
-		if err := o.take(ctx, s, named(s.Ref, s.OfBase), func(r entra.Ref) entra.Ref { return named(r, s.OfBase) }, ids); err != nil {
-			o.err = err
+		if err := take(ctx, o, s, named(s.Ref, s.OfBase), func(r entra.Ref) entra.Ref { return named(r, s.OfBase) }, ids); err != nil {
+			o.Fail(err)
 			return o
 		}
 	}
@@ -237,7 +61,7 @@ func (p *Plan) Simulate(base snapshot.Tree) snapshot.Tree {
 }
 
 // take puts one step over the tree.
-func (o *overlay) take(ctx context.Context, s Step, ref entra.Ref, name func(entra.Ref) entra.Ref, ids map[entra.ID]entra.ID) error {
+func take(ctx context.Context, o *snapshot.Overlay, s Step, ref entra.Ref, name func(entra.Ref) entra.Ref, ids map[entra.ID]entra.ID) error {
 	r, known := catalog.Lookup(ref.Type)
 	switch s.Action {
 	case Create, Update:
@@ -267,7 +91,7 @@ func (o *overlay) take(ctx context.Context, s Step, ref entra.Ref, name func(ent
 		if err != nil {
 			return err
 		}
-		o.set(entra.Object{Ref: ref, Body: body})
+		o.Set(entra.Object{Ref: ref, Body: body})
 	case Undelete:
 		if !known {
 			return nil
@@ -280,25 +104,25 @@ func (o *overlay) take(ctx context.Context, s Step, ref entra.Ref, name func(ent
 		if err != nil {
 			return err
 		}
-		o.set(x)
-		o.drop(bin.Ref)
+		o.Set(x)
+		o.Drop(bin.Ref)
 	case Delete:
 		x, err := o.Object(ctx, ref)
 		if err != nil {
 			return err
 		}
-		o.drop(ref)
+		o.Drop(ref)
 		if known && r.Bin != "" {
-			o.set(entra.Object{Ref: entra.Ref{Type: r.Bin, ID: ref.ID}, Body: x.Body})
+			o.Set(entra.Object{Ref: entra.Ref{Type: r.Bin, ID: ref.ID}, Body: x.Body})
 		}
 	case Attach:
 		l := entra.Link{From: name(s.Link.From), Rel: s.Link.Rel, To: name(s.Link.To)}
 		if s.Replaces != nil {
-			o.unlink(entra.Link{From: l.From, Rel: l.Rel, To: *s.Replaces})
+			o.Unlink(entra.Link{From: l.From, Rel: l.Rel, To: *s.Replaces})
 		}
-		o.link(l)
+		o.Link(l)
 	case Detach:
-		o.unlink(entra.Link{From: name(s.Link.From), Rel: s.Link.Rel, To: name(s.Link.To)})
+		o.Unlink(entra.Link{From: name(s.Link.From), Rel: s.Link.Rel, To: name(s.Link.To)})
 	}
 	return nil
 }
