@@ -56,6 +56,7 @@ type reading struct {
 	index  *index.Index
 	writer *repository.Writer
 	parent *snapshot.Snapshot // nil for the first
+	before snapshot.Tree      // the parent's; nil for the first
 	began  time.Time
 	o      Options
 
@@ -69,18 +70,19 @@ type reading struct {
 // context ended, or not one part could be read.
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
 	rd := &reading{client: c, index: x, began: now(), o: o, seen: map[entra.Type]map[entra.ID]bool{}, parts: map[entra.Type]snapshot.Part{}}
-	var parent snapshot.Tree
 	switch latest, err := x.Latest(ctx); {
 	case err == nil:
 		rd.parent = latest
-		if parent, err = x.Tree(ctx, r, latest.Number); err != nil {
+		tree, err := x.Tree(ctx, r, latest.Number)
+		if err != nil {
 			return nil, fmt.Errorf("capture: %w", err)
 		}
+		rd.before = tree
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	var err error
-	if rd.writer, err = r.Begin(ctx, parent, rd.began); err != nil {
+	if rd.writer, err = r.Begin(ctx, rd.before, rd.began); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	s, err := rd.run(ctx)
@@ -161,12 +163,14 @@ func (rd *reading) end(ctx context.Context, p snapshot.Part, items int64, err er
 	}
 	if err != nil {
 		p.Coverage, p.Reason = judge(err, items > 0), err.Error()
+		if p.Coverage == snapshot.Unsupported && rd.parent != nil && rd.parent.Part(p.Type, p.Relation).Complete != 0 {
+			p.Coverage = snapshot.Failed // it was there once: that it is not now is a fault until the owner says otherwise
+		}
 	} else if p.Coverage == snapshot.Missed {
 		p.Coverage = snapshot.Complete
 	}
 	if len(p.Holes) > snapshot.MaxHoles {
-		p.Coverage, p.Reason = snapshot.Partial, fmt.Sprintf("%d objects could not be read; the first: %s", len(p.Holes), p.Reason)
-		p.Holes = nil
+		p.Coverage, p.Holes = snapshot.Partial, nil
 	}
 	if p.Relation == "" {
 		rd.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"slices"
 
@@ -24,7 +23,7 @@ func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.R
 	l := &linking{reading: rd, resource: r, relation: rel, part: &p}
 	for _, id := range from {
 		if rd.seen[r.Type][id] {
-			l.hole(entra.Ref{Type: r.Type, ID: id}, errors.New("its "+rel.Rel+" are hidden from this identity"))
+			l.conceal(entra.Ref{Type: r.Type, ID: id})
 		}
 	}
 	var err error
@@ -36,6 +35,13 @@ func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.R
 	default:
 		err = l.byList(ctx, from)
 	}
+	if err == nil && p.Coverage != snapshot.Partial && rd.parent != nil {
+		// Much has gone at once: asked object by object, the service has to say so too.
+		if had := rd.parent.Part(r.Type, rel.Rel); had.Links-l.n > much(had.Links) {
+			l.n = 0
+			err = l.byList(ctx, from)
+		}
+	}
 	return rd.end(ctx, p, l.n, err)
 }
 
@@ -45,14 +51,13 @@ type linking struct {
 	resource *catalog.Resource
 	relation catalog.Relation
 	part     *snapshot.Part
-	n        int64
+	n        int64 // links that arrived
 }
 
-func (l *linking) hole(from entra.Ref, why error) {
+// conceal notes an object whose links the service leaves out without a word.
+func (l *linking) conceal(from entra.Ref) {
 	l.part.Holes = append(l.part.Holes, from)
-	if l.part.Reason == "" {
-		l.part.Reason = fmt.Sprintf("%s: %v", from, why)
-	}
+	l.part.Reason = fmt.Sprintf("the %s of %d objects are hidden from this identity", l.relation.Rel, len(l.part.Holes))
 }
 
 // link takes in one end of a link, or that the end is gone.
@@ -69,10 +74,10 @@ func (l *linking) link(ctx context.Context, from entra.Ref, item any) error {
 	if err != nil {
 		return err
 	}
-	l.n++
 	if _, gone := m["@removed"]; gone {
 		err = l.writer.Unlink(ctx, link)
 	} else {
+		l.n++
 		err = l.writer.Link(ctx, link)
 	}
 	if err != nil {
@@ -87,21 +92,13 @@ func (l *linking) byList(ctx context.Context, from []entra.ID) error {
 	for i, id := range from {
 		requests[i] = request(l.resource.Ends(l.relation, id))
 	}
-	return l.batch(ctx, l.resource.Version, requests, func(i int, items [][]byte, err error) error {
-		ref := entra.Ref{Type: l.resource.Type, ID: from[i]}
-		switch {
-		case err != nil && !l.relation.Many && errors.Is(err, fs.ErrNotExist):
-			return nil // it has none
-		case err != nil:
-			l.hole(ref, err)
-			return nil
-		}
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, requests, !l.relation.Many, func(i int, items [][]byte) error {
 		for _, item := range items {
 			m, err := entra.Decode(item)
 			if err != nil {
 				return err
 			}
-			if err := l.link(ctx, ref, m); err != nil {
+			if err := l.link(ctx, entra.Ref{Type: l.resource.Type, ID: from[i]}, m); err != nil {
 				return err
 			}
 		}
@@ -118,16 +115,13 @@ func (l *linking) byExpand(ctx context.Context, from []entra.ID) error {
 		missing[id] = true
 	}
 	var again []entra.ID
-	for page, err := range l.client.Pages(ctx, request(l.resource.Expanded(l.relation))) {
-		if refused, ok := errors.AsType[*graph.Error](err); ok && page.Number <= 1 && (refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotImplemented) {
-			return l.byList(ctx, from) // not every service takes $expand with everything else
-		} else if err != nil {
-			return err
-		}
+	arrived := false
+	err := l.pages(ctx, l.resource.Expanded(l.relation), func(page graph.Page) error {
+		arrived = true
 		for _, item := range page.Items {
 			m, err := entra.Decode(item)
 			if err != nil {
-				return fmt.Errorf("GET %s: page %d: %w", l.resource.List, page.Number, err)
+				return err
 			}
 			id, _ := m["id"].(string)
 			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
@@ -139,23 +133,26 @@ func (l *linking) byExpand(ctx context.Context, from []entra.ID) error {
 			if one := m[l.relation.Rel]; !isList && one != nil {
 				ends = []any{one}
 			}
-			if l.relation.Many && len(ends) >= catalog.MaxExpanded {
+			if _, told := m[l.relation.Rel]; !told && l.relation.Many || l.relation.Many && len(ends) >= catalog.MaxExpanded {
 				again = append(again, ref.ID)
 				continue
 			}
 			for _, end := range ends {
 				if err := l.link(ctx, ref, end); err != nil {
-					return fmt.Errorf("GET %s: page %d: %w", l.resource.List, page.Number, err)
+					return err
 				}
 			}
 		}
 		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		return nil
+	})
+	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && (refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotImplemented) {
+		return l.byList(ctx, from) // not every service takes $expand with everything else
+	} else if err != nil {
+		return err
 	}
 	for id := range missing {
 		again = append(again, id)
-	}
-	if len(again) == 0 {
-		return nil
 	}
 	slices.Sort(again)
 	return l.byList(ctx, again)
@@ -168,16 +165,13 @@ func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
 	known := l.seen[l.resource.Type]
 	heard := make(map[entra.ID]bool, len(from))
 	name := l.relation.Rel + "@delta"
-	for page, err := range l.client.Pages(ctx, request(l.resource.Round(l.relation))) {
-		if refused, ok := errors.AsType[*graph.Error](err); ok && len(heard) == 0 && refused.Status < 500 && refused.Status != http.StatusForbidden {
-			return l.byList(ctx, from) // no delta here
-		} else if err != nil {
-			return err
-		}
+	arrived := false
+	err := l.pages(ctx, l.resource.Round(l.relation), func(page graph.Page) error {
+		arrived = true
 		for _, item := range page.Items {
 			m, err := entra.Decode(item)
 			if err != nil {
-				return fmt.Errorf("GET %s: page %d: %w", l.resource.Delta, page.Number, err)
+				return err
 			}
 			id, _ := m["id"].(string)
 			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
@@ -189,20 +183,23 @@ func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
 			ends, _ := m[name].([]any)
 			for _, end := range ends {
 				if err := l.link(ctx, ref, end); err != nil {
-					return fmt.Errorf("GET %s: page %d: %w", l.resource.Delta, page.Number, err)
+					return err
 				}
 			}
 		}
 		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		return nil
+	})
+	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && refused.Status < 500 && refused.Status != http.StatusForbidden {
+		return l.byList(ctx, from) // no delta here
+	} else if err != nil {
+		return err
 	}
 	var missing []entra.ID
 	for _, id := range from {
 		if !heard[id] {
 			missing = append(missing, id)
 		}
-	}
-	if len(missing) == 0 {
-		return nil
 	}
 	return l.byList(ctx, missing)
 }

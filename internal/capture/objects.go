@@ -15,19 +15,32 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// restarts is how often a listing whose page token expired is begun anew.
+// restarts is how often a listing is begun whose page tokens expire.
 const restarts = 3
+
+// pages hands over the pages that a call lists, to the true end. Where the service no longer takes its own page
+// token the listing begins anew, since asking for that page again is of no use; a page may then come twice.
+func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.Page) error) (err error) {
+	for range restarts {
+		for page, e := range rd.client.Pages(ctx, request(call)) {
+			if err = e; err != nil {
+				break
+			}
+			if err := do(page); err != nil {
+				return fmt.Errorf("GET %s: page %d: %w", call.Path, page.Number, err)
+			}
+		}
+		if !errors.Is(err, graph.ErrExpiredPage) {
+			return err
+		}
+	}
+	return err
+}
 
 // objects reads the objects of a type that is not contained in another.
 func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
-	p := rd.part(r, "")
-	seen := map[entra.ID]bool{}
-	n, err := rd.listing(ctx, r, seen)
-	if err == nil && rd.shrunk(p, int64(len(seen))) {
-		// Much has gone at once. A page lost without a word looks just like that, so a second listing has
-		// to agree before anything counts as gone.
-		n, err = rd.listing(ctx, r, seen)
-	}
+	p, seen := rd.part(r, ""), map[entra.ID]bool{}
+	n, err := rd.twice(ctx, r, seen, func() (int64, error) { return rd.listing(ctx, r, seen) })
 	rd.mu.Lock()
 	rd.seen[r.Type] = seen
 	rd.mu.Unlock()
@@ -41,37 +54,120 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen map[en
 		if err != nil {
 			return 0, err
 		}
+		if !says(r, answer.Body) {
+			return 0, fmt.Errorf("GET %s: the answer has no property of it", r.List)
+		}
 		return 1, rd.put(ctx, r, answer.Body, "", seen)
 	}
-	for range restarts {
-		n = 0
-		for page, e := range rd.client.Pages(ctx, request(r.Listing(""))) {
-			if err = e; err != nil {
-				break
-			}
-			for _, item := range page.Items {
-				if err := rd.put(ctx, r, item, "", seen); err != nil {
-					return n, fmt.Errorf("GET %s: page %d: %w", r.List, page.Number, err)
-				}
-			}
-			n += int64(len(page.Items))
-			rd.tell(Progress{Type: r.Type, Items: n})
+	err = rd.pages(ctx, r.Listing(""), func(page graph.Page) error {
+		if page.Number == 1 {
+			n = 0
 		}
-		if !errors.Is(err, graph.ErrExpiredPage) {
-			return n, err
+		for _, item := range page.Items {
+			if err := rd.put(ctx, r, item, "", seen); err != nil {
+				return err
+			}
+			n++
 		}
-	}
-	return n, err
+		rd.tell(Progress{Type: r.Type, Items: n})
+		return nil
+	})
+	return max(n, int64(len(seen))), err
 }
 
-// shrunk reports whether a listing is so much smaller than the last complete one that it needs a second
-// look: by more than 20 objects and more than one in twenty.
-func (rd *reading) shrunk(p snapshot.Part, n int64) bool {
-	if rd.parent == nil {
+// says reports whether an answer has any property that its type declares. What is not a member of a list has no ID
+// that would have to be there, and an empty answer must not look like an object that lost all it had.
+func says(r *catalog.Resource, raw []byte) bool {
+	m, err := entra.Decode(raw)
+	if err != nil {
 		return false
 	}
-	was := rd.parent.Part(p.Type, p.Relation)
-	return was.Coverage == snapshot.Complete && was.Objects-n > max(20, was.Objects/20)
+	for name, v := range m {
+		if _, ok := r.Property(name); ok && v != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// twice reads objects, and reads them a second time if much has gone at once: a page lost without a word looks
+// just like that. Only if both readings lack it, and it is gone when asked for by itself, is it gone.
+func (rd *reading) twice(ctx context.Context, r *catalog.Resource, seen map[entra.ID]bool, read func() (int64, error)) (int64, error) {
+	n, err := read()
+	if err != nil {
+		return n, err
+	}
+	gone, err := rd.gone(ctx, r, seen)
+	if err != nil || gone == nil {
+		return n, err
+	}
+	if n, err = read(); err != nil {
+		return n, err
+	}
+	if gone, err = rd.gone(ctx, r, seen); err != nil || gone == nil {
+		return n, err
+	}
+	return n, rd.confirm(ctx, r, gone)
+}
+
+// much is how many of the objects or links that a part held may be missing at once without a second look.
+func much(had int64) int64 { return max(20, had/20) }
+
+// gone returns the objects that the parent has and this reading did not see, where they are so many that they
+// need a second look; else nil.
+func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen map[entra.ID]bool) ([]entra.ID, error) {
+	if rd.parent == nil {
+		return nil, nil
+	}
+	var gone []entra.ID
+	for e, err := range rd.before.Entries(ctx, r.Type) {
+		if err != nil {
+			return nil, &writeError{err}
+		}
+		if _, ok := seen[e.Ref.ID]; !ok {
+			gone = append(gone, e.Ref.ID)
+		}
+	}
+	if int64(len(gone)) <= much(rd.parent.Part(r.Type, "").Objects) {
+		return nil, nil
+	}
+	return gone, nil
+}
+
+// confirmed is how many of the objects that a listing lacks are asked for by themselves.
+const confirmed = 40
+
+// confirm asks for some of the objects that two readings lack, spread over all of them. An error says that one
+// is there, or that it cannot be told.
+func (rd *reading) confirm(ctx context.Context, r *catalog.Resource, gone []entra.ID) error {
+	some := min(len(gone), confirmed)
+	requests := make([]graph.Request, some)
+	for i := range requests {
+		requests[i] = request(r.Fetch(gone[i*len(gone)/some]))
+	}
+	results, err := rd.client.Batch(ctx, r.Version, requests)
+	if err != nil {
+		return err
+	}
+	for i, result := range results {
+		if result.Err == nil {
+			return fmt.Errorf("GET %s: the listing lacks %d objects, and %s is there when asked for by itself", r.List, len(gone), gone[i*len(gone)/some])
+		}
+		if !errors.Is(result.Err, fs.ErrNotExist) {
+			return fmt.Errorf("GET %s: the listing lacks %d objects; whether they are gone cannot be told: %w", r.List, len(gone), result.Err)
+		}
+	}
+	return nil
+}
+
+// absent reports whether an object that was listed is not there when asked for by itself.
+func (rd *reading) absent(ctx context.Context, t entra.Type, id entra.ID) bool {
+	r, ok := catalog.Lookup(t)
+	if !ok {
+		return false
+	}
+	_, err := rd.client.Do(ctx, request(r.Fetch(id)))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen map[entra.ID]bool) error {
@@ -95,40 +191,34 @@ func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, par
 
 // contents reads the objects that other objects contain, parent by parent.
 func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
-	p := rd.part(r, "")
+	p, seen := rd.part(r, ""), map[entra.ID]bool{}
 	parents, ok := rd.starts(&p, r.Under)
 	if !ok {
 		return rd.end(ctx, p, 0, nil)
 	}
-	under := make([]entra.Ref, len(parents))
 	requests := make([]graph.Request, len(parents))
 	for i, parent := range parents {
-		under[i] = entra.Ref{Type: r.Under, ID: parent}
 		requests[i] = request(r.Listing(parent))
 	}
+	read := func() (n int64, err error) {
+		err = rd.batch(ctx, r.Version, r.Under, parents, requests, false, func(i int, items [][]byte) error {
+			for _, item := range items {
+				if err := rd.put(ctx, r, item, parents[i], seen); err != nil {
+					return err
+				}
+			}
+			n += int64(len(items))
+			rd.tell(Progress{Type: r.Type, Items: n})
+			return nil
+		})
+		return n, err
+	}
 	var n int64
-	var lost error
-	err := rd.batch(ctx, r.Version, requests, func(i int, items [][]byte, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // the parent has gone since it was listed
-			return nil
-		case err != nil:
-			if lost == nil {
-				lost = fmt.Errorf("%s: %w", under[i], err)
-			}
-			return nil
-		}
-		for _, item := range items {
-			if err := rd.put(ctx, r, item, parents[i], nil); err != nil {
-				return err
-			}
-		}
-		n += int64(len(items))
-		rd.tell(Progress{Type: r.Type, Items: n})
-		return nil
-	})
-	if err == nil {
-		err = lost
+	var err error
+	if p.Coverage == snapshot.Partial {
+		n, err = read() // what is missing may lie in a parent that was not seen
+	} else {
+		n, err = rd.twice(ctx, r, seen, read)
 	}
 	return rd.end(ctx, p, n, err)
 }
@@ -158,8 +248,12 @@ func (rd *reading) starts(p *snapshot.Part, t entra.Type) ([]entra.ID, bool) {
 // chunk is how many requests are handed over at a time, so that memory does not grow with the tenant.
 const chunk = 200
 
-// batch reads many small lists and hands each over whole, or with the error that kept it from being read.
-func (rd *reading) batch(ctx context.Context, version string, requests []graph.Request, do func(i int, items [][]byte, err error) error) error {
+// batch reads one small list for each of the given objects of a type and hands over those that arrived whole. A
+// list that did not keeps no other from being read; the error names the first. The list of an object that has
+// gone since it was listed is empty; with single, so is any other that is not found.
+func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, requests []graph.Request, single bool, do func(i int, items [][]byte) error) error {
+	var lost error
+	n := 0
 	for first := 0; first < len(requests); first += chunk {
 		results, err := rd.client.Batch(ctx, version, requests[first:min(first+chunk, len(requests))])
 		if err != nil {
@@ -171,17 +265,32 @@ func (rd *reading) batch(ctx context.Context, version string, requests []graph.R
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if refused, ok := errors.AsType[*graph.Error](err); ok && refused.Status == http.StatusForbidden {
-				if denied++; denied == len(results) && first == 0 {
-					return err // not this object, but this reading, is refused
-				}
+			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, from[first+j])) {
+				continue
 			}
-			if err := do(first+j, items, err); err != nil {
+			if err == nil {
+				err = do(first+j, items)
+			}
+			if _, ours := errors.AsType[*writeError](err); ours {
 				return err
 			}
+			if err != nil {
+				if n++; n == 1 {
+					lost = fmt.Errorf("%s: %w", entra.Ref{Type: of, ID: from[first+j]}, err)
+				}
+				if refused, ok := errors.AsType[*graph.Error](err); ok && refused.Status == http.StatusForbidden {
+					denied++
+				}
+			}
+		}
+		if denied == len(results) && first == 0 {
+			return lost // not these objects, but this reading, is refused
 		}
 	}
-	return nil
+	if n > 1 {
+		return fmt.Errorf("%d of %d could not be read; the first: %w", n, len(requests), lost)
+	}
+	return lost
 }
 
 // items returns what one answer of a batch lists, following its pages to the end.
@@ -202,20 +311,26 @@ func (rd *reading) items(ctx context.Context, result graph.Result) ([][]byte, er
 	}
 	var items [][]byte
 	for _, v := range value {
+		if _, ok := v.(map[string]any); !ok {
+			return nil, errors.New("an item is not an object")
+		}
 		text, err := entra.Text(v)
 		if err != nil {
 			return nil, err
 		}
 		items = append(items, []byte(text))
 	}
-	if next, _ := m["@odata.nextLink"].(string); next != "" {
-		for page, err := range rd.client.Follow(ctx, next, nil) {
-			if err != nil {
-				return nil, err
-			}
-			for _, item := range page.Items {
-				items = append(items, slices.Clone(item))
-			}
+	next, more := m["@odata.nextLink"]
+	if !more {
+		return items, nil
+	}
+	link, _ := next.(string)
+	for page, err := range rd.client.Follow(ctx, link, nil) {
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			items = append(items, slices.Clone(item))
 		}
 	}
 	return items, nil
@@ -241,24 +356,26 @@ func (rd *reading) stream(ctx context.Context, r *catalog.Resource) error {
 		known[id] = true
 	}
 	var n int64
-	for page, e := range rd.client.Pages(ctx, request(call)) {
-		if err = e; err != nil {
-			break
-		}
+	err = rd.pages(ctx, call, func(page graph.Page) error {
 		for _, item := range page.Items {
-			entry, e := entra.Canonical(item)
-			if e != nil {
-				return rd.end(ctx, p, n, fmt.Errorf("GET %s: page %d: %w", r.List, page.Number, e))
+			entry, err := entra.Canonical(item)
+			if err != nil {
+				return err
+			}
+			id, _ := entry.Get("id")
+			if name, _ := id.(string); name == "" {
+				return errors.New("an entry has no id")
 			}
 			n++
-			if id, _ := entry.Get("id"); !known[id] {
+			if !known[id] {
 				known[id] = true
-				if e := rd.writer.Audit(ctx, []byte(entry)); e != nil {
-					return e
+				if err := rd.writer.Audit(ctx, []byte(entry)); err != nil {
+					return &writeError{err}
 				}
 			}
 		}
 		rd.tell(Progress{Type: r.Type, Items: n})
-	}
+		return nil
+	})
 	return rd.end(ctx, p, n, err)
 }

@@ -44,13 +44,13 @@ func (c *Client) Pages(ctx context.Context, r Request) iter.Seq2[Page, error] {
 			yield(Page{}, err)
 			return
 		}
-		last := k.path[strings.LastIndexByte(k.path, '/'):]
-		c.pages(ctx, k, last == "/delta" || last == "/delta()", yield)
+		c.pages(ctx, k, yield)
 	}
 }
 
-// Follow lists the changes since a delta link was issued; else it is as [Client.Pages]. The link must be of
-// this client's endpoint.
+// Follow lists the changes since a delta link was issued, or the rest of a listing whose first page came by
+// other means, such as a batch, from its next link; else it is as [Client.Pages]. The link must be of this
+// client's endpoint.
 func (c *Client) Follow(ctx context.Context, link string, h http.Header) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		version, path, err := c.origin.checkLink(link, "")
@@ -58,16 +58,18 @@ func (c *Client) Follow(ctx context.Context, link string, h http.Header) iter.Se
 			err = checkHeader(h)
 		}
 		if err != nil {
-			yield(Page{}, fmt.Errorf("follow a delta link: %w", err))
+			yield(Page{}, fmt.Errorf("follow a link: %w", err))
 			return
 		}
 		k := &call{method: http.MethodGet, path: path, version: version, service: serviceOf(path), url: link, header: h, read: true}
-		c.pages(ctx, k, true, yield)
+		c.pages(ctx, k, yield)
 	}
 }
 
-func (c *Client) pages(ctx context.Context, first *call, delta bool, yield func(Page, error) bool) {
+func (c *Client) pages(ctx context.Context, first *call, yield func(Page, error) bool) {
 	k := *first
+	last := k.path[strings.LastIndexByte(k.path, '/'):]
+	delta := last == "/delta" || last == "/delta()"
 	links := map[[sha256.Size]byte]bool{sha256.Sum256([]byte(k.url)): true}
 	contents := map[[sha256.Size]byte]int{}
 	items := 0
