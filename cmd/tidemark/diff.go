@@ -19,6 +19,7 @@ import (
 func diffCommand(e *env) *cobra.Command {
 	var x selection
 	var detailed, raw bool
+	var by []string
 	c := &cobra.Command{
 		Use:   "diff A [B]",
 		Short: "Say what changed between two snapshots, in words",
@@ -50,7 +51,18 @@ A change whose earlier or later state was not seen is shown as unknown, never as
 			if err != nil {
 				return err
 			}
-			if err := s.print(s.changeResult(ctx, words.All(changes, s.names(ctx, b.Number, a.Number)), a, b)); err != nil {
+			acts, err := history.Within(ctx, s.index, s.repo, a.Began, b.Ended)
+			if err != nil {
+				return err
+			}
+			who, err := s.actors(ctx, acts, by, a.Number, b.Number)
+			if err != nil {
+				return err
+			}
+			if len(by) > 0 {
+				changes = acts.Of(changes, who)
+			}
+			if err := s.print(s.changeResult(ctx, words.All(changes, s.names(ctx, b.Number, a.Number)), acts, a, b)); err != nil {
 				return err
 			}
 			if args[1] == "live" {
@@ -66,6 +78,7 @@ A change whose earlier or later state was not seen is shown as unknown, never as
 	}
 	x.flags(c)
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 4 where there are differences")
+	c.Flags().StringArrayVar(&by, "by", nil, "only what this person or application did, as far as the audit log tells (repeatable)")
 	c.Flags().BoolVar(&raw, "raw", false, "show a re-created object as one that went and one that came")
 	return c
 }
@@ -76,7 +89,7 @@ func (s *session) changes(ctx context.Context, a, b *snapshot.Snapshot, x *selec
 	if err != nil {
 		return nil, err
 	}
-	o := diff.Options{Types: scope.Types, Refs: scope.Refs}
+	o := diff.Options{Types: scope.Types}
 	if !raw {
 		if o.Aliases, err = s.index.Aliases(ctx); err != nil {
 			return nil, err
@@ -90,12 +103,15 @@ func (s *session) changes(ctx context.Context, a, b *snapshot.Snapshot, x *selec
 	if err != nil {
 		return nil, err
 	}
+	if o.Refs, err = s.about(ctx, scope.Refs, before, after); err != nil {
+		return nil, err
+	}
 	var changes []diff.Change
 	for c, err := range diff.Trees(ctx, before, after, o) {
 		if err != nil {
 			return nil, fmt.Errorf("compare snapshots %d and %d: %w", a.Number, b.Number, err)
 		}
-		if narrow(&c, x) {
+		if narrow(&c, x) && mentioned(&c, scope.Refs) {
 			changes = append(changes, c)
 		}
 	}
@@ -180,7 +196,7 @@ func changeOf(said words.Said, names words.Namer) changeDoc {
 	return d
 }
 
-func (s *session) changeResult(ctx context.Context, said []words.Said, a, b *snapshot.Snapshot) result {
+func (s *session) changeResult(ctx context.Context, said []words.Said, acts *history.Acts, a, b *snapshot.Snapshot) result {
 	docs := []changeDoc{}
 	called := s.names(ctx, b.Number, a.Number)
 	between := [2]string{a.Began.UTC().Format(time.RFC3339), b.Ended.UTC().Format(time.RFC3339)}
@@ -188,6 +204,7 @@ func (s *session) changeResult(ctx context.Context, said []words.Said, a, b *sna
 	for _, one := range said {
 		d := changeOf(one, called)
 		d.Between = between
+		d.Actor, _ = actedBy(acts.About(one.Change))
 		counts[d.Risk]++
 		docs = append(docs, d)
 	}
@@ -203,6 +220,9 @@ func (s *session) changeResult(ctx context.Context, said []words.Said, a, b *sna
 			if d.Effect != "" {
 				what += " " + d.Effect
 			}
+			if d.Actor != nil {
+				what += " By " + d.Actor.Name + "."
+			}
 			yield([]string{d.Risk.String(), kindSign(d.Kind), what})
 		}
 	}}
@@ -210,8 +230,8 @@ func (s *session) changeResult(ctx context.Context, said []words.Said, a, b *sna
 
 func kindSign(k diff.Kind) string { return string(rune(k)) }
 
-// actors says who acted, where the audit log knows; the entries are those about the object at the time.
-func actors(acts []catalog.Act) (one *actorDoc, all []actDoc) {
+// actedBy says who acted, where the audit log knows; the entries are those about the object at the time.
+func actedBy(acts []catalog.Act) (one *actorDoc, all []actDoc) {
 	for _, a := range acts {
 		all = append(all, actDoc{a.At.UTC(), a.What, a.Result, actorDoc{a.Actor.Name, string(a.Actor.ID), string(a.Actor.Kind)}})
 	}
@@ -278,7 +298,7 @@ func (s *session) eventDoc(ctx context.Context, ev history.Event) changeDoc {
 		d.Between[0] = ev.After.UTC().Format(time.RFC3339)
 	}
 	d.Between[1] = ev.Before.UTC().Format(time.RFC3339)
-	d.Actor, d.Acts = actors(ev.Acts)
+	d.Actor, d.Acts = actedBy(ev.Acts)
 	return d
 }
 

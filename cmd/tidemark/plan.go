@@ -151,7 +151,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 		if base, err = s.capture(ctx); err != nil {
 			return err
 		}
-		fresh, err := s.judge(ctx, base, goal, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers}, writer)
+		fresh, err := s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers}, writer)
 		if err != nil {
 			return err
 		}
@@ -163,6 +163,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 	if err != nil {
 		return err
 	}
+	x.undo = k.Undo
 	doc := s.planDoc(ctx, x)
 	if s.format == "table" {
 		fmt.Fprint(s.out, doc.text())
@@ -178,7 +179,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 			return err
 		}
 	}
-	return s.carryOut(ctx, client, x, x.digest, doc.Gaps, record, began)
+	return s.carryOut(ctx, client, x, x.digest, doc, record, began)
 }
 
 // begun returns the unfinished restore with a number; nothing where the name is none.
@@ -256,7 +257,7 @@ through what the log says of re-created objects and through nothing else.`,
 			if err != nil {
 				return err
 			}
-			differences, err := s.verified(ctx, p, goal, after)
+			differences, err := s.verified(ctx, p, goal, k.Undo, after)
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -36,14 +37,20 @@ type wish struct {
 }
 
 func (w *wish) flags(c *cobra.Command) {
-	w.selection.flags(c)
+	w.undoFlags(c)
 	f := c.Flags()
 	f.StringVar(&w.to, "to", "", "the snapshot to go back to: a number, latest~1, a time, \"3 days ago\"")
 	f.BoolVar(&w.deletes, "with-deletes", false, "also take away what the snapshot does not have (into the recycle bin where there is one)")
+	_ = c.MarkFlagRequired("to") // fails only for a flag that does not exist
+}
+
+// undoFlags are those that need no goal.
+func (w *wish) undoFlags(c *cobra.Command) {
+	w.selection.flags(c)
+	f := c.Flags()
 	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
 	f.BoolVar(&w.enforce, "enforce", false, "let re-created policies come back as they were instead of report-only")
 	f.BoolVar(&w.enableUsers, "enable-users", false, "let re-created users come back enabled instead of disabled")
-	_ = c.MarkFlagRequired("to") // fails only for a flag that does not exist
 }
 
 // limits are the configured ones, raised by --allow.
@@ -69,6 +76,8 @@ type proposal struct {
 	plan       *plan.Plan
 	digest     string
 	base, goal *snapshot.Snapshot
+	undo       *undoing // nil for a restore
+	conflicts  []conflictDoc
 	cleared    guard.Cleared
 	objections []guard.Objection
 	estimate   estimate
@@ -104,11 +113,11 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 	if err != nil {
 		return nil, err
 	}
-	return s.judge(ctx, base, goal, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers}, writer)
+	return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers}, writer)
 }
 
-// judge makes the plan from base to goal and asks guard.
-func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, q plan.Request, writer guard.Writer) (*proposal, error) {
+// judge makes the plan from base to goal, or to base with u undone, and asks guard.
+func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *undoing, q plan.Request, writer guard.Writer) (*proposal, error) {
 	var err error
 	if q.Aliases, err = s.index.Aliases(ctx); err != nil {
 		return nil, err
@@ -117,7 +126,7 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, q pl
 	if err != nil {
 		return nil, err
 	}
-	goalTree, err := s.index.Tree(ctx, s.repo, goal.Number)
+	goalTree, conflicts, err := s.wanted(ctx, baseTree, goal, u)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +134,21 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, q pl
 	if err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
 	}
-	return s.cleared(ctx, p, base, goal, writer)
+	x, err := s.cleared(ctx, p, base, goal, writer)
+	if err != nil {
+		return nil, err
+	}
+	x.undo, x.conflicts = u, conflicts
+	return x, nil
+}
+
+// wanted is the tree that a plan made from base shall lead to: the goal's, or base with changes undone.
+func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.Snapshot, u *undoing) (snapshot.Tree, []conflictDoc, error) {
+	if u != nil {
+		return s.undone(ctx, base, u)
+	}
+	tree, err := s.index.Tree(ctx, s.repo, goal.Number)
+	return tree, []conflictDoc{}, err
 }
 
 // cleared asks guard about a plan.
@@ -177,7 +200,8 @@ type planDoc struct {
 	Made       time.Time      `json:"made"`
 	Steps      []stepDoc      `json:"steps"`
 	Gaps       []gapDoc       `json:"gaps"`
-	Conflicts  []any          `json:"conflicts"`
+	Undo       *undoing       `json:"undo,omitempty"`
+	Conflicts  []conflictDoc  `json:"conflicts"`
 	Objections []objectionDoc `json:"objections"`
 	Estimate   estimate       `json:"estimate"`
 }
@@ -257,7 +281,10 @@ func valueMap(m map[string]any) map[string]any {
 
 func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.ID.String(), Goal: x.goal.ID.String(), BaseNumber: x.base.Number, GoalNumber: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
-		Steps: []stepDoc{}, Gaps: []gapDoc{}, Conflicts: []any{}, Objections: []objectionDoc{}}
+		Steps: []stepDoc{}, Gaps: []gapDoc{}, Undo: x.undo, Conflicts: x.conflicts, Objections: []objectionDoc{}}
+	if d.Conflicts == nil {
+		d.Conflicts = []conflictDoc{}
+	}
 	called := s.names(ctx, x.base.Number, x.goal.Number)
 	for _, t := range x.plan.Steps {
 		doc := stepDoc{Number: t.Number, Action: t.Action, Type: t.Ref.Type, ID: t.Ref.ID, Name: stepName(t, called), Set: valueMap(t.Set), Was: valueMap(t.Was), Needs: t.Needs, Why: t.Why,
@@ -286,7 +313,11 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 // text is the plan as a person reads it.
 func (d planDoc) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plan %s: from now (snapshot %d) to snapshot %d, %s, about %s\n", d.Digest[:12], d.BaseNumber, d.GoalNumber, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
+	what := fmt.Sprintf("from now (snapshot %d) to snapshot %d", d.BaseNumber, d.GoalNumber)
+	if d.Undo != nil {
+		what = fmt.Sprintf("undo what changed from snapshot %d to %d", d.Undo.From, d.Undo.To)
+	}
+	fmt.Fprintf(&b, "plan %s: %s, %s, about %s\n", d.Digest[:12], what, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
 	for _, t := range d.Steps {
 		fmt.Fprintf(&b, "%5d %s %s\n", t.Number, sign(t.Action), clean(t.line()))
 		for _, line := range t.lines {
@@ -299,13 +330,23 @@ func (d planDoc) text() string {
 			fmt.Fprintf(&b, "      ! %s\n", clean(g.line()))
 		}
 	}
+	if len(d.Conflicts) > 0 {
+		fmt.Fprintf(&b, "changed again since:\n")
+		for _, c := range d.Conflicts {
+			fmt.Fprintf(&b, "      ! %s\n", clean(c.line()))
+		}
+	}
 	for _, o := range d.Objections {
 		fmt.Fprintf(&b, "objection (%s): %s\n", o.Rule, clean(o.Reason))
 		if o.Lift != "" {
 			fmt.Fprintf(&b, "      to allow it: %s\n", o.Lift)
 		}
 	}
-	if len(d.Steps) == 0 {
+	switch {
+	case len(d.Steps) > 0:
+	case d.Undo != nil:
+		b.WriteString("nothing to undo\n")
+	default:
 		b.WriteString("nothing to do: the tenant is as it was\n")
 	}
 	return b.String()
@@ -455,13 +496,19 @@ type kept struct {
 	Base   int64     `json:"base"`
 	Goal   int64     `json:"goal"`
 	Made   time.Time `json:"made"`
+	// Undo says what the goal is made of where it is no snapshot; Goal is then where the window begins.
+	Undo *undoing `json:"undo,omitempty"`
 	// Plan is the plan's encoding to the byte, but for its last line feed: the digest is of its bytes.
 	Plan json.RawMessage `json:"plan"`
 }
 
 // encode writes the document without touching a byte of the plan in it.
 func (k kept) encode() ([]byte, error) {
-	head, err := json.MarshalIndent(map[string]any{"digest": k.Digest, "base": k.Base, "goal": k.Goal, "made": k.Made}, "", " ")
+	doc := map[string]any{"digest": k.Digest, "base": k.Base, "goal": k.Goal, "made": k.Made}
+	if k.Undo != nil {
+		doc["undo"] = k.Undo
+	}
+	head, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		return nil, err
 	}
@@ -470,7 +517,7 @@ func (k kept) encode() ([]byte, error) {
 
 func (x *proposal) keep() (kept, error) {
 	data, err := x.plan.Encode()
-	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), bytes.TrimSuffix(data, []byte("\n"))}, err
+	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), x.undo, bytes.TrimSuffix(data, []byte("\n"))}, err
 }
 
 // open returns the plan that was kept, after checking that it is the one its digest names.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ type restoreDoc struct {
 	Results     []apply.Result    `json:"results"`
 	NewIDs      map[string]string `json:"ids"`
 	Gaps        []gapDoc          `json:"gaps"`
-	Conflicts   []any             `json:"conflicts"`
+	Conflicts   []conflictDoc     `json:"conflicts"`
 	Differences []differenceDoc   `json:"differences"`
 	Verified    bool              `json:"verified"`
 	Seconds     float64           `json:"seconds"`
@@ -96,6 +97,12 @@ func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bo
 			return err
 		}
 	}
+	return s.conclude(ctx, client, x, record, yes, dry, began)
+}
+
+// conclude shows a proposal and, where guard and the person agree, carries it out. record is that of the restore
+// which it continues, 0 where it is new.
+func (s *session) conclude(ctx context.Context, client *graph.Client, x *proposal, record int64, yes string, dry bool, began time.Time) error {
 	doc := s.planDoc(ctx, x)
 	if dry || len(x.objections) > 0 || len(x.plan.Steps) == 0 {
 		return s.settled(ctx, client, x, doc, dry, began)
@@ -104,21 +111,22 @@ func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bo
 		fmt.Fprint(s.out, doc.text())
 	}
 	if record == 0 {
-		if err := s.confirm(x, yes); err != nil {
-			return err
+		err := s.confirm(x, yes)
+		if err == nil {
+			record, err = s.begin(ctx, x)
 		}
-		if record, err = s.begin(ctx, x); err != nil {
+		if err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(s.err, "tidemark: restore %d was not finished; continuing it\n", record)
 	}
-	return s.carryOut(ctx, client, x, doc, doc.Gaps, record, began)
+	return s.carryOut(ctx, client, x, doc, doc, record, began)
 }
 
 // settled ends a restore that writes nothing: a rehearsal, a refusal, or one with nothing to do.
 func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal, doc planDoc, dry bool, began time.Time) error {
-	out := restoreDoc{Plan: doc, Results: []apply.Result{}, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: []any{}, Differences: []differenceDoc{}}
+	out := restoreDoc{Plan: doc, Results: []apply.Result{}, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts, Differences: []differenceDoc{}}
 	out.Verified = len(x.objections) == 0 && len(x.plan.Steps) == 0
 	text := doc.text()
 	if dry && len(x.plan.Steps) > 0 {
@@ -137,6 +145,9 @@ func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal
 		return err
 	}
 	if err := refused(x.objections); err != nil {
+		return err
+	}
+	if err := undecided(doc.Conflicts); err != nil {
 		return err
 	}
 	return incomplete(x.base)
@@ -171,7 +182,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	}
 	scope.Delete = w.deletes
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers
+		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers
 	})
 	if err != nil || k == nil {
 		return 0, nil, err
@@ -243,14 +254,25 @@ type ending struct {
 
 // carryOut applies a confirmed plan, captures again and compares.
 // The result shows the plan as given.
-func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, shown any, gaps []gapDoc, record int64, began time.Time) error {
+func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposal, shown any, doc planDoc, record int64, began time.Time) error {
 	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	base, err := s.index.Tree(ctx, s.repo, x.base.Number)
+	if err != nil {
 		return err
 	}
 	progress := s.env.newProgress()
 	done := 0
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
 		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text,
+		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
+			_, err := base.Object(ctx, r)
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			return err == nil, err
+		},
 		Progress: func(t plan.Step, r apply.Result) {
 			done++
 			progress.step(done, len(x.plan.Steps), fmt.Sprintf("%s %s %s", t.Action, t.Ref.Type, r.Outcome))
@@ -267,11 +289,11 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
 	}
-	differences, err := s.verified(ctx, x.plan, x.goal, after)
+	differences, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
 	if err != nil {
 		return err
 	}
-	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: gaps, Conflicts: []any{},
+	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts,
 		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
 	for old, now := range report.IDs {
 		if old != now { // what the service brought back by itself kept its ID
@@ -325,6 +347,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	case len(differences) > 0:
 		return &exit{code: 5, err: fmt.Errorf("%d differences remain that the plan did not announce", len(differences))}
 	}
+	if err := undecided(doc.Conflicts); err != nil {
+		return err
+	}
 	return incomplete(after)
 }
 
@@ -334,12 +359,13 @@ func (d differenceDoc) line() string {
 
 // verified compares the goal with what a later capture saw, by what the log says of re-created objects and
 // by nothing else.
-func (s *session) verified(ctx context.Context, p *plan.Plan, goal, after *snapshot.Snapshot) ([]verify.Difference, error) {
-	goalTree, err := s.index.Tree(ctx, s.repo, goal.Number)
+func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Snapshot, u *undoing, after *snapshot.Snapshot) ([]verify.Difference, error) {
+	afterTree, err := s.index.Tree(ctx, s.repo, after.Number)
 	if err != nil {
 		return nil, err
 	}
-	afterTree, err := s.index.Tree(ctx, s.repo, after.Number)
+	// Undone is what can be undone again without a trace: what is there is then the goal.
+	goalTree, _, err := s.wanted(ctx, afterTree, goal, u)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -174,6 +175,8 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		if status, answer := w.tenant.Do(method, path, map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + args[0]}); status >= 400 {
 			ts.Fatalf("%s %s: %d %v", method, path, status, answer)
 		}
+	case "staff", "script", "correct", "count":
+		w.people(ts, verb, args)
 	case "entangle": // tenant entangle USER
 		w.entangle(ts, args[0])
 	case "sp": // tenant sp APPID
@@ -277,6 +280,64 @@ func (w *world) entangle(ts *testscript.TestScript, user string) {
 	w.must(ts, "POST", "/v1.0/groups/"+w.tenant.Find("groups", "Licence E5")+"/members/$ref", ref)
 	if reports != 5 {
 		ts.Fatalf("%d people report, want 5", reports)
+	}
+}
+
+// people does to many users at once what a script does.
+//
+//	tenant staff GROUP DEPARTMENT N       the first N users are of the department, and members of the group
+//	tenant script APP GROUP N             an application blanks their department and takes them out of the group
+//	tenant correct DEPARTMENT N           the first N of them get a department again
+//	tenant count WHAT FILTER WANT         how many users a filter finds
+func (w *world) people(ts *testscript.TestScript, verb string, args []string) {
+	if verb == "count" {
+		all, _ := dig(w.must(ts, "GET", "/v1.0/users?$top=999&$filter="+url.QueryEscape(args[1]), nil), "value").([]any)
+		if fmt.Sprint(len(all)) != args[2] {
+			ts.Fatalf("%d users have %s, want %s", len(all), args[1], args[2])
+		}
+		return
+	}
+	n, err := strconv.Atoi(args[len(args)-1])
+	ts.Check(err)
+	var ids []string
+	for path := "/v1.0/users?$top=999&$select=id,onPremisesSyncEnabled"; path != "" && len(ids) < n; {
+		page := w.must(ts, "GET", path, nil)
+		all, _ := dig(page, "value").([]any)
+		for _, one := range all {
+			if dig(one, "onPremisesSyncEnabled") != true && len(ids) < n {
+				ids = append(ids, fmt.Sprint(dig(one, "id")))
+			}
+		}
+		next, _ := page["@odata.nextLink"].(string)
+		path = strings.TrimPrefix(next, w.tenant.URL())
+	}
+	if len(ids) != n {
+		ts.Fatalf("there are %d users, want %d", len(ids), n)
+	}
+	do := w.tenant.Do
+	if verb == "script" {
+		do = w.tenant.As("app", w.tenant.Find("servicePrincipals", args[0]), args[0]).Do
+	}
+	for _, id := range ids {
+		type request struct {
+			method, path string
+			body         any
+		}
+		var requests []request
+		switch verb {
+		case "staff":
+			requests = []request{{"PATCH", "/v1.0/users/" + id, map[string]any{"department": args[1]}},
+				{"POST", "/v1.0/groups/" + args[0] + "/members/$ref", map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + id}}}
+		case "script":
+			requests = []request{{"PATCH", "/v1.0/users/" + id, map[string]any{"department": nil}}, {"DELETE", "/v1.0/groups/" + args[1] + "/members/" + id + "/$ref", nil}}
+		case "correct":
+			requests = []request{{"PATCH", "/v1.0/users/" + id, map[string]any{"department": args[0]}}}
+		}
+		for _, r := range requests {
+			if status, answer := do(r.method, r.path, r.body); status >= 400 && !strings.Contains(fmt.Sprint(answer), "already exist") {
+				ts.Fatalf("%s %s: %d %v", r.method, r.path, status, answer)
+			}
+		}
 	}
 }
 

@@ -208,6 +208,9 @@ type Act struct {
 	What   string      // "Add member to group"
 	Result string      // "success", "failure", ...
 	On     []entra.Ref // ascending; the type is the entry's own word where the catalog has none for it
+	// Changed are the names of the properties that the entry says were changed, in small letters. They are the
+	// directory's own, which are Graph's but for capitals where the two have the same property, and not complete.
+	Changed []string
 
 	Service     string // which part of the service wrote it down
 	Correlation string // shared by the entries of one operation
@@ -246,9 +249,16 @@ func Acted(o entra.Object) (Act, bool) {
 		if id := text(t, "id"); id != "" {
 			a.On = append(a.On, entra.Ref{Type: target(text(t, "type")), ID: entra.ID(id)})
 		}
+		for _, p := range list(t["modifiedProperties"]) {
+			if p, _ := p.(map[string]any); text(p, "displayName") != "" {
+				a.Changed = append(a.Changed, strings.ToLower(text(p, "displayName")))
+			}
+		}
 	}
 	slices.SortFunc(a.On, entra.Ref.Compare)
 	a.On = slices.Compact(a.On)
+	slices.Sort(a.Changed)
+	a.Changed = slices.Compact(a.Changed)
 	return a, true
 }
 

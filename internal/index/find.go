@@ -178,6 +178,26 @@ func (x *Index) Acts(ctx context.Context, r *repository.Repository, ref entra.Re
 	return bodies, nil
 }
 
+// ActsWithin yields all audit entries with a time in [from, to), ascending by time.
+func (x *Index) ActsWithin(ctx context.Context, r *repository.Repository, from, to time.Time) iter.Seq2[entra.Body, error] {
+	return func(yield func(entra.Body, error) bool) {
+		err := x.of(ctx, r)
+		var at []repository.Position
+		if err == nil {
+			at, err = decoded[repository.Position](x, ctx, "acts within", nano(from), nano(to))
+		}
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for b, err := range r.Bodies(ctx, at) {
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // ActsSince returns the IDs of the audit entries with a time not before since, ascending by time.
 func (x *Index) ActsSince(ctx context.Context, since time.Time) ([]string, error) {
 	var ids []string

@@ -90,6 +90,9 @@ WHERE v.object = (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE na
 SELECT c.position FROM acton o JOIN act c ON c.n = o.act
 WHERE o.target = (SELECT n FROM target WHERE id = ?1) AND o.at >= ?2 AND o.at < ?3 ORDER BY o.at, c.id
 
+-- name: acts within
+SELECT position FROM act WHERE at >= ? AND at < ? ORDER BY at, id
+
 -- name: acts since
 SELECT id FROM act WHERE at >= ? ORDER BY at, id
 
