@@ -1,9 +1,10 @@
 // Package apply carries out a cleared plan; it is the only writer to a tenant.
 //
 // It promises that what it is about to write is in the repository's log before the first write, that no
-// write is repeated whose outcome is not known (it looks first), that an object the plan did not expect is
+// creation is repeated whose outcome is not known (it looks first), that an object the plan did not expect is
 // left alone, and that run again with the same plan it continues where it stopped, without a duplicate. It
-// refuses a plan that guard did not clear, and it takes no decision: every write is a step of the plan.
+// refuses a plan that guard did not clear, and it takes no decision: every write is a step of the plan, and
+// where several objects could be the one that a lost answer created it says so instead of choosing.
 package apply
 
 import (
@@ -12,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +33,9 @@ type Options struct {
 	Endpoint string           // of the service, as references to objects are written: "https://graph.microsoft.com"
 	Now      func() time.Time // required
 	Password func() string    // makes a random password for a created user; required. It is told to nobody.
+	// Existed reports whether the plan's base has the object; required. Such a one was there before, so it is
+	// never taken for one that this plan created, however much alike they are.
+	Existed func(context.Context, entra.Ref) (bool, error)
 	// Progress is told of each result, one at a time; nil means silence.
 	Progress func(plan.Step, Result)
 }
@@ -57,8 +60,9 @@ func (r *Report) Count(o Outcome) (n int) {
 type Result struct {
 	Step    int      `json:"step"`
 	Outcome Outcome  `json:"outcome"`
-	ID      entra.ID `json:"id,omitempty"` // of the object that a creation made
+	ID      entra.ID `json:"id,omitempty"` // of the object that a creation made, even if it could not be completed
 	Error   string   `json:"error,omitempty"`
+	Unknown bool     `json:"unknown,omitempty"` // of a failure: it may have happened all the same
 }
 
 // An Outcome is what became of a step.
@@ -76,8 +80,9 @@ const (
 func (o Outcome) holds() bool { return o == Done || o == AlreadyDone }
 
 const (
-	wave     = 200 // steps whose intents share a record
-	parallel = 8   // writes under way at once
+	wave     = 200              // steps whose intents share a record
+	parallel = 8                // writes under way at once
+	grace    = 30 * time.Second // for what is under way when the person asks to stop
 )
 
 // The documents that a restore leaves in the log, each in a record whose parent is the plan's.
@@ -106,7 +111,8 @@ type run struct {
 	ids     map[entra.Ref]entra.Ref // goal's ref -> tenant's
 	values  map[entra.ID]entra.ID   // what else names objects: goal's value -> tenant's
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
-	open    map[int]bool            // steps that an earlier run intended and whose outcome it did not write down
+	open    map[int]time.Time       // steps that were begun, of which nobody knows what became, and since when
+	begun   map[int]entra.ID        // objects that were created and not completed, by step
 }
 
 // Run carries out the plan that record number in the log holds. A step that failed, or found the tenant
@@ -118,7 +124,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 		return nil, errors.New("apply: the plan was not cleared")
 	}
 	u := &run{client: c, repo: r, plan: p, record: record, o: o,
-		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]bool{}}
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
 	}
@@ -163,7 +169,7 @@ func (u *run) resume(ctx context.Context) error {
 				return fmt.Errorf("record %d: %w", rec.Number, err)
 			}
 			for _, n := range in.Steps {
-				u.open[n] = true
+				u.open[n] = rec.At
 			}
 		case repository.KindOutcomes:
 			var out outcomes
@@ -172,13 +178,14 @@ func (u *run) resume(ctx context.Context) error {
 			}
 			maps.Copy(u.values, out.Values)
 			for _, res := range out.Results {
-				delete(u.open, res.Step)
-				s := u.step(res.Step)
+				if !res.Unknown {
+					delete(u.open, res.Step)
+				}
 				if res.Outcome.holds() {
 					u.results[res.Step] = res
-					u.note(s, res)
-				} else if s.Action == plan.Create && res.Outcome == Failed {
-					u.open[res.Step] = true // it may have been created all the same
+					u.note(u.step(res.Step), res)
+				} else if res.ID != "" {
+					u.begun[res.Step] = res.ID
 				}
 			}
 		}
@@ -195,19 +202,24 @@ func (u *run) note(s plan.Step, res Result) {
 		now := entra.Ref{Type: s.Ref.Type, ID: res.ID}
 		u.ids[s.Ref], u.made[now] = now, true
 	case plan.Undelete:
-		u.made[s.Ref] = true
+		now := s.Ref
+		if to, ok := u.ids[s.Ref]; ok {
+			now = to
+		}
+		u.made[now] = true
 	}
 }
 
-// next returns the steps of the next wave: as many as follow one another in the plan, do the same sort of
-// thing, and do not need one another. Steps that need one that does not hold are settled on the way.
+// next returns the steps of the next wave: as many as follow one another in the plan, do the same to objects of one
+// type, and do not need one another. What the plan does to another type comes after it: security defaults have to
+// be off before a policy can be turned on. Steps that need one that does not hold are settled on the way.
 func (u *run) next() []plan.Step {
 	var steps []plan.Step
 	for _, s := range u.plan.Steps {
 		if _, settled := u.results[s.Number]; settled {
 			continue
 		}
-		if len(steps) > 0 && (len(steps) == wave || s.Action != steps[0].Action) {
+		if len(steps) > 0 && (len(steps) == wave || s.Action != steps[0].Action || s.Ref.Type != steps[0].Ref.Type) {
 			break
 		}
 		waits := false
@@ -244,37 +256,60 @@ func (u *run) settle(s plan.Step, res Result) {
 // wave writes down what it is about to do, does it, and writes down what came of it.
 func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	numbers := make([]int, len(steps))
+	var clear, doubtful []plan.Step
 	for i, s := range steps {
 		numbers[i] = s.Number
+		if _, open := u.open[s.Number]; open {
+			doubtful = append(doubtful, s)
+		} else {
+			clear = append(clear, s)
+		}
 	}
-	doubtful := slices.ContainsFunc(numbers, func(n int) bool { return u.open[n] })
 	if err := u.append(ctx, repository.KindIntents, intents{numbers}); err != nil {
 		return err
 	}
-	if doubtful {
-		// What an earlier run may have created is looked for one by one, so that one find is not taken twice.
-		for _, s := range steps {
-			u.take(ctx, s)
+	work, done := linger(ctx)
+	defer done()
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for _, s := range clear {
+		g.Go(func() error {
+			if ctx.Err() == nil {
+				u.take(work, s)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no step returns an error: what became of it is its result
+	for _, s := range clear {
+		if _, open := u.open[s.Number]; open {
+			doubtful = append(doubtful, s)
 		}
-	} else {
-		var g errgroup.Group
-		g.SetLimit(parallel)
-		for _, s := range steps {
-			g.Go(func() error { u.take(ctx, s); return nil })
+	}
+	// What may have been created is looked for one by one, so that one find is not taken twice, and when all
+	// others of the wave have found theirs.
+	for _, s := range doubtful {
+		if ctx.Err() == nil {
+			u.take(work, s)
 		}
-		_ = g.Wait() // no step returns an error: what became of it is its result
 	}
 	out := outcomes{IDs: map[entra.Ref]entra.Ref{}, Values: map[entra.ID]entra.ID{}}
 	for _, s := range steps {
-		res, ok := u.results[s.Number]
-		if !ok {
-			continue // interrupted before it began
+		res, settled := u.results[s.Number]
+		if !settled {
+			res = Result{Step: s.Number, Outcome: NotRun, Error: "it was not begun: the restore was stopped"}
+			if _, open := u.open[s.Number]; open {
+				res = Result{Step: s.Number, Outcome: Failed, Unknown: true, Error: "what became of it was not looked for: the restore was stopped"}
+			}
+			u.results[s.Number] = res
 		}
 		out.Results = append(out.Results, res)
-		if s.Action == plan.Create && res.Outcome.holds() {
-			out.IDs[s.Ref] = u.ids[s.Ref]
+		if s.Action == plan.Create && res.ID != "" {
+			out.IDs[s.Ref] = entra.Ref{Type: s.Ref.Type, ID: res.ID}
 			for _, was := range s.Values {
-				out.Values[was] = u.values[was]
+				if now, ok := u.values[was]; ok {
+					out.Values[was] = now
+				}
 			}
 		}
 	}
@@ -282,25 +317,38 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	return u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out)
 }
 
-// take carries out one step. A step that has begun is finished even when the person has asked to stop.
+// linger returns a context that ends a while after ctx: a step that has begun is finished when the person asks to
+// stop, because nobody knows what became of one that was cut off, but not waited for without end.
+func linger(ctx context.Context) (context.Context, func()) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = pause(work, grace) // either way it ends
+		cancel()
+	})
+	return work, func() { stop(); cancel() }
+}
+
+// take carries out one step. A creation of unknown outcome is left open, unless it was so before: then it has
+// been looked for.
 func (u *run) take(ctx context.Context, s plan.Step) {
-	if ctx.Err() != nil {
-		return
-	}
-	ctx = context.WithoutCancel(ctx)
 	res := Result{Step: s.Number}
 	outcome, id, err := u.do(ctx, s)
 	res.Outcome, res.ID = outcome, id
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if err != nil {
 		res.Error = err.Error()
 		if errors.Is(err, ErrStale) {
 			res.Outcome = Stale
 		} else {
-			res.Outcome = Failed
+			res.Outcome, res.Unknown = Failed, errors.Is(err, graph.ErrUnknownOutcome)
+		}
+		_, open := u.open[s.Number]
+		if !open && s.Action == plan.Create && id == "" && doubtful(err) {
+			u.open[s.Number] = u.o.Now()
+			return
 		}
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.settle(s, res)
 }
 
@@ -321,8 +369,8 @@ func (u *run) report() *Report {
 			res = Result{Step: s.Number, Outcome: NotRun}
 		}
 		r.Results = append(r.Results, res)
-		if s.Action == plan.Create && res.Outcome.holds() {
-			r.IDs[s.Ref] = u.ids[s.Ref]
+		if s.Action == plan.Create && res.ID != "" {
+			r.IDs[s.Ref] = entra.Ref{Type: s.Ref.Type, ID: res.ID}
 		}
 	}
 	return r

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,10 +17,17 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/plan"
 )
 
-// looks are the waits between the looks for an object that may have been created: lists lag behind writes.
-var looks = [...]time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second}
+// lag is how long a list may lack an object that was created. Microsoft Graph documentation promises no time;
+// seconds are usual.
+const lag = 30 * time.Second
 
-// create creates an object, or adopts the one that an attempt of unknown outcome created.
+// doubtful reports whether a refused or lost creation may have happened all the same: nobody knows, or something
+// that bears its key is there.
+func doubtful(err error) bool {
+	return errors.Is(err, graph.ErrUnknownOutcome) || errors.Is(err, fs.ErrExist)
+}
+
+// create creates an object. One whose creation is open is looked for first, and adopted.
 func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, entra.ID, error) {
 	names := u.names()
 	set, err := names.translate(s.Ref.Type, s.Set)
@@ -36,38 +45,56 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			refs = append(refs, entra.Ref{Type: t, ID: ref.ID})
 		}
 	}
-	if u.open[s.Number] {
-		if o, ok, err := u.find(ctx, r, target.ID, set); err != nil {
-			return Failed, "", err
-		} else if ok {
-			return u.complete(ctx, s, o, calls[1:], AlreadyDone)
-		}
+	if parent := parentOf(r, target.ID); parent != "" {
+		refs = append(refs, entra.Ref{Type: r.Under, ID: parent})
 	}
-	for range 2 {
+	post := func() (Outcome, entra.ID, error) {
 		var answer graph.Response
 		err := u.patient(ctx, refs, func() (err error) {
 			answer, err = u.call(ctx, calls[0])
 			return err
 		})
-		if err == nil {
-			o, err := r.Object(answer.Body, parentOf(r, target.ID))
-			if err != nil {
-				return Failed, "", err
-			}
-			return u.complete(ctx, s, o, calls[1:], Done)
-		}
-		if !errors.Is(err, graph.ErrUnknownOutcome) && !errors.Is(err, fs.ErrExist) {
+		if err != nil {
 			return Failed, "", err
 		}
-		o, ok, look := u.find(ctx, r, target.ID, set)
-		if look != nil {
-			return Failed, "", errors.Join(err, look)
+		o, err := r.Object(answer.Body, parentOf(r, target.ID))
+		if err != nil {
+			return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome) // it was created, as what cannot be told
+		}
+		return u.complete(ctx, s, o, calls[1:], Done)
+	}
+	u.mu.Lock()
+	since, open := u.open[s.Number]
+	id, begun := u.begun[s.Number]
+	u.mu.Unlock()
+	if begun {
+		o, err := u.fetch(ctx, r, entra.Ref{Type: s.Ref.Type, ID: id})
+		if err == nil {
+			return u.complete(ctx, s, o, calls[1:], Done)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return Failed, id, err
+		}
+		return Failed, "", fmt.Errorf("%s was created before and has gone: %w", entra.Ref{Type: s.Ref.Type, ID: id}, ErrStale)
+	}
+	if !open {
+		return post()
+	}
+	// The second look is for what the second attempt may have created.
+	for try := range 2 {
+		o, ok, err := u.find(ctx, r, s, set, since)
+		if err != nil {
+			return Failed, "", fmt.Errorf("look for what may have been created: %w: %w", err, graph.ErrUnknownOutcome)
 		}
 		if ok {
 			return u.complete(ctx, s, o, calls[1:], AlreadyDone)
 		}
-		if errors.Is(err, fs.ErrExist) {
-			return Failed, "", err
+		if try == 0 {
+			outcome, id, err := post()
+			if err == nil || id != "" || !errors.Is(err, graph.ErrUnknownOutcome) {
+				return outcome, id, err
+			}
+			since = u.o.Now()
 		}
 	}
 	return Failed, "", fmt.Errorf("%s: whether it was created stayed unknown: %w", s.Ref, graph.ErrUnknownOutcome)
@@ -92,7 +119,13 @@ func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest
 			rest[i].Body = bytes.ReplaceAll(rest[i].Body, []byte("{appId}"), []byte(text))
 		}
 	}
-	if err := u.all(ctx, ref, rest); err != nil {
+	var err error
+	for range 3 { // what completes an object sets values, and can be said again
+		if err = u.all(ctx, ref, rest); !errors.Is(err, graph.ErrUnknownOutcome) {
+			break
+		}
+	}
+	if err != nil {
 		// The object is there: what comes later must find it instead of making another.
 		u.mu.Lock()
 		u.ids[s.Ref] = ref
@@ -109,33 +142,81 @@ func parentOf(r *catalog.Resource, id entra.ID) entra.ID {
 	return id.Split()[0]
 }
 
-// find looks for an object that an attempt of unknown outcome may have created: one with every value that
-// the attempt sent, which nothing else in this plan is called. Among equals any will do.
-func (u *run) find(ctx context.Context, r *catalog.Resource, target entra.ID, set map[string]any) (entra.Object, bool, error) {
+// find looks for an object that an attempt of unknown outcome, made at since, may have created: one with every
+// value that the attempt sent, which base did not have and nothing else in this plan is called. Among equals any
+// will do, as long as there are no more of them than this plan may have created.
+func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set map[string]any, since time.Time) (entra.Object, bool, error) {
+	parent := parentOf(r, u.names().now(s.Ref, false).ID)
+	left := min(lag, max(0, lag-u.o.Now().Sub(since)))
+	for wait := time.Second; ; wait = min(2*wait, 8*time.Second) {
+		found, err := u.look(ctx, r, parent, set)
+		if err != nil {
+			return entra.Object{}, false, err
+		}
+		if len(found) > 0 {
+			if n := u.alike(s, set); len(found) > n {
+				return entra.Object{}, false, fmt.Errorf("%d objects are as %s was to be, and this restore can have created %d of them; %s is one", len(found), s.Ref, n, found[0].Ref)
+			}
+			return found[0], true, nil
+		}
+		if left <= 0 {
+			return entra.Object{}, false, nil
+		}
+		wait = min(wait, left)
+		if err := pause(ctx, wait); err != nil {
+			return entra.Object{}, false, err
+		}
+		left -= wait
+	}
+}
+
+// look lists what a creation with these values may have made, ascending by ID.
+func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, set map[string]any) ([]entra.Object, error) {
 	taken := map[entra.Ref]bool{}
 	for _, ref := range u.names().refs {
 		taken[ref] = true
 	}
-	for _, wait := range looks {
-		if err := pause(ctx, wait); err != nil {
-			return entra.Object{}, false, err
+	found := map[entra.Ref]entra.Object{}
+	for page, err := range u.pages(ctx, r.Locate(parent, set)) {
+		if err != nil {
+			return nil, err
 		}
-		for page, err := range u.pages(ctx, r.Locate(parentOf(r, target), set)) {
+		for _, item := range page.Items {
+			o, err := r.Object(item, parent)
 			if err != nil {
-				return entra.Object{}, false, fmt.Errorf("look for what may have been created: %w", err)
+				return nil, err
 			}
-			for _, item := range page.Items {
-				o, err := r.Object(item, parentOf(r, target))
-				if err != nil {
-					return entra.Object{}, false, err
-				}
-				if !taken[o.Ref] && agrees(r, o, set) {
-					return o, true, nil
-				}
+			if taken[o.Ref] || !agrees(r, o, set) {
+				continue
+			}
+			existed, err := u.o.Existed(ctx, o.Ref)
+			if err != nil {
+				return nil, err
+			}
+			if !existed {
+				found[o.Ref] = o
 			}
 		}
 	}
-	return entra.Object{}, false, nil
+	return slices.SortedFunc(maps.Values(found), func(a, b entra.Object) int { return a.Ref.Compare(b.Ref) }), nil
+}
+
+// alike counts the open creations of this plan that sent the same values as s, which is one of them.
+func (u *run) alike(s plan.Step, set map[string]any) (n int) {
+	names := u.names()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, other := range u.plan.Steps {
+		_, settled := u.results[other.Number]
+		_, open := u.open[other.Number]
+		if other.Action != plan.Create || other.Ref.Type != s.Ref.Type || settled || !open {
+			continue
+		}
+		if its, err := names.translate(other.Ref.Type, other.Set); err == nil && same(its, set) {
+			n++
+		}
+	}
+	return n
 }
 
 // agrees reports whether an object has the values a creation sent, as far as the service gives them back.

@@ -193,6 +193,9 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	// Twice: a write whose outcome is not known is looked at, and written again only if it did not happen.
 	for range 2 {
 		o, err := u.fetch(ctx, r, ref)
+		if errors.Is(err, fs.ErrNotExist) {
+			return Stale, fmt.Errorf("%w: %w", err, ErrStale)
+		}
 		if err != nil {
 			return Failed, err
 		}
@@ -259,24 +262,52 @@ func (u *run) all(ctx context.Context, ref entra.Ref, calls []catalog.Call) erro
 }
 
 func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	ref := u.names().now(s.Ref, s.OfBase)
+	bin, ok := catalog.Lookup(r.Bin)
+	if !ok {
+		return Failed, fmt.Errorf("%s: it has no recycle bin", s.Ref)
+	}
+	u.mu.Lock()
+	_, asked := u.open[s.Number]
+	u.mu.Unlock()
 	for range 2 {
-		if _, err := u.call(ctx, r.Fetch(s.Ref.ID)); err == nil {
+		if _, err := u.call(ctx, r.Fetch(ref.ID)); err == nil {
 			return AlreadyDone, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return Failed, err
 		}
-		_, err := u.call(ctx, r.Revive(s.Ref.ID))
-		if err == nil {
-			return Done, nil
+		answer, err := u.call(ctx, bin.Fetch(ref.ID))
+		if errors.Is(err, fs.ErrNotExist) && asked {
+			break // it has left the bin by our hand, and has not appeared yet
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			return Stale, fmt.Errorf("%s: it is no longer in the recycle bin: %w", s.Ref, ErrStale)
 		}
+		if err != nil {
+			return Failed, err
+		}
+		o, err := bin.Object(answer.Body, "")
+		if err != nil {
+			return Failed, err
+		}
+		if o.Version() != s.Version {
+			return Stale, fmt.Errorf("%s: it was deleted anew: %w", s.Ref, ErrStale)
+		}
+		if _, err = u.call(ctx, r.Revive(ref.ID)); err == nil {
+			return Done, nil
+		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
 			return Failed, err
 		}
+		asked = true
 	}
-	return Failed, fmt.Errorf("%s: whether it was undeleted stayed unknown: %w", s.Ref, graph.ErrUnknownOutcome)
+	u.mu.Lock()
+	u.made[ref] = true
+	u.mu.Unlock()
+	if _, err := u.fetch(ctx, r, ref); err != nil {
+		return Failed, fmt.Errorf("whether it was undeleted stayed unknown: %w: %w", err, graph.ErrUnknownOutcome)
+	}
+	return AlreadyDone, nil
 }
 
 // ends returns a step's link in the tenant's names.
@@ -367,6 +398,9 @@ func (u *run) again(ctx context.Context, refs []entra.Ref, c catalog.Call, settl
 
 func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
 	ref := u.names().now(s.Ref, s.OfBase)
+	u.mu.Lock()
+	_, begun := u.open[s.Number]
+	u.mu.Unlock()
 	for range 2 {
 		answer, err := u.call(ctx, r.Fetch(ref.ID))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -387,10 +421,11 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		// Disarming changes the object, so one that was disarmed by a run that then died is no stranger.
-		if o.Version() != s.Version && !(u.open[s.Number] && len(disarm) == 0) {
+		// Disarming changes the object, so one that an attempt cut off has disarmed is no stranger.
+		if o.Version() != s.Version && !(begun && r.Disarms() && len(disarm) == 0) {
 			return Stale, fmt.Errorf("%s: it changed: %w", ref, ErrStale)
 		}
+		begun = true
 		for _, c := range append(disarm, r.Remove(ref.ID)) {
 			if _, err = u.call(ctx, c); err != nil {
 				break

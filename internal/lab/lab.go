@@ -9,8 +9,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -222,16 +224,24 @@ func (l *Lab) Clear(p *plan.Plan, base *snapshot.Snapshot) (guard.Cleared, int64
 	return cleared, rec.Number
 }
 
-// Options are those of apply for this tenant.
-func (l *Lab) Options() apply.Options {
-	return apply.Options{Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Password: func() string { return "Xk29!fmmwqp0-lab" }}
+// Options are those of apply for this tenant and a plan made from base.
+func (l *Lab) Options(base *snapshot.Snapshot) apply.Options {
+	tree := l.Tree(base)
+	return apply.Options{Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Password: func() string { return "Xk29!fmmwqp0-lab" },
+		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
+			_, err := tree.Object(ctx, r)
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			return err == nil, err
+		}}
 }
 
 // Apply carries a plan out.
 func (l *Lab) Apply(p *plan.Plan, base *snapshot.Snapshot) *apply.Report {
 	l.t.Helper()
 	cleared, record := l.Clear(p, base)
-	report, err := apply.Run(l.t.Context(), l.Writer, l.Repo, cleared, record, l.Options())
+	report, err := apply.Run(l.t.Context(), l.Writer, l.Repo, cleared, record, l.Options(base))
 	l.must(err)
 	l.Follow()
 	return report

@@ -1,0 +1,333 @@
+package apply_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/lab"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func long() bool { return os.Getenv("TIDEMARK_LONG") != "" }
+
+// A vandal damages a tenant, in ways that the catalog says can be repaired.
+type vandal struct {
+	t    *testing.T
+	lab  *lab.Lab
+	tree snapshot.Tree
+	ours map[entra.ID]bool // our own identities
+	safe map[entra.ID]bool // these, and the administrator who does the damage
+}
+
+func newVandal(t *testing.T, l *lab.Lab, s *snapshot.Snapshot) *vandal {
+	t.Helper()
+	v := &vandal{t: t, lab: l, tree: l.Tree(s), ours: map[entra.ID]bool{}}
+	for _, app := range []emulator.App{l.Tenant.CaptureApp(), l.Tenant.RestoreApp()} {
+		v.ours[entra.ID(app.ClientID)], v.ours[entra.ID(app.ObjectID)] = true, true
+	}
+	v.safe = maps.Clone(v.ours)
+	v.safe[entra.ID(l.Tenant.Find("users", "Ada Admin"))] = true
+	return v
+}
+
+// objects are those of a type that may be damaged.
+func (v *vandal) objects(r *catalog.Resource) []entra.Object {
+	v.t.Helper()
+	var all []entra.Object
+	for e, err := range v.tree.Entries(v.t.Context(), r.Type) {
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		o, err := v.tree.Object(v.t.Context(), e.Ref)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		appID, _ := o.Body.Get("appId")
+		name, _ := appID.(string)
+		if owner, _ := o.Body.Get("appOwnerOrganizationId"); owner != nil && owner != v.lab.Tenant.ID() {
+			continue // the application is another tenant's
+		}
+		if v.safe[o.Ref.ID] || v.safe[entra.ID(name)] || slices.ContainsFunc(catalog.Refs(o), func(ref catalog.Reference) bool { return v.safe[ref.ID] }) {
+			continue
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// do carries out a call of the catalog as the tenant's administrator, and reports whether the tenant took it.
+func (v *vandal) do(c catalog.Call) bool {
+	v.t.Helper()
+	var body any
+	if c.Body != nil {
+		if err := json.Unmarshal(bytes.ReplaceAll(c.Body, []byte("{endpoint}"), []byte(v.lab.Tenant.URL())), &body); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+	status, _ := v.lab.Tenant.Do(c.Method, "/"+c.Version+c.Path, body)
+	return status < 300
+}
+
+// change alters one property of an object, beginning with a random one.
+func (v *vandal) change(r *catalog.Resource, o entra.Object, random *rand.Rand) bool {
+	v.t.Helper()
+	was := o.Body.Decode()
+	for _, i := range random.Perm(len(r.Properties)) {
+		p := r.Properties[i]
+		if p.Name == "mail" {
+			continue // the service keeps every address that someone once had
+		}
+		if p.Write != catalog.Both && p.Write != catalog.OnUpdate || p.Secret || p.Omit || strings.ContainsAny(p.Name, ".[@") {
+			continue
+		}
+		for _, value := range others(was[p.Name], p.Must) {
+			calls, err := r.Update(o.Ref.ID, map[string]any{p.Name: value}, was)
+			if err == nil && len(calls) > 0 && !slices.ContainsFunc(calls, func(c catalog.Call) bool { return !v.do(c) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// others returns values that a value could be changed to.
+func others(v any, must bool) (all []any) {
+	switch v := v.(type) {
+	case string:
+		all = append(all, v+"x")
+		for _, pair := range [][2]string{{"enabled", "disabled"}, {"disabled", "enabled"}, {"default", "enabled"}} { // states
+			if v == pair[0] {
+				all = append(all, pair[1])
+			}
+		}
+	case bool:
+		all = append(all, !v)
+	case entra.Number:
+		for _, n := range []entra.Number{"3", "4"} {
+			if n != v {
+				all = append(all, n)
+			}
+		}
+	case []any:
+		if !must && len(v) > 0 {
+			all = append(all, v[:len(v)/2])
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			for _, other := range others(v[name], false) {
+				if name != "@odata.type" {
+					changed := maps.Clone(v)
+					changed[name] = other
+					all = append(all, changed)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// disarm lets the service take security defaults, which it refuses while policies are in force.
+func (v *vandal) disarm(r *catalog.Resource) {
+	v.t.Helper()
+	for _, o := range v.objects(r) {
+		if _, ok := catalog.SecurityDefaults(o); !ok {
+			return
+		}
+	}
+	policies, _ := catalog.Lookup(catalog.PolicyType)
+	for _, o := range v.objects(policies) {
+		calls, err := policies.Update(o.Ref.ID, map[string]any{"state": "disabled"}, o.Body.Decode())
+		if err != nil || !v.do(calls[0]) {
+			v.t.Fatalf("%s could not be turned off: %v", o.Ref, err)
+		}
+	}
+}
+
+func (v *vandal) remove(r *catalog.Resource, o entra.Object) bool {
+	v.t.Helper()
+	return v.do(r.Remove(o.Ref.ID))
+}
+
+// purge removes an object and takes it out of the recycle bin, if there is one, with what went there along with it:
+// an application's service principal.
+func (v *vandal) purge(r *catalog.Resource, o entra.Object) bool {
+	v.t.Helper()
+	if !v.remove(r, o) {
+		return false
+	}
+	appID, _ := o.Body.Get("appId")
+	for bin := range catalog.All() {
+		live, ok := catalog.Lookup(bin.Live)
+		if !ok {
+			continue
+		}
+		for _, other := range v.objects(live) {
+			its, _ := other.Body.Get("appId")
+			if other.Ref == o.Ref || appID != nil && its == appID {
+				v.do(bin.Remove(other.Ref.ID)) // where it lies; not every kind of object does
+			}
+		}
+	}
+	return true
+}
+
+// links are the links of a type that may be undone.
+func (v *vandal) links(r *catalog.Resource, rel catalog.Relation) []entra.Link {
+	v.t.Helper()
+	var all []entra.Link
+	for l, err := range v.tree.Links(v.t.Context(), r.Type, rel.Rel) {
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		if !v.ours[l.From.ID] && !v.ours[l.To.ID] {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+func (v *vandal) unlink(r *catalog.Resource, l entra.Link) bool {
+	v.t.Helper()
+	c, err := r.Unbind(l)
+	return err == nil && v.do(c)
+}
+
+// furnish adds to a tenant what its population lacks and can be taken away again: what no policy is bound to.
+func furnish(t *testing.T, tenant *emulator.Tenant) {
+	t.Helper()
+	for path, body := range map[string]map[string]any{
+		"/v1.0/policies/authenticationStrengthPolicies": {"displayName": "Spare strength", "allowedCombinations": []string{"fido2"}},
+		"/v1.0/roleManagement/directory/roleDefinitions": {"displayName": "Spare role", "isEnabled": true,
+			"rolePermissions": []any{map[string]any{"allowedResourceActions": []string{"microsoft.directory/applications/basic/update"}}}},
+		"/v1.0/identity/conditionalAccess/namedLocations": {"@odata.type": "#microsoft.graph.ipNamedLocation", "displayName": "Spare place", "isTrusted": true,
+			"ipRanges": []any{map[string]any{"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "203.0.113.0/24"}}},
+	} {
+		if status, answer := tenant.Do("POST", path, body); status != 201 {
+			t.Fatalf("%s: %d %v", path, status, answer)
+		}
+	}
+	// The service keeps the last owner of a group.
+	status, owner := tenant.Do("POST", "/v1.0/users", map[string]any{"accountEnabled": true, "displayName": "Spare owner", "mailNickname": "spare",
+		"userPrincipalName": "spare@contoso.example", "passwordProfile": map[string]any{"password": "Xk29!fmmwqp0"}})
+	if status != 201 {
+		t.Fatalf("%d %v", status, owner)
+	}
+	_, groups := tenant.Do("GET", "/v1.0/groups?$top=999&$select=id", nil)
+	list, _ := groups["value"].([]any)
+	for _, g := range list {
+		if g, ok := g.(map[string]any); ok {
+			tenant.Do("POST", fmt.Sprintf("/v1.0/groups/%v/owners/$ref", g["id"]), map[string]any{"@odata.id": fmt.Sprintf("%s/v1.0/directoryObjects/%v", tenant.URL(), owner["id"])})
+		}
+	}
+}
+
+// restored takes a damaged tenant back to goal and holds the restore to its promises.
+func restored(t *testing.T, l *lab.Lab, goal *snapshot.Snapshot, q plan.Request) *plan.Plan {
+	t.Helper()
+	base := l.Capture()
+	p := l.Plan(base, goal, q)
+	report := l.Apply(p, base)
+	for _, res := range report.Results {
+		if res.Outcome != "done" && res.Outcome != "alreadyDone" {
+			s := p.Steps[res.Step-1]
+			t.Errorf("step %d %s %s %v: %s: %s", s.Number, s.Action, s.Ref, s.Link, res.Outcome, res.Error)
+		}
+	}
+	after := l.Capture()
+	for _, d := range l.Verify(p, goal, after) {
+		t.Errorf("differs: %s %s: %s: want %v, got %v", d.Ref, d.Field, d.Reason, d.Goal, d.Now)
+	}
+	if again := l.Plan(after, goal, q); len(again.Steps) > 0 {
+		t.Errorf("a second plan has %d steps; the first: %+v", len(again.Steps), again.Steps[0])
+	}
+	return p
+}
+
+// TestEveryTypeComesBack damages objects of every type, in every way that the type can be repaired of.
+func TestEveryTypeComesBack(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{})
+	furnish(t, tenant)
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		random := rand.New(rand.NewPCG(1, 2))
+		types := 0
+		for r := range catalog.All() {
+			type damage struct {
+				name string
+				do   func(v *vandal) int
+			}
+			some := func(v *vandal, most int, f func(o entra.Object) bool) (n int) {
+				all := v.objects(r)
+				for _, i := range random.Perm(len(all)) {
+					if n < most && f(all[i]) {
+						n++
+					}
+				}
+				return n
+			}
+			var damages []damage
+			if r.Can.Has(catalog.Update) {
+				damages = append(damages, damage{"change", func(v *vandal) int {
+					v.disarm(r)
+					return some(v, 5, func(o entra.Object) bool { return v.change(r, o, random) })
+				}})
+			}
+			if r.Can.Has(catalog.Create | catalog.Delete) {
+				damages = append(damages,
+					damage{"delete", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.remove(r, o) }) }},
+					damage{"purge", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.purge(r, o) }) }})
+			}
+			for _, rel := range r.Links {
+				if rel.Write {
+					damages = append(damages, damage{"unlink " + rel.Rel, func(v *vandal) (n int) {
+						all := v.links(r, rel)
+						for _, i := range random.Perm(len(all)) {
+							if n < 5 && v.unlink(r, all[i]) {
+								n++
+							}
+						}
+						return n
+					}})
+				}
+			}
+			if len(damages) > 0 {
+				types++
+			}
+			for _, d := range damages {
+				goal := l.Capture()
+				n := d.do(newVandal(t, l, goal))
+				if n == 0 {
+					t.Errorf("%s: %s: nothing could be damaged", r.Type, d.name)
+					continue
+				}
+				p := restored(t, l, goal, plan.Request{})
+				t.Logf("%s: %s of %d: %d steps, %d gaps", r.Type, d.name, n, len(p.Steps), len(p.Gaps))
+				if len(p.Steps) == 0 {
+					t.Errorf("%s: %s of %d needs no step", r.Type, d.name, n)
+				}
+				if t.Failed() {
+					t.Fatalf("%s: %s", r.Type, d.name)
+				}
+			}
+		}
+		if types < 10 {
+			t.Errorf("only %d types were damaged", types)
+		}
+	})
+}
