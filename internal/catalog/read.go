@@ -462,3 +462,9 @@ func rule(m map[string]any, path string) string {
 	}
 	return r
 }
+
+// Spares reports whether a policy's property at a path says whom, or what, the policy does not reach.
+func Spares(path string) bool {
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	return strings.HasPrefix(path, "conditions.") && strings.HasPrefix(last, "exclude")
+}

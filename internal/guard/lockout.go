@@ -290,7 +290,32 @@ func (j *judge) dangling(ctx context.Context, tight []access.Policy) error {
 			j.object(LockOut, j.touching(p.Ref, r), "policy %q would be in force and refers to %s, which does not exist%s", p.Name, r, j.advice(ctx, r))
 		}
 	}
+	return j.unspared(ctx, tight)
+}
+
+// unspared objects to a policy that comes into force without an exclusion that the goal has: the plan leaves it out
+// because what it names is gone, and the policy then reaches what it never reached.
+func (j *judge) unspared(ctx context.Context, tight []access.Policy) error {
+	for _, g := range j.p.Gaps {
+		i := slices.IndexFunc(tight, func(t access.Policy) bool { return slices.Contains(j.both(g.Ref, false), t.Ref) })
+		path, id, one := strings.Cut(strings.TrimSuffix(g.Field, "]"), "[")
+		if i < 0 || !one || !catalog.Spares(path) {
+			continue
+		}
+		c, _ := catalog.Lookup(g.Ref.Type)
+		p, ok := c.Property(path)
+		if !ok || len(p.Ref) != 1 || personal(p.Ref[0]) {
+			continue
+		}
+		r := entra.Ref{Type: p.Ref[0], ID: entra.ID(id)}
+		j.object(LockOut, j.touching(tight[i].Ref), "policy %q would be in force without the exclusion of %s, which does not exist%s", tight[i].Name, r, j.advice(ctx, r))
+	}
 	return nil
+}
+
+// personal reports whether a policy that names one of the type who is gone only reaches fewer.
+func personal(t entra.Type) bool {
+	return t == catalog.UserType || t == catalog.RoleType || t == catalog.ServicePrincipalType
 }
 
 // missing returns what a policy refers to that the tree does not have; the value says whether that is proven.
@@ -301,8 +326,7 @@ func (j *judge) missing(ctx context.Context, v *access.View, o entra.Object) (ma
 		if f.By != "" || len(f.Types) != 1 || strings.HasPrefix(string(f.ID), builtIn) {
 			continue
 		}
-		switch f.Types[0] {
-		case catalog.UserType, catalog.RoleType, catalog.ServicePrincipalType:
+		if personal(f.Types[0]) {
 			continue
 		}
 		r := entra.Ref{Type: f.Types[0], ID: f.ID}
