@@ -43,6 +43,14 @@ func directory() []*Resource {
 			omit("says how far a change of the domain is", "state", "availabilityStatus"),
 			never("undocumented", "manufacturer", "model"),
 		),
+		// The service takes the mark from the old default when another domain gets it, and refuses just to take it
+		// away. Source: Microsoft Graph documentation, "Update domain".
+		update: func(_ entra.ID, set, _ map[string]any) ([]part, error) {
+			if set["isDefault"] != true {
+				delete(set, "isDefault")
+			}
+			return nil, nil
+		},
 	}, {
 		Type: "organization", Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
 		List: "/organization", Name: []string{"displayName"},

@@ -214,6 +214,9 @@ func (r *Resource) Remove(id entra.ID) Call {
 	return Call{Method: "DELETE", Version: r.Version, Path: r.at(id)}
 }
 
+// Disarms reports whether there are objects of the type that cannot be removed before they are changed.
+func (r *Resource) Disarms() bool { return r.disarm != nil }
+
 // Disarm returns the calls without which an object as it is now cannot be removed; nil for most.
 func (r *Resource) Disarm(o entra.Object) ([]Call, error) {
 	if r.disarm == nil {

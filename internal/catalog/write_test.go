@@ -177,6 +177,7 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"authenticationMethodConfiguration", g1, `{"state":"disabled"}`, `{}`, "error"},
 		{"identitySecurityDefaultsEnforcementPolicy", "x", `{"isEnabled":false}`, `{}`, `PATCH /v1.0/policies/identitySecurityDefaultsEnforcementPolicy {"isEnabled":false}
 `},
+		{"domain", "d.example", `{"isDefault":false}`, `{}`, ``},
 		{"domain", "c.example", `{"isDefault":true}`, `{}`, `PATCH /v1.0/domains/c.example {"isDefault":true}
 `},
 		{"organization", "i", `{"technicalNotificationMails":null}`, `{}`, `PATCH /v1.0/organization/i {"technicalNotificationMails":[]}
