@@ -463,8 +463,9 @@ func rule(m map[string]any, path string) string {
 	return r
 }
 
-// Spares reports whether a policy's property at a path says whom, or what, the policy does not reach.
-func Spares(path string) bool {
+// Bears reports whether a policy is another policy without what the property at a path names: whom it does not
+// reach, or what it demands. One that reaches fewer is not.
+func Bears(path string) bool {
 	last := path[strings.LastIndexByte(path, '.')+1:]
-	return strings.HasPrefix(path, "conditions.") && strings.HasPrefix(last, "exclude")
+	return strings.HasPrefix(path, "conditions.") && strings.HasPrefix(last, "exclude") || path == "grantControls.authenticationStrength" || path == "grantControls.termsOfUse"
 }

@@ -374,12 +374,16 @@ func (s *scene) steps(text string) error {
 			}
 			s.plan.IDs[from] = to
 			continue
-		case "gap": // gap REF FIELD
+		case "gap": // gap REF FIELD MISSING
 			r, err := ref(f[1])
 			if err != nil {
 				return err
 			}
-			s.plan.Gaps = append(s.plan.Gaps, plan.Gap{Ref: r, Field: f[2], Reason: "it names what does not exist"})
+			missing, err := ref(f[3])
+			if err != nil {
+				return err
+			}
+			s.plan.Gaps = append(s.plan.Gaps, plan.Gap{Ref: r, Field: f[2], Reason: "it names what does not exist", Missing: missing})
 			continue
 		case "create":
 			o, err := object(strings.Join(f[1:], " "))

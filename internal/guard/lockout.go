@@ -12,6 +12,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/access"
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
@@ -290,25 +291,43 @@ func (j *judge) dangling(ctx context.Context, tight []access.Policy) error {
 			j.object(LockOut, j.touching(p.Ref, r), "policy %q would be in force and refers to %s, which does not exist%s", p.Name, r, j.advice(ctx, r))
 		}
 	}
-	return j.unspared(ctx, tight)
+	return j.bereft(ctx, tight)
 }
 
-// unspared objects to a policy that comes into force without an exclusion that the goal has: the plan leaves it out
-// because what it names is gone, and the policy then reaches what it never reached.
-func (j *judge) unspared(ctx context.Context, tight []access.Policy) error {
+// bereft objects to a policy in force that is written without something it cannot do without in the goal, an
+// exclusion or a demand: the plan leaves it out because what it names is gone, and the policy then reaches whom it
+// never reached, or demands what nobody decided.
+func (j *judge) bereft(ctx context.Context, tight []access.Policy) error {
+	all := j.is.Policies()
 	for _, g := range j.p.Gaps {
-		i := slices.IndexFunc(tight, func(t access.Policy) bool { return slices.Contains(j.both(g.Ref, false), t.Ref) })
-		path, id, one := strings.Cut(strings.TrimSuffix(g.Field, "]"), "[")
-		if i < 0 || !one || !catalog.Spares(path) {
+		path, _, _ := strings.Cut(g.Field, "[")
+		i := slices.IndexFunc(all, func(t access.Policy) bool {
+			return t.State == catalog.Enabled && slices.Contains(j.both(g.Ref, false), t.Ref)
+		})
+		c, known := catalog.Lookup(g.Ref.Type)
+		if i < 0 || !known || !catalog.Bears(path) {
 			continue
 		}
-		c, _ := catalog.Lookup(g.Ref.Type)
-		p, ok := c.Property(path)
-		if !ok || len(p.Ref) != 1 || personal(p.Ref[0]) {
+		p := all[i]
+		// What is written of a policy travels in whole units, and the gap's is one of them.
+		written := slices.ContainsFunc(j.p.Steps, func(s plan.Step) bool {
+			if !slices.Contains(j.names(s), p.Ref) {
+				return false
+			}
+			for at := range s.Set {
+				if c.Unit(at) == c.Unit(path) {
+					return true
+				}
+			}
+			return false
+		})
+		if !written && !slices.ContainsFunc(tight, func(t access.Policy) bool { return t.Ref == p.Ref }) {
 			continue
 		}
-		r := entra.Ref{Type: p.Ref[0], ID: entra.ID(id)}
-		j.object(LockOut, j.touching(tight[i].Ref), "policy %q would be in force without the exclusion of %s, which does not exist%s", tight[i].Name, r, j.advice(ctx, r))
+		if g.Missing == (entra.Ref{}) || personal(g.Missing.Type) {
+			continue
+		}
+		j.object(LockOut, j.touching(p.Ref), "policy %q would be in force without what its %s names: %s does not exist%s", p.Name, c.Unit(path), g.Missing, j.advice(ctx, g.Missing))
 	}
 	return nil
 }

@@ -161,8 +161,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			continue
 		}
 		renewed := m.anew[b] || b != g
-		name := catalog.Name(goal)
-		why := ""
+		why, without := "", ""
 		switch frozen := catalog.Frozen(base); {
 		case frozen != "":
 			why = frozen + "; change it where it is mastered"
@@ -191,11 +190,11 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			why = lacking
 		default:
 			if id, lost := mentions(f.After, missing); lost {
-				why = fmt.Sprintf("it names %s, which does not exist; restore that as well", id)
+				why, without = fmt.Sprintf("it names %s, which does not exist; restore that as well", id), id
 			}
 		}
 		if why != "" {
-			m.gap(g, name, f.Path, why)
+			m.lack(goal, f.Path, without, why)
 			continue
 		}
 		if !(p.Safe != nil && p.Lift == "enforce" && m.anew[b] && f.Before == p.Safe) {

@@ -103,7 +103,19 @@ func gone(s *snapshot.Snapshot, r entra.Ref) bool {
 }
 
 func (m *maker) gap(r entra.Ref, name, field, reason string) {
-	m.gaps[Gap{r, name, field, reason}] = true
+	m.gaps[Gap{Ref: r, Name: name, Field: field, Reason: reason}] = true
+}
+
+// lack is gap for a property that cannot come back because what it names with the ID does not exist.
+func (m *maker) lack(o entra.Object, field, id, reason string) {
+	g := Gap{Ref: o.Ref, Name: catalog.Name(o), Field: field, Reason: reason}
+	for _, f := range catalog.Refs(o) {
+		if string(f.ID) == id && len(f.Types) > 0 {
+			g.Missing = entra.Ref{Type: f.Types[0], ID: f.ID}
+			break
+		}
+	}
+	m.gaps[g] = true
 }
 
 // baseName returns what base calls an object.
@@ -775,6 +787,7 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 	body := o.Body
 	if len(missing) > 0 {
 		var fields []diff.Field
+		lost := map[string]string{} // by path, what is missing
 		for _, f := range diff.Bodies(r, "{}", body) {
 			id, ok := mentions(f.After, missing)
 			if !ok {
@@ -789,11 +802,14 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 					return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", n.Path, id), nil
 				}
 			}
+			for _, n := range narrow {
+				lost[n.Path] = id
+			}
 			fields = append(fields, narrow...)
 		}
 		for _, f := range fields {
 			if tell {
-				m.gap(o.Ref, catalog.Name(o), f.Path, "it names what does not exist; restore that as well, then this again")
+				m.lack(o, f.Path, lost[f.Path], "it names what does not exist; restore that as well, then this again")
 			}
 		}
 		if body, err = diff.With(r, body, fields); err != nil {

@@ -107,4 +107,6 @@ type Gap struct {
 	// Field is the path of a property, or several parted by ", "; of a link "REL[ID]"; "" is the object itself.
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
+	// Missing is what the property names in the goal and does not exist, where that is the reason; else zero.
+	Missing entra.Ref `json:"missing,omitzero"`
 }
