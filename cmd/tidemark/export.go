@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,7 +89,7 @@ func (s *session) export(ctx context.Context, dir, at string, x *selection) erro
 	}
 	defer func() { _ = root.Close() }() // its files are closed
 	count, err := export.JSON(ctx, root, tree, o)
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, export.ErrNotEmpty) {
 		return &exit{code: 2, err: fmt.Errorf("%s is not empty; nothing was written", dir), hint: "name a folder that is empty or does not exist"}
 	}
 	if err != nil {

@@ -169,13 +169,15 @@ class Repository:
             log.add(leaf(body.encode()))
             need(base64.b64decode(root) == log.root(), name + ": its root is not that of the records up to it")
             r = {"number": n, "id": leaf(body.encode()).hex(), "parent": 0, "key": "", "blobs": []}
-            for line in body.splitlines():
+            for line in body.split("\n")[:-1]:
                 word, _, rest = line.partition(" ")
                 if word == "blob":
                     r["blobs"].append(rest.split(" "))
                 else:
                     r[word] = int(rest) if word == "parent" else rest
             need(known[0] is not self.recovery or r["kind"] == "signer", name + " is signed by the key that may only introduce signers")
+            if r["kind"] == "snapshot":
+                need(r["parent"] == max([p["number"] for p in self.records if p["kind"] == "snapshot"], default=0), name + " does not follow the newest snapshot")
             if r["kind"] == "signer":
                 self.signers.append(verifier(r["key"]))
             if r["kind"] == "epoch":
@@ -186,7 +188,7 @@ class Repository:
         all = record["blobs"]
         if [b[0] for b in all] == ["list"]:
             need(self.whole(*all[0][1:]), all[0][1] + " is not what the log binds")
-            all = [line.split(" ")[1:] for line in self.file(all[0][1]).decode().splitlines()]
+            all = [line.split(" ")[1:] for line in self.file(all[0][1]).decode().split("\n")[:-1]]
         return all
 
     def open(self, blob):

@@ -43,10 +43,13 @@ type Count struct {
 	Objects, Links, Files int64
 }
 
+// ErrNotEmpty says that the folder holds something already.
+var ErrNotEmpty = errors.New("folder is not empty")
+
 // Manifest is the name of the file that says what the folder holds.
 const Manifest = "snapshot.json"
 
-// JSON writes the tree into a folder, which must be empty: TYPE/NAME.json for each object, with the IDs it is
+// JSON writes the tree into a folder, which must be empty, else the error wraps ErrNotEmpty: TYPE/NAME.json for each object, with the IDs it is
 // linked to by relation, and the manifest last, so that a folder without one is not whole. Files are indented
 // by two blanks and end in a line feed; a body stands in one as the repository has it, but for white space.
 //
@@ -99,7 +102,7 @@ func (w *writer) empty() error {
 	defer func() { _ = f.Close() }() // it was only read
 	switch names, err := f.Readdirnames(1); {
 	case len(names) > 0:
-		return &fs.PathError{Op: "write into", Path: w.dir.Name(), Err: fs.ErrExist}
+		return ErrNotEmpty
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	}
@@ -322,8 +325,8 @@ var (
 )
 
 // FileName returns where an object lies: TYPE/ID.json where the ID is a name on every system, and else
-// TYPE/, what of the ID is, a tilde and 16 digits of the ID's SHA-256. Two IDs never share a name, on systems
-// that do not tell capitals apart neither. A type that is no plain word is refused.
+// TYPE/, an underscore, what of the ID is, a tilde and 16 digits of the ID's SHA-256, so that two IDs have two
+// names also where capitals are not told apart. A type that is no plain word is refused.
 func FileName(r entra.Ref) (string, error) {
 	if !folderForm.MatchString(string(r.Type)) || deviceForm.MatchString(strings.ToLower(string(r.Type))) {
 		return "", fmt.Errorf("type %q cannot be a folder's name", r.Type)

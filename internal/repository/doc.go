@@ -4,7 +4,7 @@
 // their SHA-256 and carries the root of the RFC 6962 tree over all records so far:
 //
 //	repo.json                   plain: format, repository, tenant, first epoch, first signer
-//	keys/1.5c1a9e0d.age         epoch 1's identity, sealed for one holder
+//	keys/1.5c1a9e0d....age      epoch 1's identity, sealed for one holder
 //	log/000/000000000           the note of record 0, which binds repo.json
 //	log/000/000000001           the note of record 1, a snapshot, which binds
 //	blobs/3f/3f0c....age        age( zstd frames of JSON lines )

@@ -133,6 +133,10 @@ func (r *Repository) extend(n int64, msg []byte) error {
 		return corrupt(noteName(n), "its root is not that of the records up to it")
 	}
 	switch rec.Kind {
+	case KindSnapshot:
+		if newest := newest(r.records); rec.Parent != newest {
+			return corrupt(noteName(n), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
+		}
 	case KindSigner:
 		v, err := note.NewVerifier(rec.Key)
 		if err != nil {
@@ -401,8 +405,12 @@ func (r *Repository) record(n int64) (Record, error) {
 func (r *Repository) newest() int64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for n := len(r.records) - 1; n > 0; n-- {
-		if r.records[n].Kind == KindSnapshot {
+	return newest(r.records)
+}
+
+func newest(records []Record) int64 {
+	for n := len(records) - 1; n > 0; n-- {
+		if records[n].Kind == KindSnapshot {
 			return int64(n)
 		}
 	}

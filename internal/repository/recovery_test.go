@@ -43,6 +43,38 @@ func TestTheRecoverySignerSignsNothingElse(t *testing.T) {
 	}
 }
 
+// A tree is its parent's with changes applied, so a reader refuses a snapshot that passes another one over.
+func TestASnapshotFollowsTheNewest(t *testing.T) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := GenerateSigner("machine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+	s := new(mem.Store)
+	o := InitOptions{Tenant: entra.Tenant{ID: "t"}, Holders: []string{identity.Recipient().String()}, Now: now, Signer: signer}
+	r, err := Init(t.Context(), s, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, parent := range []int64{0, 1, 2} {
+		if _, err := r.commit(t.Context(), Record{Kind: KindSnapshot, Parent: parent}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = r.commit(t.Context(), Record{Kind: KindSnapshot, Parent: 2}, nil)
+	var e *CorruptError
+	if !errors.As(err, &e) || !strings.Contains(e.Reason, "its parent is 2") {
+		t.Errorf("a snapshot that passes record 3 over: %v", err)
+	}
+	if _, err := Open(t.Context(), s, Options{}); !errors.As(err, &e) || e.Blob != noteName(4) {
+		t.Errorf("Open with such a snapshot in the log: %v", err)
+	}
+}
+
 func TestSlotsHaveOneForm(t *testing.T) {
 	secret, err := newEpochSecret()
 	if err != nil {

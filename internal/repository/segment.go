@@ -81,9 +81,14 @@ func (s *segment) flush() error {
 
 // end closes the present blob.
 func (s *segment) end() error {
-	end := appender{b: s.frame}
+	var end appender
 	s.hash.end().append(&end)
-	s.frame = end.b
+	if len(s.frame) > 0 && len(s.frame)+len(end.b) > frameSize {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	s.frame = append(s.frame, end.b...)
 	if err := s.flush(); err != nil {
 		return err
 	}

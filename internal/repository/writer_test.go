@@ -470,6 +470,33 @@ func TestAuditEntriesLieApart(t *testing.T) {
 	}
 }
 
+// The longest line was once put into one frame with the end line, which made a frame that no reader takes.
+func TestTheLongestLineIsReadAgain(t *testing.T) {
+	const longest = 16<<20 - len(`{"k":"a","v":{"v":""}}`+"\n")
+	r := create(t, new(mem.Store), newKeys(t))
+	w := begin(t, r, nil)
+	long := fmt.Appendf(nil, `{"v":"%s"}`, strings.Repeat("x", longest))
+	must(t, w.Audit(t.Context(), long))
+	s := commit(t, w)
+	found := 0
+	for rec := range r.Records(t.Context(), s.Number) {
+		for l, err := range r.Replay(t.Context(), rec) {
+			must(t, err)
+			if a, ok := l.(repository.AuditEntry); ok && string(a.Body) == string(long) {
+				found++
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("the entry was found %d times", found)
+	}
+	w = begin(t, r, newState().tree(s))
+	if err := w.Audit(t.Context(), fmt.Appendf(nil, `{"v":"%s"}`, strings.Repeat("x", longest+1))); err == nil {
+		t.Error("a line one byte longer is taken")
+	}
+	w.Abort()
+}
+
 func bodies(t *testing.T, r *repository.Repository, at []repository.Position) []entra.Body {
 	t.Helper()
 	var got []entra.Body
