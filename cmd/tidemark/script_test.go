@@ -199,6 +199,13 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		var value any
 		ts.Check(json.Unmarshal([]byte(args[2]), &value))
 		w.patch(ts, args[0], args[1], value)
+	case "disablepolicies": // all that are on
+		all, _ := dig(w.must(ts, "GET", "/v1.0/identity/conditionalAccess/policies", nil), "value").([]any)
+		for _, p := range all {
+			if dig(p, "state") != "disabled" {
+				w.must(ts, "PATCH", fmt.Sprint("/v1.0/identity/conditionalAccess/policies/", dig(p, "id")), map[string]any{"state": "disabled"})
+			}
+		}
 	case "advance":
 		d, err := time.ParseDuration(args[0])
 		ts.Check(err)
