@@ -285,13 +285,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
-	after, err := s.capture(ctx)
+	after, differences, err := s.converge(ctx, x, report)
 	if err != nil {
 		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
-	}
-	differences, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
-	if err != nil {
-		return err
 	}
 	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts,
 		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
@@ -351,6 +347,40 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return err
 	}
 	return incomplete(after)
+}
+
+// settles are the waits between captures while what was written does not show yet. The service promises no time
+// (Microsoft Graph documentation, eventual consistency); half a minute is mostly enough, and verify PLAN asks again.
+var settles = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
+
+// converge captures and compares until nothing differs, or what does has had its time, or is nothing that was just
+// written.
+func (s *session) converge(ctx context.Context, x *proposal, report *apply.Report) (*snapshot.Snapshot, []verify.Difference, error) {
+	written := map[entra.Ref]bool{}
+	for _, r := range report.Results {
+		if t := x.plan.Steps[r.Step-1]; r.Outcome == apply.Done {
+			written[t.Ref] = true
+			if t.Link != nil {
+				written[t.Link.From] = true
+			}
+		}
+	}
+	for i := 0; ; i++ {
+		after, err := s.capture(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		differences, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
+		if err != nil || i == len(settles) || !slices.ContainsFunc(differences, func(d verify.Difference) bool { return written[d.Ref] }) {
+			return after, differences, err
+		}
+		fmt.Fprintf(s.err, "tidemark: %s not seen as written yet; looking again in %s\n", count(len(differences), "place"), settles[i])
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(settles[i]):
+		}
+	}
 }
 
 func (d differenceDoc) line() string {
