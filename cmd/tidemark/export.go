@@ -34,8 +34,8 @@ func exportCommand(e *env) *cobra.Command {
 		Use:   "export --format json DIR",
 		Short: "Write a snapshot out as plain files that need no program of ours",
 		Long: `Writes one JSON file for each object of a snapshot, with the IDs it is linked to, into DIR/TYPE/, and DIR/snapshot.json,
-which says what was seen and what not: an object without a file is absent only where its part is complete. DIR is made
-where it does not exist, and must be empty.`,
+which says what was seen and what not: an object without a file is absent only where its part is complete and all of
+it was to be written ("whole"). DIR is made where it does not exist, and must be empty.`,
 		Example: `  tidemark export --format json /tmp/contoso
   tidemark export --format json policies --at "3 days ago" --only conditionalAccessPolicy,namedLocation`,
 		Args: takes(1, 1, "a folder"),

@@ -340,7 +340,7 @@ def export(repository, number, folder):
               "holes": p.get("holes", []), "objects": p.get("objects", 0), "links": p.get("links", 0), "root": p["root"], "complete": p.get("complete", 0)}
              for p in snap["parts"]]
     manifest = {"export": 1, "tenant": snap["tenant"], "number": number, "id": snap["id"], "began": snap["began"], "ended": snap["ended"],
-                "parent": snap.get("parent", 0), "parts": parts, "aliases": dict(sorted(repository.aliases().items()))}
+                "parent": snap.get("parent", 0), "whole": True, "parts": parts, "aliases": dict(sorted(repository.aliases().items()))}
     write("snapshot.json", json.dumps(manifest, ensure_ascii=False))
 
 

@@ -31,7 +31,7 @@ import (
 // Options narrow what is written. The zero value writes the whole tree.
 type Options struct {
 	Types []entra.Type // only these; nil means all
-	// Keep says whether an object is written, and whether a link is; nil means all.
+	// Keep says whether an object is written with its links, and Link whether a link is; nil means all.
 	Keep func(entra.Ref) bool
 	Link func(entra.Link) bool
 	// Aliases maps the refs of objects that a restore made anew to their later refs; it goes into the manifest.
@@ -395,9 +395,10 @@ func (w *writer) manifest() error {
 		Began   time.Time               `json:"began"`
 		Ended   time.Time               `json:"ended"`
 		Parent  int64                   `json:"parent"`
+		Whole   bool                    `json:"whole"` // all that the tree has of the parts is here
 		Parts   []part                  `json:"parts"`
 		Aliases map[entra.Ref]entra.Ref `json:"aliases"`
-	}{1, s.Tenant, s.Number, s.ID.String(), s.Began, s.Ended, s.Parent, []part{}, w.o.Aliases}
+	}{1, s.Tenant, s.Number, s.ID.String(), s.Began, s.Ended, s.Parent, w.o.Keep == nil && w.o.Link == nil, []part{}, w.o.Aliases}
 	if m.Aliases == nil {
 		m.Aliases = map[entra.Ref]entra.Ref{}
 	}
