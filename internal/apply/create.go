@@ -39,12 +39,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	if err != nil {
 		return Failed, "", err
 	}
-	var refs []entra.Ref
-	for _, ref := range catalog.Refs(entra.Object{Ref: target, Body: body(set)}) {
-		for _, t := range ref.Types {
-			refs = append(refs, entra.Ref{Type: t, ID: ref.ID})
-		}
-	}
+	refs := named(target, set)
 	if parent := parentOf(r, target.ID); parent != "" {
 		refs = append(refs, entra.Ref{Type: r.Under, ID: parent})
 	}
@@ -121,7 +116,7 @@ func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest
 	}
 	var err error
 	for range 3 { // what completes an object sets values, and can be said again
-		if err = u.all(ctx, ref, rest); !errors.Is(err, graph.ErrUnknownOutcome) {
+		if err = u.all(ctx, []entra.Ref{ref}, rest); !errors.Is(err, graph.ErrUnknownOutcome) {
 			break
 		}
 	}

@@ -129,7 +129,17 @@ const appears = 15 * time.Minute
 // patient repeats what was refused because an object that this plan made is not visible yet.
 func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) error {
 	u.mu.Lock()
-	young := slices.ContainsFunc(refs, func(r entra.Ref) bool { return u.made[r] })
+	young := slices.ContainsFunc(refs, func(r entra.Ref) bool {
+		if u.made[r] {
+			return true
+		}
+		for _, v := range u.values { // what else names an object that this plan made, such as an application's ID
+			if v == r.ID {
+				return true
+			}
+		}
+		return false
+	})
 	u.mu.Unlock()
 	wait := 500 * time.Millisecond
 	for waited := time.Duration(0); ; waited += wait {
@@ -144,12 +154,38 @@ func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) er
 	}
 }
 
-// unseen reports whether a refusal may mean that a replica does not know an object yet: it says so with 404,
-// and for objects that others refer to with 400 in these words.
+// unseen reports whether a refusal may mean that a replica does not know an object yet: it says so with 404, and
+// for objects that others refer to with 400, or for a service principal's application with 403, in these words.
+// Source: Microsoft Graph documentation of groups, service principals and Conditional Access policies.
 func unseen(err error) bool {
 	refused, ok := errors.AsType[*graph.Error](err)
-	return ok && (refused.Status == http.StatusNotFound || refused.Status == http.StatusBadRequest &&
-		(strings.Contains(refused.Message, "does not exist") || strings.Contains(refused.Message, "not found")))
+	if !ok {
+		return false
+	}
+	said := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(refused.Message), w) })
+	}
+	switch refused.Status {
+	case http.StatusNotFound:
+		return true
+	case http.StatusBadRequest:
+		return said("not exist", "don't exist", "not found", "does not reference a valid", "cannot be found") ||
+			said("invalid") && said("value") && strings.HasPrefix(strings.TrimLeft(refused.Message, "0123456789"), ": ")
+	case http.StatusForbidden:
+		return said("backing application")
+	}
+	return false
+}
+
+// named returns what values name, beside the object that has them.
+func named(ref entra.Ref, set map[string]any) []entra.Ref {
+	refs := []entra.Ref{ref}
+	for _, r := range catalog.Refs(entra.Object{Ref: ref, Body: body(set)}) {
+		for _, t := range r.Types {
+			refs = append(refs, entra.Ref{Type: t, ID: r.ID})
+		}
+	}
+	return refs
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -228,7 +264,7 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		if err = u.all(ctx, ref, calls); err == nil {
+		if err = u.all(ctx, named(ref, set), calls); err == nil {
 			return Done, nil
 		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
@@ -248,9 +284,9 @@ func (n naming) was(s plan.Step, path string) any {
 	return was[path]
 }
 
-func (u *run) all(ctx context.Context, ref entra.Ref, calls []catalog.Call) error {
+func (u *run) all(ctx context.Context, refs []entra.Ref, calls []catalog.Call) error {
 	for _, c := range calls {
-		err := u.patient(ctx, []entra.Ref{ref}, func() error {
+		err := u.patient(ctx, refs, func() error {
 			_, err := u.call(ctx, c)
 			return err
 		})

@@ -17,7 +17,7 @@ const (
 func apps() []*Resource {
 	return []*Resource{{
 		Type: ApplicationType, Title: "App registrations", Doc: "Applications registered in the tenant: their permissions, addresses, roles and credentials.",
-		List: "/applications", Delta: "/applications/delta", Top: 999,
+		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true,
 		Bin: "deletedApplication", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
@@ -63,7 +63,9 @@ func apps() []*Resource {
 			},
 			both("defaultRedirectUri", "description", "groupMembershipClaims", "isDeviceOnlyAuthSupported", "isFallbackPublicClient",
 				"nativeAuthenticationApisEnabled", "notes", "requestSignatureVerification", "samlMetadataUrl", "serviceManagementReference",
-				"servicePrincipalLockConfiguration", "signInAudience", "uniqueName"),
+				"servicePrincipalLockConfiguration", "signInAudience"),
+			entries(OnCreate, "fixed once it is set", "uniqueName"),
+			entries(OnUpdate, "", "authenticationBehaviors"),
 			never("the service chooses it; an application created anew has another", "appId"),
 			never(byService, "applicationTemplateId", "certification", "createdByAppId", "createdDateTime", "disabledByMicrosoftStatus", "publisherDomain", "verifiedPublisher"),
 			never("this version of the service ignores it", "oauth2RequirePostResponse"),
@@ -217,7 +219,7 @@ func updateApp(id entra.ID, set, was map[string]any) ([]part, error) {
 			set["api"] = to
 		}
 	}
-	for _, name := range []string{"api", "web", "spa", "publicClient", "info", "optionalClaims", "parentalControlSettings"} {
+	for _, name := range []string{"api", "authenticationBehaviors", "web", "spa", "publicClient", "info", "optionalClaims", "parentalControlSettings"} {
 		if to, ok := set[name].(map[string]any); ok {
 			from, _ := was[name].(map[string]any)
 			set[name] = clear(to, from)

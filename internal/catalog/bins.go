@@ -29,7 +29,6 @@ func bins(live []*Resource) (bins []*Resource) {
 		if l.Type == PolicyType || l.Type == LocationType {
 			// These have a recycle bin of their own, which not every tenant offers.
 			b.Doc = b.Doc[:len(b.Doc)-1] + ", where the tenant has this recycle bin."
-			b.Version = "beta"
 			b.List = strings.TrimSuffix(l.Undelete, "/{id}/restore")
 			b.Item = b.List + "/{id}"
 		}

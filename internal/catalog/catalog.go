@@ -91,7 +91,8 @@ type Property struct {
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says
 	Must     bool         // a creation without it is refused
-	Group    string       // properties of one group travel together in a write of their own; "" is the common one
+	Stays    bool         // once it has a value it can be changed, not cleared
+	Group    string       // properties of one group travel together in a change of their own; "" is the common one
 	Reason   string       // why it is omitted, secret or not fully restorable; "" where it simply is
 	Safe     any          // the value a re-created object gets until Lift is asked for; nil is the goal's own
 	alive    bool         // written to an object that exists, never in order to complete a creation
@@ -136,6 +137,7 @@ type Relation struct {
 	Top   int    // page size to ask for when reading Path; 0 asks for none
 	Write bool   // Bind and Unbind work
 	Batch bool   // BindMany works
+	Said  string // the collection under which a write names what a link leads to; "" is directoryObjects
 
 	Hidden     string // "property=value" of the objects whose links are left out in silence; "" for none
 	HiddenFrom string // the application permission without which they are

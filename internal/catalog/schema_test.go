@@ -236,8 +236,8 @@ func TestNoPropertyForgotten(t *testing.T) {
 		"group": {"accessType", "allowExternalSenders", "autoSubscribeNewMembers", "hasMembersWithLicenseErrors", "hideFromAddressLists",
 			"hideFromOutlookClients", "infoCatalogs", "isArchived", "isFavorite", "isSubscribedByMail", "onPremisesExtensionAttributes", "organizationId",
 			"unseenConversationsCount", "unseenCount", "unseenMessagesCount", "welcomeMessageEnabled"},
-		// A stream, and what only a reading by name gives.
-		"application":      {"authenticationBehaviors", "logo", "managerApplications"},
+		// A stream, and what is about another type's objects.
+		"application":      {"logo", "managerApplications"},
 		"servicePrincipal": {"customSecurityAttributes"},
 		"organization":     {},
 	}

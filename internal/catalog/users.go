@@ -54,6 +54,15 @@ func entries(w Write, reason string, names ...string) []Property {
 
 func both(names ...string) []Property { return entries(Both, "", names...) }
 
+// stays declares properties that can be changed and not cleared.
+func stays(names ...string) []Property {
+	ps := entries(Both, "once it has a value the service does not let it be cleared", names...)
+	for i := range ps {
+		ps[i].Stays = true
+	}
+	return ps
+}
+
 func never(reason string, names ...string) []Property { return entries(Never, reason, names...) }
 
 func omit(reason string, names ...string) []Property {
@@ -100,12 +109,13 @@ func users() []*Resource {
 			},
 			licences,
 			both("ageGroup", "authorizationInfo", "city", "companyName", "consentProvidedForMinor", "country",
-				"department", "employeeId", "employeeOrgData", "employeeType", "faxNumber", "givenName", "jobTitle", "mail",
+				"department", "employeeId", "employeeOrgData", "employeeType", "faxNumber", "givenName", "jobTitle",
 				"mobilePhone", "officeLocation", "onPremisesExtensionAttributes", "onPremisesImmutableId", "passwordPolicies",
-				"postalCode", "preferredDataLocation", "preferredLanguage", "state", "streetAddress", "surname", "usageLocation", "userType"),
+				"postalCode", "preferredDataLocation", "preferredLanguage", "state", "streetAddress", "surname", "userType"),
+			stays("mail", "usageLocation"),
 			sets(Both, "", "businessPhones", "otherMails"),
 			[]Property{{Name: "authorizationInfo.certificateUserIds", Set: true}},
-			entries(Both, "an application alone may be refused this property", "employeeHireDate"),
+			[]Property{{Name: "employeeHireDate", Write: Both, Group: "employeeHireDate", Reason: "an application alone may be refused a change of this property"}},
 			sets(Never, "the service derives it from mail, name and mailbox", "proxyAddresses", "imAddresses"),
 			never(byService, "createdDateTime", "creationType"),
 			never("whether a guest accepted cannot be written; a guest created anew has to be invited again", "externalUserState", "externalUserStateChangeDateTime"),
@@ -121,10 +131,16 @@ func users() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 		Links: []Relation{
-			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Write: true},
+			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Write: true, Said: "users"},
 			{Rel: "sponsors", To: []entra.Type{UserType, GroupType}, Many: true, Read: ByExpand, Path: "/users/{id}/sponsors", Write: true},
 		},
 		open: true, rules: 1, read: readUser, frozen: synced,
+		fixed: func(m map[string]any, rel string) string {
+			if rel == Manager {
+				return synced(m)
+			}
+			return ""
+		},
 		create: func(set map[string]any, f Fresh) (map[string]any, error) {
 			if f.Password == "" {
 				return nil, errors.New("a user needs a password")

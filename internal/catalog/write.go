@@ -43,7 +43,7 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 		case !ok || p.Write == Never || p.Omit || p.alive || p.Elements != "":
 			return nil, fmt.Errorf("creating a %s: %s cannot be written", r.Type, name)
 		case v == nil:
-		case p.Write == OnUpdate || p.Write == ByAction || p.Group != "":
+		case p.Write == OnUpdate || p.Write == ByAction:
 			later[name] = v
 		default:
 			first[name] = v
@@ -101,6 +101,9 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 			if err := onlyRemoves(p, v, was[name]); err != nil {
 				return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
 			}
+		}
+		if (v == nil || v == "") && (p.Stays || p.Must) {
+			return nil, fmt.Errorf("changing a %s: %s cannot be cleared", r.Type, name)
 		}
 		if v == nil && (p.Set || p.Key != "") {
 			set[name] = []any{}
@@ -259,7 +262,7 @@ func (r *Resource) Bind(l entra.Link) (Call, error) {
 	if rel.Many {
 		c.Method = "POST"
 	}
-	c.Body, err = encode(map[string]any{"@odata.id": address(r.Version, l.To.ID)})
+	c.Body, err = encode(map[string]any{"@odata.id": rel.address(r.Version, l.To)})
 	return c, err
 }
 
@@ -301,7 +304,7 @@ func (r *Resource) BindMany(from entra.Ref, rel string, to []entra.Ref) (Call, b
 	}
 	ends := make([]any, len(to))
 	for i, t := range to {
-		ends[i] = address(r.Version, t.ID)
+		ends[i] = l.address(r.Version, t)
 	}
 	c, err := r.call("PATCH", r.at(from.ID), map[string]any{rel + "@odata.bind": ends})
 	return c, err == nil
@@ -320,8 +323,15 @@ func (r *Resource) writable(l entra.Link) (Relation, error) {
 
 func (rel Relation) at(id entra.ID) string { return strings.ReplaceAll(rel.Path, "{id}", escape(id)) }
 
-func address(version string, id entra.ID) string {
-	return "{endpoint}/" + version + "/directoryObjects/" + escape(id)
+// address is how a write names what a link leads to. Any object of the directory can be named under
+// directoryObjects; a manager is documented only under the collection of users.
+// Source: Microsoft Graph documentation, "Assign manager".
+func (rel Relation) address(version string, to entra.Ref) string {
+	under := "directoryObjects"
+	if to.Type == rel.To[0] && rel.Said != "" {
+		under = rel.Said
+	}
+	return "{endpoint}/" + version + "/" + under + "/" + escape(to.ID)
 }
 
 // at returns the path of one object.

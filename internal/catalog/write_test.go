@@ -112,6 +112,15 @@ POST /v1.0/users/i/assignLicense {"addLicenses":[{"disabledPlans":["p"],"skuId":
 		{"user", "i", `{"assignedLicenses":null}`, `{"assignedLicenses":[{"skuId":"c"}]}`, `POST /v1.0/users/i/assignLicense {"addLicenses":[],"removeLicenses":["c"]}
 `},
 		{"user", "i", `{"createdDateTime":"x"}`, `{}`, "error"},
+		{"user", "i", `{"mail":null}`, `{"mail":"a@b.example"}`, "error"},
+		{"user", "i", `{"usageLocation":""}`, `{"usageLocation":"CH"}`, "error"},
+		{"user", "i", `{"displayName":null}`, `{"displayName":"N"}`, "error"},
+		{"user", "i", `{"department":"D","employeeHireDate":"2026-01-01T00:00:00Z"}`, `{}`, `PATCH /v1.0/users/i {"department":"D"}
+PATCH /v1.0/users/i {"employeeHireDate":"2026-01-01T00:00:00Z"}
+`},
+		{"group", "i", `{"uniqueName":"u"}`, `{"uniqueName":"v"}`, "error"},
+		{"application", "i", `{"authenticationBehaviors":{"blockAzureADGraphAccess":true}}`, `{}`, app + ` {"authenticationBehaviors":{"blockAzureADGraphAccess":true}}
+`},
 		{"user", "i", `{"extension_0_a":"1"}`, `{}`, `PATCH /v1.0/users/i {"extension_0_a":"1"}
 `},
 		{"group", "i", `{"assignedLicenses":[{"skuId":"c"}]}`, `{}`, `POST /v1.0/groups/i/assignLicense {"addLicenses":[{"disabledPlans":[],"skuId":"c"}],"removeLicenses":[]}
@@ -232,7 +241,7 @@ func TestOtherCalls(t *testing.T) {
 	got := show(
 		r("group").Remove("g"), r("appRoleAssignment").Remove(entra.Join("p", "a/_-")), r("domain").Remove(""), r("user").Remove("a#b/c"),
 		r("user").Revive("u"), r("conditionalAccessPolicy").Revive("p"), r("domain").Revive("d"),
-		r("application").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
+		r("servicePrincipal").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
 		call(r("group").Bind(member)), call(r("group").Unbind(member)), call(r("group").Linked(member)),
 		call(r("user").Bind(manager)), call(r("user").Unbind(manager)), call(r("user").Linked(manager)), batch,
 	)
@@ -241,16 +250,16 @@ DELETE /v1.0/servicePrincipals/p/appRoleAssignedTo/a%2F_-
 DELETE /v1.0/domains/-
 DELETE /v1.0/users/a%23b%2Fc
 POST /v1.0/directory/deletedItems/u/restore {}
-POST /beta/identity/conditionalAccess/deletedItems/policies/p/restore {}
+POST /v1.0/identity/conditionalAccess/deletedItems/policies/p/restore {}
  /
-GET /v1.0/applications/a
+GET /v1.0/servicePrincipals/a
 GET /v1.0/policies/identitySecurityDefaultsEnforcementPolicy
-GET /beta/identity/conditionalAccess/deletedItems/namedLocations/n
+GET /v1.0/identity/conditionalAccess/deletedItems/namedLocations/n
 GET /v1.0/directory/administrativeUnits/n
 POST /v1.0/groups/g/members/$ref {"@odata.id":"{endpoint}/v1.0/directoryObjects/u"}
 DELETE /v1.0/groups/g/members/u/$ref
 GET /v1.0/groups/g/members?%24select=id&%24top=999
-PUT /v1.0/users/a%23b/manager/$ref {"@odata.id":"{endpoint}/v1.0/directoryObjects/m"}
+PUT /v1.0/users/a%23b/manager/$ref {"@odata.id":"{endpoint}/v1.0/users/m"}
 DELETE /v1.0/users/a%23b/manager/$ref
 GET /v1.0/users/a%23b/manager?%24select=id
 PATCH /v1.0/groups/g {"members@odata.bind":["{endpoint}/v1.0/directoryObjects/u","{endpoint}/v1.0/directoryObjects/d"]}

@@ -184,6 +184,8 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			if why = p.Reason; why == "" {
 				why = "the service offers no way to change it"
 			}
+		case p.Stays && f.Path == p.Name && f.After == nil:
+			why = p.Reason
 		case p.Safe != nil && m.anew[b] && f.Before == p.Safe && harmful(f.After) && !m.q.lifts(p.Lift):
 			why = unsafe(p)
 		case p.Lift == "enforce" && m.anew[b] && f.Before == p.Safe && harmful(f.After) && len(missing) > 0:
