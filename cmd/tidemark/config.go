@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -69,6 +70,7 @@ type captureSettings struct {
 
 type guardSettings struct {
 	BreakGlass []string       `yaml:"break_glass"`
+	Approvers  []string       `yaml:"approvers"`
 	Limits     *limitSettings `yaml:"limits"`
 }
 
@@ -333,6 +335,11 @@ func (t *tenantSettings) check() error {
 			return fmt.Errorf("guard.break_glass: %w", err)
 		}
 	}
+	for _, line := range t.Guard.Approvers {
+		if _, err := note.NewVerifier(line); err != nil {
+			return fmt.Errorf("guard.approvers: %q is no approver's line; tidemark approve --new-key prints one", line)
+		}
+	}
 	switch t.Index {
 	case "":
 		t.Index = "file"
@@ -392,6 +399,7 @@ tenants:
       certificate: file:/etc/tidemark/restore.pem
     guard:
       break_glass: []                   # user/ID and group/ID that must keep access, whatever a plan does
+      approvers: []                     # lines that tidemark approve --new-key printed; limits.approvers of them must agree
       limits: {objects: 50, links: 2000, deletions: 0, privileged: 0, approvers: 0}
     index: file                         # file: in the cache folder, mode 0600; or memory
 `

@@ -159,11 +159,10 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 			return &exit{code: 6, err: errors.New("the tenant changed since the plan was made; nothing was written"), hint: "make a new plan and look at it"}
 		}
 	}
-	x, err := s.cleared(ctx, p, base, goal, writer)
+	x, err := s.cleared(ctx, k, p, base, goal, writer)
 	if err != nil {
 		return err
 	}
-	x.undo = k.Undo
 	doc := s.planDoc(ctx, x)
 	if s.format == "table" {
 		fmt.Fprint(s.out, doc.text())

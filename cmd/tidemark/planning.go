@@ -77,6 +77,7 @@ type proposal struct {
 	digest     string
 	base, goal *snapshot.Snapshot
 	undo       *undoing // nil for a restore
+	requester  string
 	conflicts  []conflictDoc
 	cleared    guard.Cleared
 	objections []guard.Objection
@@ -134,11 +135,11 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *u
 	if err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
 	}
-	x, err := s.cleared(ctx, p, base, goal, writer)
+	x, err := s.cleared(ctx, &kept{Requester: requester(), Made: s.now(), Undo: u}, p, base, goal, writer)
 	if err != nil {
 		return nil, err
 	}
-	x.undo, x.conflicts = u, conflicts
+	x.conflicts = conflicts
 	return x, nil
 }
 
@@ -151,8 +152,8 @@ func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.S
 	return tree, []conflictDoc{}, err
 }
 
-// cleared asks guard about a plan.
-func (s *session) cleared(ctx context.Context, p *plan.Plan, base, goal *snapshot.Snapshot, writer guard.Writer) (*proposal, error) {
+// cleared asks guard about a plan; k says when, by whom and for what it was made.
+func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal *snapshot.Snapshot, writer guard.Writer) (*proposal, error) {
 	digest, err := p.Digest()
 	if err != nil {
 		return nil, err
@@ -161,7 +162,11 @@ func (s *session) cleared(ctx context.Context, p *plan.Plan, base, goal *snapsho
 	if err != nil {
 		return nil, err
 	}
-	c := guard.Config{Writer: writer}
+	approvals, verify, err := s.approvals(ctx, digest, k.Requester)
+	if err != nil {
+		return nil, err
+	}
+	c := guard.Config{Writer: writer, Requester: k.Requester, Verify: verify}
 	for _, text := range s.settings.Guard.BreakGlass {
 		ref, err := entra.ParseRef(text)
 		if err != nil {
@@ -169,8 +174,8 @@ func (s *session) cleared(ctx context.Context, p *plan.Plan, base, goal *snapsho
 		}
 		c.BreakGlass = append(c.BreakGlass, ref)
 	}
-	x := &proposal{plan: p, digest: digest, base: base, goal: goal, made: s.now(), estimate: estimate{len(p.Steps), float64(len(p.Steps)) / writesPerSecond}}
-	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, nil, s.now()); err != nil {
+	x := &proposal{plan: p, digest: digest, base: base, goal: goal, undo: k.Undo, requester: k.Requester, made: k.Made, estimate: estimate{len(p.Steps), float64(len(p.Steps)) / writesPerSecond}}
+	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, approvals, s.now()); err != nil {
 		return nil, fmt.Errorf("judge plan: %w", err)
 	}
 	return x, nil
@@ -487,6 +492,9 @@ func refused(objections []guard.Objection) error {
 			lifts = append(lifts, o.Lift)
 		}
 	}
+	if code == 7 {
+		lifts = []string{"write the plan with plan --out FILE, have it approved with approve FILE, then apply FILE"}
+	}
 	return &exit{code: code, err: fmt.Errorf("refused by guard, nothing was written: %s", objections[0].Reason), hint: strings.Join(lifts, " ")}
 }
 
@@ -496,6 +504,8 @@ type kept struct {
 	Base   int64     `json:"base"`
 	Goal   int64     `json:"goal"`
 	Made   time.Time `json:"made"`
+	// Requester is who had the plan made, whose own approval does not count.
+	Requester string `json:"requester"`
 	// Undo says what the goal is made of where it is no snapshot; Goal is then where the window begins.
 	Undo *undoing `json:"undo,omitempty"`
 	// Plan is the plan's encoding to the byte, but for its last line feed: the digest is of its bytes.
@@ -504,7 +514,7 @@ type kept struct {
 
 // encode writes the document without touching a byte of the plan in it.
 func (k kept) encode() ([]byte, error) {
-	doc := map[string]any{"digest": k.Digest, "base": k.Base, "goal": k.Goal, "made": k.Made}
+	doc := map[string]any{"digest": k.Digest, "base": k.Base, "goal": k.Goal, "made": k.Made, "requester": k.Requester}
 	if k.Undo != nil {
 		doc["undo"] = k.Undo
 	}
@@ -517,7 +527,7 @@ func (k kept) encode() ([]byte, error) {
 
 func (x *proposal) keep() (kept, error) {
 	data, err := x.plan.Encode()
-	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), x.undo, bytes.TrimSuffix(data, []byte("\n"))}, err
+	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), x.requester, x.undo, bytes.TrimSuffix(data, []byte("\n"))}, err
 }
 
 // open returns the plan that was kept, after checking that it is the one its digest names.

@@ -191,12 +191,8 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if err != nil {
 		return 0, nil, err
 	}
-	x, err := s.cleared(ctx, p, base, goal, writer)
-	if err != nil {
-		return 0, nil, err
-	}
-	x.made = k.Made
-	return record, x, nil
+	x, err := s.cleared(ctx, k, p, base, goal, writer)
+	return record, x, err
 }
 
 // normal makes scopes comparable: no list and an empty one are the same.

@@ -414,7 +414,7 @@ func (s *session) proceedUndo(ctx context.Context, u *undoing, writer guard.Writ
 	if err != nil {
 		return 0, nil, err
 	}
-	x, err := s.cleared(ctx, p, base, goal, writer)
+	x, err := s.cleared(ctx, k, p, base, goal, writer)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -422,7 +422,7 @@ func (s *session) proceedUndo(ctx context.Context, u *undoing, writer guard.Writ
 	if err != nil {
 		return 0, nil, err
 	}
-	x.undo, x.made = u, k.Made
+	x.undo = u
 	if _, x.conflicts, err = s.undone(ctx, tree, u); err != nil {
 		return 0, nil, err
 	}
