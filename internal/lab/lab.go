@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
+	"github.com/tidemark-backup/tidemark/internal/store"
 	"github.com/tidemark-backup/tidemark/internal/store/mem"
 	"github.com/tidemark-backup/tidemark/internal/verify"
 )
@@ -47,6 +49,8 @@ type Lab struct {
 	Reader *graph.Client // as the identity that captures
 	Writer *graph.Client // as the identity that restores
 	Wire   *Wire
+	open   func() (*repository.Repository, error)
+	power  *power
 	t      testing.TB
 }
 
@@ -65,15 +69,18 @@ func Start(t testing.TB, o emulator.Options) *emulator.Tenant {
 // New makes a repository for a tenant, which ends with the test.
 func New(t testing.TB, tenant *emulator.Tenant) *Lab {
 	t.Helper()
-	l := &Lab{t: t, Tenant: tenant, Wire: &Wire{tenant: tenant}}
+	l := &Lab{t: t, Tenant: tenant, Wire: &Wire{tenant: tenant}, power: &power{Store: new(mem.Store)}}
+	l.Wire.power = l.power
 	signer, err := repository.GenerateSigner("lab")
 	l.must(err)
 	identity, err := age.GenerateX25519Identity()
 	l.must(err)
-	s := new(mem.Store)
-	_, err = repository.Init(t.Context(), s, repository.InitOptions{Tenant: entra.Tenant{ID: entra.TenantID(l.Tenant.ID())}, Holders: []string{identity.Recipient().String()}, Now: l.Tenant.Now, Signer: signer})
+	_, err = repository.Init(t.Context(), l.power, repository.InitOptions{Tenant: entra.Tenant{ID: entra.TenantID(l.Tenant.ID())}, Holders: []string{identity.Recipient().String()}, Now: l.Tenant.Now, Signer: signer})
 	l.must(err)
-	l.Repo, err = repository.Open(t.Context(), s, repository.Options{Identities: []age.Identity{identity}, Signer: signer, Now: l.Tenant.Now})
+	l.open = func() (*repository.Repository, error) {
+		return repository.Open(t.Context(), l.power, repository.Options{Identities: []age.Identity{identity}, Signer: signer, Now: l.Tenant.Now})
+	}
+	l.Repo, err = l.open()
 	l.must(err)
 	l.Index, err = index.Open(t.Context(), ":memory:", history.Kept())
 	l.must(err)
@@ -96,16 +103,62 @@ func (l *Lab) client(app emulator.App) *graph.Client {
 	return c
 }
 
+// Kill lets nothing reach the tenant or the store any more, as if the program had died at this moment. It may be
+// called from within Wire.Meddle.
+func (l *Lab) Kill() { l.power.off.Store(true) }
+
+// Revive undoes Kill and opens the repository anew, as the next run of the program does.
+func (l *Lab) Revive() {
+	l.t.Helper()
+	l.power.off.Store(false)
+	var err error
+	l.Repo, err = l.open()
+	l.must(err)
+	l.Follow()
+}
+
+var errOff = errors.New("the program is dead")
+
+// A power is what a store runs on.
+type power struct {
+	store.Store
+	off atomic.Bool
+}
+
+// Put implements store.Store.
+func (p *power) Put(ctx context.Context, name string, r io.Reader) error {
+	if p.off.Load() {
+		return errOff
+	}
+	return p.Store.Put(ctx, name, r)
+}
+
 // A Wire brings requests to the tenant without a network.
 type Wire struct {
 	tenant *emulator.Tenant
+	power  *power
+	// Meddle, where it is not nil, stands between the client and the tenant: pass carries the request out.
+	Meddle func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error)
 	// Top, where it is not 0, is put in the place of the page sizes that requests ask for: the service may give
 	// fewer than it was asked for at any time.
 	Top int
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w *Wire) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+func (w *Wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	pass := func() (*http.Response, error) {
+		if w.power.off.Load() {
+			return nil, errOff
+		}
+		return w.pass(r)
+	}
+	if w.Meddle == nil {
+		return pass()
+	}
+	return w.Meddle(r, pass)
+}
+
+func (w *Wire) pass(r *http.Request) (answer *http.Response, err error) {
 	defer func() {
 		if dropped := recover(); dropped == http.ErrAbortHandler {
 			answer, err = nil, io.ErrUnexpectedEOF
