@@ -141,12 +141,6 @@ func users() []*Resource {
 			}
 			return ""
 		},
-		fixed: func(m map[string]any, rel string) string {
-			if rel == Manager {
-				return synced(m)
-			}
-			return ""
-		},
 		create: func(set map[string]any, f Fresh) (map[string]any, error) {
 			if f.Password == "" {
 				return nil, errors.New("a user needs a password")
