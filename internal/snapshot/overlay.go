@@ -126,7 +126,7 @@ func (o *Overlay) Snapshot() *Snapshot { return o.tree.Snapshot() }
 func (o *Overlay) Entries(ctx context.Context, t entra.Type) iter.Seq2[Entry, error] {
 	var own []Entry
 	for r, x := range o.put {
-		if r.Type == t {
+		if r.Type == t && !o.hidden(r) {
 			own = append(own, Entry{Ref: r, Version: x.Version()})
 		}
 	}
@@ -166,18 +166,18 @@ func (o *Overlay) Object(ctx context.Context, r entra.Ref) (entra.Object, error)
 	if o.err != nil {
 		return entra.Object{}, o.err
 	}
-	if x, ok := o.put[r]; ok {
-		return x, nil
-	}
 	if o.hidden(r) {
 		return entra.Object{}, &fs.PathError{Op: "object", Path: r.String(), Err: fs.ErrNotExist}
+	}
+	if x, ok := o.put[r]; ok {
+		return x, nil
 	}
 	return o.tree.Object(ctx, r)
 }
 
 // Holders implements Tree.
 func (o *Overlay) Holders(ctx context.Context, id entra.ID) iter.Seq2[entra.Ref, error] {
-	own := slices.Collect(maps.Keys(o.held[id]))
+	own := slices.DeleteFunc(slices.Collect(maps.Keys(o.held[id])), o.hidden)
 	return mergeInto(o.err, own, o.below, entra.Ref.Compare, o.tree.Holders(ctx, id))
 }
 
