@@ -35,7 +35,7 @@ func TestASecondReaderAgrees(t *testing.T) {
 	if long() {
 		seeds = 60
 	}
-	compared := 0
+	compared, kinds := 0, map[repository.Kind]int{}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWriting(t, uint64(seed))
@@ -55,12 +55,21 @@ func TestASecondReaderAgrees(t *testing.T) {
 				}
 				compared++
 			}
+			for rec, err := range w.repo.Records(t.Context(), 0) {
+				w.must(err)
+				kinds[rec.Kind]++
+			}
 		})
+	}
+	for _, k := range []repository.Kind{repository.KindEpoch, repository.KindHolder, repository.KindSigner, repository.KindOutcomes} {
+		if kinds[k] == 0 {
+			t.Errorf("no repository had a record of kind %s", k)
+		}
 	}
 	if compared == 0 {
 		t.Fatal("nothing was compared")
 	}
-	t.Logf("%d snapshots compared", compared)
+	t.Logf("%d snapshots compared, of logs with %v", compared, kinds)
 }
 
 // The second reader refuses what was damaged.
@@ -196,6 +205,12 @@ func (w *writing) snapshot() {
 	for range 60 {
 		from := w.ref()
 		w.must(x.Link(ctx, entra.Link{From: from, Rel: []string{"members", "owners"}[w.rand.IntN(2)], To: w.ref()}))
+	}
+	if w.rand.IntN(3) == 0 { // more links than one line takes
+		from := w.ref()
+		for i := range 1200 {
+			w.must(x.Link(ctx, entra.Link{From: from, Rel: "members", To: entra.Ref{Type: "user", ID: entra.ID(fmt.Sprint(w.rand.IntN(5000), i%3))}}))
+		}
 	}
 	if w.rand.IntN(2) == 0 {
 		w.must(x.Gone(ctx, w.ref()))
