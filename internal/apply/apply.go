@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"sync"
 	"time"
 
@@ -113,6 +114,7 @@ type run struct {
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
 	open    map[int]time.Time       // steps that were begun, of which nobody knows what became, and since when
 	begun   map[int]entra.ID        // objects that were created and not completed, by step
+	refused map[int]bool            // steps that the service refused as wrong, to be tried once more: false once they were
 }
 
 // Run carries out the plan that record number in the log holds. A step that failed, or found the tenant
@@ -124,7 +126,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 		return nil, errors.New("apply: the plan was not cleared")
 	}
 	u := &run{client: c, repo: r, plan: p, record: record, o: o,
-		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}}
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
 	}
@@ -136,8 +138,11 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 	}
 	for {
 		steps := u.next()
-		if len(steps) == 0 {
+		if len(steps) == 0 && !u.reopen() {
 			break
+		}
+		if len(steps) == 0 {
+			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return u.report(), fmt.Errorf("apply: stopped before step %d: %w", steps[0].Number, err)
@@ -243,12 +248,36 @@ func (u *run) next() []plan.Step {
 	return steps
 }
 
+// reopen opens the steps that were refused before others were carried out, once, with those that need them: what
+// made the service refuse may be what a later step put right, as a role that has to be there before it is given.
+func (u *run) reopen() (any bool) {
+	last := 0
+	for n, res := range u.results {
+		if res.Outcome == Done {
+			last = max(last, n)
+		}
+	}
+	for n, first := range u.refused {
+		if first && n < last {
+			delete(u.results, n)
+			any = true
+		}
+		u.refused[n] = false
+	}
+	for n, res := range u.results {
+		if any && res.Outcome == NotRun {
+			delete(u.results, n)
+		}
+	}
+	return any
+}
+
 func (u *run) settle(s plan.Step, res Result) {
 	u.results[s.Number] = res
 	if res.Outcome.holds() {
 		u.note(s, res)
 	}
-	if u.o.Progress != nil {
+	if _, told := u.refused[s.Number]; u.o.Progress != nil && !told {
 		u.o.Progress(s, res)
 	}
 }
@@ -350,6 +379,10 @@ func (u *run) take(ctx context.Context, s plan.Step) {
 		}
 	}
 	u.settle(s, res)
+	refusal, ok := errors.AsType[*graph.Error](err)
+	if _, tried := u.refused[s.Number]; ok && !tried && res.Outcome == Failed && id == "" && refusal.Status == http.StatusBadRequest {
+		u.refused[s.Number] = true
+	}
 }
 
 func (u *run) append(ctx context.Context, kind repository.Kind, doc any) error {

@@ -132,6 +132,12 @@ func (v *vandal) unchanged(r *catalog.Resource, o entra.Object) bool {
 	return now.Body == o.Body
 }
 
+// alive reports whether an object can still be read.
+func (v *vandal) alive(r *catalog.Resource, o entra.Object) bool {
+	v.t.Helper()
+	return v.do(r.Fetch(o.Ref.ID))
+}
+
 // differs reports whether an object is no longer as it was: some values the service takes and makes its own of.
 func (v *vandal) differs(r *catalog.Resource, o entra.Object) bool {
 	v.t.Helper()
