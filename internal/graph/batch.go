@@ -276,7 +276,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 				}
 			}
 			again = append(again, it)
-		case it.k.read && repeatable(p.status) && it.tries < maxTries-1:
+		case (it.k.read && repeatable(p.status) || e.crossed()) && it.tries < maxTries-1:
 			it.tries++
 			again = append(again, it)
 		}

@@ -193,6 +193,11 @@ func TestBatchItemsAreJudgedOneByOne(t *testing.T) {
 				return &part{status: 204}
 			case "write-torn":
 				return nil
+			case "write-crossed":
+				if tries[id] <= 2 {
+					return &part{status: 409, body: `{"error":{"code":"Directory_ConcurrencyViolation"}}`}
+				}
+				return &part{status: 204}
 			case "dependent":
 				return fault(424)
 			case "denied":
@@ -203,7 +208,7 @@ func TestBatchItemsAreJudgedOneByOne(t *testing.T) {
 			return echo(a)
 		}
 		var rs []graph.Request
-		ids := []string{"good", "missing", "slow", "slower", "shaky", "down", "torn", "hostile", "empty", "write-down", "write-slow", "write-torn", "dependent", "denied", "moved"}
+		ids := []string{"good", "missing", "slow", "slower", "shaky", "down", "torn", "hostile", "empty", "write-down", "write-slow", "write-torn", "write-crossed", "dependent", "denied", "moved"}
 		for _, id := range ids {
 			r := graph.Request{Path: "/users/" + id}
 			if strings.HasPrefix(id, "write") {
@@ -223,7 +228,7 @@ func TestBatchItemsAreJudgedOneByOne(t *testing.T) {
 			unknown bool
 		}{
 			{"good", 1, 0, false}, {"missing", 1, 404, false}, {"slow", 2, 0, false}, {"slower", 3, 0, false}, {"shaky", 5, 0, false}, {"down", 5, 500, false},
-			{"torn", 2, 0, false}, {"hostile", 5, -1, false}, {"empty", 5, -1, false}, {"write-down", 1, 504, true}, {"write-slow", 2, 0, false}, {"write-torn", 1, -1, true},
+			{"torn", 2, 0, false}, {"hostile", 5, -1, false}, {"empty", 5, -1, false}, {"write-down", 1, 504, true}, {"write-slow", 2, 0, false}, {"write-torn", 1, -1, true}, {"write-crossed", 3, 0, false},
 			{"dependent", 1, 424, false}, {"denied", 2, 401, false}, {"moved", 1, -1, false},
 		} {
 			got := results[slices.Index(ids, row.id)].Err
@@ -472,4 +477,22 @@ func TestBatchesThatAreNotSent(t *testing.T) {
 	if _, err := b.client(t, graph.Options{}).Batch(t.Context(), "", big); err != nil || len(b.seen) != 4 {
 		t.Errorf("%d batches for 4 MB: %v", len(b.seen), err)
 	}
+}
+
+// FuzzBatch: what is taken for the answer to a batch is JSON, each part with a status and a body that is JSON too.
+func FuzzBatch(f *testing.F) {
+	for _, body := range []string{
+		`{"responses":[]}`, `{"responses":[{"id":"1","status":200,"headers":{"Retry-After":"1"},"body":{"value":[]}}]}`,
+		`{"responses":[{"id":"2","status":204},{"id":"1","status":429,"headers":null,"body":null}]}`,
+		`{"responses":[{"id":"1","status":200,"body":"aGVsbG8="}]}`, `{"responses":[{"id":1,"status":"200"}]}`,
+		`{"responses":[{"id":"1","status":200},{"id":"1","status":200}]}`, `{"responses":[{"id":"4","status":200}]}`, `{"error":{}}`, `{"responses":{}}`, `[]`, ``,
+	} {
+		f.Add([]byte(body))
+	}
+	for _, row := range hostileAnswers() {
+		if len(row.body) < 1<<12 {
+			f.Add([]byte(strings.ReplaceAll(row.body, "value", "responses")))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodeBatch(t, body, 3) })
 }

@@ -233,6 +233,41 @@ func TestRetryAfterSpellings(t *testing.T) {
 	}
 }
 
+// The service did not act when another write came in between, and says so by this code alone.
+func TestCrossedWritesAreRepeated(t *testing.T) {
+	for _, method := range methods {
+		synctest.Test(t, func(t *testing.T) {
+			crossed := func() (*http.Response, error) {
+				return refuse(409, "Directory_ConcurrencyViolation", "Concurrency violation has occurred."), nil
+			}
+			w := script(crossed, crossed, answer(204, ``))
+			if _, err := client(t, w, graph.Options{}).Do(t.Context(), graph.Request{Method: method, Path: "/groups/1"}); err != nil || w.count() != 3 {
+				t.Errorf("%s: %d requests, %v", method, w.count(), err)
+			}
+			w = script(crossed)
+			_, err := client(t, w, graph.Options{}).Do(t.Context(), graph.Request{Method: method, Path: "/groups/1"})
+			if e, ok := errors.AsType[*graph.Error](err); !ok || e.Status != 409 || errors.Is(err, graph.ErrUnknownOutcome) || errors.Is(err, fs.ErrExist) || w.count() != 5 {
+				t.Errorf("%s for ever: %d requests, %v", method, w.count(), err)
+			}
+		})
+	}
+}
+
+// FuzzRetryAfter: whatever is said, the wait is none that was asked for, or whole seconds from 1 to 600.
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "1", "0.249", "-1", "inf", "nan", "1e400", "Sat, 01 Jan 2000 00:00:30 GMT", "Wed, 21 Oct 2099 07:28:00 GMT", "soon", "\u0661"} {
+		f.Add(s, "")
+		f.Add(s, "Sat, 01 Jan 2000 00:00:00 GMT")
+	}
+	f.Fuzz(func(t *testing.T, after, date string) {
+		h := http.Header{"Retry-After": {after}, "Date": {date}}
+		d := graph.RetryAfter(h, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+		if d != 0 && (d < time.Second || d > 600*time.Second || d%time.Second != 0) {
+			t.Errorf("%q at %q is %s", after, date, d)
+		}
+	})
+}
+
 func TestRetryAfterDateCountsFromTheServicesClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

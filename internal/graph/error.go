@@ -96,12 +96,17 @@ func (e *Error) has(codes ...string) bool {
 	return false
 }
 
+// crossed reports that the service did not act because another write came in between, and asks to be asked again.
+func (e *Error) crossed() bool {
+	return e.Status == http.StatusConflict && e.has("Directory_ConcurrencyViolation")
+}
+
 // exists knows the one thing for which the service has no code of its own: Microsoft Graph documentation
 // promises only the text of these refusals.
 func (e *Error) exists() bool {
 	switch e.Status {
 	case http.StatusConflict:
-		return !e.has("Directory_ConcurrencyViolation")
+		return !e.crossed()
 	case http.StatusBadRequest:
 		if e.has("ObjectConflict") {
 			return true

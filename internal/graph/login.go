@@ -3,8 +3,11 @@ package graph
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +21,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"software.sslmate.com/src/go-pkcs12"
 )
 
 // maxTokenAnswer bounds what is read from the authority; a token with many roles has some 10 kB.
@@ -41,9 +45,8 @@ type Identity struct {
 	ManagedIdentity     bool
 
 	HTTP *http.Client // for the authority; nil means one with sane timeouts
-	// Custom says that the authority is not one of Microsoft's. Its endpoints are then not asked for at
-	// login.microsoftonline.com, and an authority that does not describe itself is taken to have its token
-	// endpoint at the usual place.
+	// Custom says that the authority is not one of Microsoft's. Its endpoints are then asked for neither at
+	// login.microsoftonline.com nor at the authority: its token endpoint is AUTHORITY/TENANT/oauth2/v2.0/token.
 	Custom bool
 }
 
@@ -110,7 +113,7 @@ func (id Identity) source() (azcore.TokenCredential, error) {
 	o.Transport = line
 	switch {
 	case len(id.CertificatePEM) > 0:
-		certs, key, err := azidentity.ParseCertificates(id.CertificatePEM, id.CertificatePassword)
+		certs, key, err := parseCertificate(id.CertificatePEM, id.CertificatePassword)
 		if err != nil {
 			return nil, fmt.Errorf("read the certificate: %w", err)
 		}
@@ -124,6 +127,18 @@ func (id Identity) source() (azcore.TokenCredential, error) {
 		ClientOptions: o, DisableInstanceDiscovery: id.Custom,
 		TenantID: id.Tenant, ClientID: id.ClientID, TokenFilePath: id.FederatedTokenFile,
 	})
+}
+
+// parseCertificate reads a certificate and its key.
+func parseCertificate(data, password []byte) ([]*x509.Certificate, crypto.PrivateKey, error) {
+	if block, _ := pem.Decode(data); block != nil {
+		return azidentity.ParseCertificates(data, password)
+	}
+	key, leaf, chain, err := pkcs12.DecodeChain(data, string(password))
+	if err != nil {
+		return nil, nil, err
+	}
+	return append([]*x509.Certificate{leaf}, chain...), key, nil
 }
 
 type login struct {
@@ -187,23 +202,15 @@ type authorityLine struct {
 	home string // of the tenant at a custom authority, else empty
 }
 
-// Do sends a request. It answers one request itself: a private authority that does not describe itself is
-// described as the public ones are, since the library goes no further without.
+// Do sends a request. It answers one request itself: a private authority is described as the public ones are,
+// since the library goes no further without a description, and need not have one.
 func (a *authorityLine) Do(req *http.Request) (*http.Response, error) {
+	if a.home != "" && strings.EqualFold(req.URL.Scheme+"://"+req.URL.Host+req.URL.Path, a.home+"/v2.0/.well-known/openid-configuration") {
+		return a.description(req)
+	}
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return nil, err
-	}
-	described := a.home != "" && req.Method == http.MethodGet &&
-		req.URL.Scheme+"://"+req.URL.Host+req.URL.Path == a.home+"/v2.0/.well-known/openid-configuration"
-	if described {
-		switch resp.StatusCode {
-		case http.StatusNotFound, http.StatusBadRequest, http.StatusNotImplemented:
-			if err := resp.Body.Close(); err != nil {
-				return nil, err
-			}
-			return a.description(req)
-		}
 	}
 	resp.Body = struct {
 		io.Reader

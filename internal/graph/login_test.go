@@ -34,7 +34,7 @@ const tenant, app = "5d4f1c00-0000-4000-8000-000000000001", "5d4f1c00-0000-4000-
 type authority struct {
 	*httptest.Server
 	mu       sync.Mutex
-	describe int // status of its description of itself
+	describe int // status of its description of itself, if it is asked
 	forms    []url.Values
 	paths    []string
 	answer   func(form url.Values) (status int, body string)
@@ -79,7 +79,7 @@ func issue(form url.Values) (int, string) {
 }
 
 func TestLoginWithASecret(t *testing.T) {
-	for _, describe := range []int{200, 400, 404, 501} {
+	for _, describe := range []int{200, 302, 400, 401, 404, 405, 500, 501} {
 		t.Run(fmt.Sprint(describe), func(t *testing.T) {
 			a := newAuthority(t, describe, issue)
 			id := a.identity()
@@ -100,6 +100,11 @@ func TestLoginWithASecret(t *testing.T) {
 			all.Wait()
 			if len(a.forms) != 1 {
 				t.Fatalf("%d tokens were issued", len(a.forms))
+			}
+			for _, p := range a.paths {
+				if p != "/"+tenant+"/oauth2/v2.0/token" {
+					t.Errorf("asked for %s", p)
+				}
 			}
 			f := a.forms[0]
 			for name, want := range map[string]string{"client_id": app, "client_secret": "p&ss w+rd", "grant_type": "client_credentials"} {
@@ -189,6 +194,34 @@ func TestLoginWithACertificate(t *testing.T) {
 		digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 		if err := rsa.VerifyPSS(&key.PublicKey, crypto.SHA256, digest[:], decode(parts[2]), nil); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Certificates come as PKCS#12 too, with the ciphers of long ago and of today.
+func TestLoginWithPKCS12(t *testing.T) {
+	for _, file := range []string{"legacy.p12", "modern.p12"} {
+		data, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAuthority(t, 404, issue)
+		id := a.identity()
+		id.CertificatePEM = data
+		cred, err := graph.Login(id)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if token, _, err := cred.Token(t.Context(), ""); err != nil || token != "issued-for-client_credentials" || strings.Count(a.forms[0].Get("client_assertion"), ".") != 2 {
+			t.Errorf("%s: %q, %v, %v", file, token, err, a.forms)
+		}
+		id.CertificatePassword = []byte("wrong")
+		if _, err := graph.Login(id); err == nil {
+			t.Errorf("%s opens with a wrong password", file)
+		}
+		id.CertificatePassword, id.CertificatePEM = nil, data[:len(data)/2]
+		if _, err := graph.Login(id); err == nil {
+			t.Errorf("half of %s is accepted", file)
 		}
 	}
 }

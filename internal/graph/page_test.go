@@ -433,6 +433,18 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodePage(t, body) })
 }
 
+// FuzzLink: what is followed is sent as received, to the endpoint and below its version.
+func FuzzLink(f *testing.F) {
+	for _, link := range hostileLinks() {
+		if len(link) < 1<<12 {
+			f.Add(link)
+		}
+	}
+	f.Add(users + "?$skiptoken=X%27a%27&$select=id,displayName")
+	f.Add("https://GRAPH.example:443/beta/groups/1/members?x")
+	f.Fuzz(func(t *testing.T, link string) { graph.CheckLink(t, endpoint, link) })
+}
+
 func BenchmarkPage(b *testing.B) {
 	item := `{"id":"6e7b768e-07e2-4810-8459-485f84f8f204","displayName":"Conf Room Adams","businessPhones":["+61 2 0000"],"accountEnabled":true,"assignedPlans":[` + strings.TrimSuffix(strings.Repeat(`{"assignedDateTime":"2024-01-01T00:00:00Z","service":"exchange"},`, 10), ",") + `]},`
 	body := `{"value":[` + strings.TrimSuffix(strings.Repeat(item, 999), ",") + `]}`

@@ -115,7 +115,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			}
 			b.throttled(d)
 			c.note(ctx, k, refusal, d)
-		case k.read && repeatable(a.Status) && tries < maxTries:
+		case (k.read && repeatable(a.Status) || refusal.crossed()) && tries < maxTries:
 			fresh = a.Status == http.StatusServiceUnavailable
 			if err := c.retry(ctx, k, refusal, max(backoff(tries), refusal.RetryAfter)); err != nil {
 				return answer{}, err
