@@ -59,6 +59,7 @@ type Resource struct {
 
 	tree   *node // of Properties
 	sparse bool  // empty arrays are left out of bodies
+	refers bool  // a property is a reference
 }
 
 // Fresh holds what a creation needs and a pure package cannot make.
@@ -318,6 +319,7 @@ func declare() *table {
 	for _, r := range t.sorted {
 		live := t.byType[r.Live]
 		r.sparse = r.Delta != "" || live != nil && live.Delta != ""
+		r.refers = slices.ContainsFunc(r.Properties, func(p Property) bool { return p.Ref != nil })
 	}
 	t.order = arrangeTypes(t.sorted)
 	return t

@@ -192,17 +192,22 @@ func (r *Resource) Relation(rel string) (Relation, bool) {
 
 // Name returns what people call an object: the first of its naming properties that has a value, or its ID.
 func Name(o entra.Object) string {
-	if r, ok := Lookup(o.Ref.Type); ok {
-		m := o.Body.Decode()
-		for _, p := range r.Name {
-			if v, ok := entra.Get(m, p); ok {
-				if s, _ := v.(string); s != "" {
-					return s
-				}
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return string(o.Ref.ID)
+	}
+	return r.called(o.Ref.ID, o.Body.Decode())
+}
+
+func (r *Resource) called(id entra.ID, m map[string]any) string {
+	for _, p := range r.Name {
+		if v, ok := entra.Get(m, p); ok {
+			if s, _ := v.(string); s != "" {
+				return s
 			}
 		}
 	}
-	return string(o.Ref.ID)
+	return string(id)
 }
 
 // Writable returns the properties that a creation may send, by name: those whose table entry says so and
@@ -247,8 +252,20 @@ func Words(o entra.Object) []string {
 	if !ok {
 		return nil
 	}
+	return r.words(o.Body.Decode())
+}
+
+// Called is Name and Words at once, for who asks it of every object of a tenant.
+func Called(o entra.Object) (name string, words []string) {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return string(o.Ref.ID), nil
+	}
 	m := o.Body.Decode()
-	var words []string
+	return r.called(o.Ref.ID, m), r.words(m)
+}
+
+func (r *Resource) words(m map[string]any) (words []string) {
 	for _, path := range slices.Concat(r.Name, r.Match, []string{"appId", "mail", "userPrincipalName", "uniqueName"}) {
 		if v, ok := entra.Get(m, path); ok {
 			if s, ok := v.(string); ok && s != "" && !slices.Contains(words, s) {

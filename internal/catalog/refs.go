@@ -20,7 +20,7 @@ type Reference struct {
 // need not lead to an object of the tenant: an application's ID can be another tenant's.
 func Refs(o entra.Object) []Reference {
 	r, ok := Lookup(o.Ref.Type)
-	if !ok {
+	if !ok || !r.refers {
 		return nil
 	}
 	var refs []Reference

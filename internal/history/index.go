@@ -16,7 +16,8 @@ func Kept() index.Options {
 	return index.Options{
 		Version: catalog.Fingerprint(),
 		Project: func(o entra.Object) index.Projection {
-			return index.Projection{Name: catalog.Name(o), Search: catalog.Words(o), Refs: catalog.IDs(o)}
+			name, words := catalog.Called(o)
+			return index.Projection{Name: name, Search: words, Refs: catalog.IDs(o)}
 		},
 		Act: func(b entra.Body) (index.Act, bool) {
 			id, _ := b.Get("id")
