@@ -322,10 +322,12 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 			u.take(work, s)
 		}
 	}
+	var stopped error
 	out := outcomes{IDs: map[entra.Ref]entra.Ref{}, Values: map[entra.ID]entra.ID{}}
 	for _, s := range steps {
 		res, settled := u.results[s.Number]
 		if !settled {
+			stopped = fmt.Errorf("stopped at step %d: %w", s.Number, ctx.Err())
 			res = Result{Step: s.Number, Outcome: NotRun, Error: "it was not begun: the restore was stopped"}
 			if _, open := u.open[s.Number]; open {
 				res = Result{Step: s.Number, Outcome: Failed, Unknown: true, Error: "what became of it was not looked for: the restore was stopped"}
@@ -343,7 +345,10 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 		}
 	}
 	// The outcome is written down even when the person has asked to stop.
-	return u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out)
+	if err := u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out); err != nil {
+		return err
+	}
+	return stopped
 }
 
 // linger returns a context that ends a while after ctx: a step that has begun is finished when the person asks to

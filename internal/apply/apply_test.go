@@ -138,22 +138,6 @@ func (v *vandal) alive(r *catalog.Resource, o entra.Object) bool {
 	return v.do(r.Fetch(o.Ref.ID))
 }
 
-// differs reports whether an object is no longer as it was: some values the service takes and makes its own of.
-func (v *vandal) differs(r *catalog.Resource, o entra.Object) bool {
-	v.t.Helper()
-	c := r.Fetch(o.Ref.ID)
-	_, answer := v.lab.Tenant.Do(c.Method, "/"+c.Version+c.Path+"?"+c.Query.Encode(), nil)
-	raw, err := json.Marshal(answer)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	now, err := r.Object(raw, "")
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return now.Version() != o.Version()
-}
-
 // others returns values that a value could be changed to.
 func others(v any, must bool) (all []any) {
 	switch v := v.(type) {
