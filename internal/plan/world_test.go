@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -184,13 +183,4 @@ func read(t interface {
 		}
 	}
 	return w
-}
-
-func (w world) dump(o io.Writer) {
-	for _, r := range slices.SortedFunc(maps.Keys(w.objects), entra.Ref.Compare) {
-		fmt.Fprintln(o, r, w.objects[r].Body)
-	}
-	for _, l := range slices.SortedFunc(maps.Keys(w.links), entra.Link.Compare) {
-		fmt.Fprintln(o, l)
-	}
 }
