@@ -299,6 +299,7 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	}
 	work, done := linger(ctx)
 	defer done()
+	clear = u.together(ctx, work, clear)
 	var g errgroup.Group
 	g.SetLimit(parallel)
 	for _, s := range clear {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -378,6 +382,75 @@ func (u *run) attach(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	}
 	// A link that is there is refused, so asking again is no duplicate.
 	return u.again(ctx, []entra.Ref{l.From, l.To}, c, fs.ErrExist)
+}
+
+// together carries out attachments of one kind to one object in calls of up to catalog.MaxBind, and returns the steps
+// that are left. Such a call does all or nothing, and is refused where one of the links is there already: its steps
+// are then left to be taken one by one, which tells those that are done from those that cannot be.
+func (u *run) together(ctx, work context.Context, steps []plan.Step) []plan.Step {
+	type bundle struct {
+		from entra.Ref
+		rel  string
+	}
+	bundles := map[bundle][]plan.Step{}
+	var order []bundle
+	var rest []plan.Step
+	for _, s := range steps {
+		l, err := u.ends(s)
+		if s.Action != plan.Attach || err != nil {
+			rest = append(rest, s)
+			continue
+		}
+		b := bundle{l.From, l.Rel}
+		if len(bundles[b]) == 0 {
+			order = append(order, b)
+		}
+		bundles[b] = append(bundles[b], s)
+	}
+	var mu sync.Mutex
+	leave := func(some []plan.Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		rest = append(rest, some...)
+	}
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for _, b := range order {
+		r, ok := catalog.Lookup(b.from.Type)
+		for some := range slices.Chunk(bundles[b], catalog.MaxBind) {
+			to := make([]entra.Ref, len(some))
+			for i, s := range some {
+				l, _ := u.ends(s) // it has ends: they were looked at above
+				to[i] = l.To
+			}
+			var c catalog.Call
+			bound := ok && len(some) > 1
+			if bound {
+				c, bound = r.BindMany(b.from, b.rel, to)
+			}
+			if !bound {
+				leave(some)
+				continue
+			}
+			g.Go(func() error {
+				if ctx.Err() != nil {
+					leave(some)
+				} else if _, err := u.call(work, c); err != nil {
+					leave(some)
+				} else {
+					u.mu.Lock()
+					defer u.mu.Unlock()
+					for _, s := range some {
+						u.settle(s, Result{Step: s.Number, Outcome: Done})
+					}
+				}
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // what was refused is left
+	slices.SortFunc(rest, func(a, b plan.Step) int { return cmp.Compare(a.Number, b.Number) })
+	return rest
 }
 
 // single returns where a relation to one object leads now, "" for nowhere.
