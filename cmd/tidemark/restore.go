@@ -294,7 +294,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	}
 	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)
 	stale := report.Count(apply.Stale)
-	out.Verified = len(differences) == 0 && after.Whole()
+	out.Verified = len(differences) == 0 && proves(after, x.plan.Scope)
 	if failed == 0 && stale == 0 {
 		// Only a restore that has done all it can is over; another one is continued by the same command.
 		data, err := asJSON(ending{out.Verified, failed, len(differences), out.Seconds})
@@ -342,6 +342,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err := undecided(doc.Conflicts); err != nil {
 		return err
 	}
+	if out.Verified {
+		return nil // what else could not be read was no part of this
+	}
 	return incomplete(after)
 }
 
@@ -381,6 +384,11 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 
 func (d differenceDoc) line() string {
 	return gapDoc(d).line()
+}
+
+// proves reports whether a capture saw all that a restore of this scope could have touched.
+func proves(after *snapshot.Snapshot, scope plan.Scope) bool {
+	return !slices.ContainsFunc(after.Parts, func(p snapshot.Part) bool { return p.Coverage.Gap() && scope.Has(p.Type) })
 }
 
 // verified compares the goal with what a later capture saw, by what the log says of re-created objects and

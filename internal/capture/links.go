@@ -179,8 +179,14 @@ func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
 			if _, gone := m["@removed"]; gone || !listed {
 				continue
 			}
+			ends, isList := m[name].([]any)
+			if one := m[name]; !isList && one != nil {
+				ends = []any{one}
+			}
+			if _, whole := m[l.relation.Rel]; whole && ends == nil {
+				continue // told as a list would, which may be cut short: it is asked for by itself
+			}
 			heard[ref.ID] = true
-			ends, _ := m[name].([]any)
 			for _, end := range ends {
 				if err := l.link(ctx, ref, end); err != nil {
 					return err
@@ -190,7 +196,7 @@ func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
 		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
 		return nil
 	})
-	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && refused.Status < 500 && refused.Status != http.StatusForbidden {
+	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
 		return l.byList(ctx, from) // no delta here
 	} else if err != nil {
 		return err

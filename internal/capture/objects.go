@@ -262,6 +262,12 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 		denied := 0
 		for j, result := range results {
 			items, err := rd.items(ctx, result)
+			for range restarts {
+				if !errors.Is(err, graph.ErrExpiredPage) {
+					break
+				}
+				items, err = rd.all(ctx, requests[first+j])
+			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -291,6 +297,19 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 		return fmt.Errorf("%d of %d could not be read; the first: %w", n, len(requests), lost)
 	}
 	return lost
+}
+
+// all lists what a request asks for from the beginning.
+func (rd *reading) all(ctx context.Context, r graph.Request) (items [][]byte, err error) {
+	for page, err := range rd.client.Pages(ctx, r) {
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Items {
+			items = append(items, slices.Clone(item))
+		}
+	}
+	return items, nil
 }
 
 // items returns what one answer of a batch lists, following its pages to the end.
