@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -36,7 +37,12 @@ type stranger struct {
 	tenant  string
 	begun   map[string]bool // what happens only once
 	wrote   []string
+	asked   int // requests of the service
+	revoked bool
+	issued  int
 }
+
+const strangerClaims = `{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}`
 
 const strangerTenant = "77777777-0000-4000-8000-000000000001"
 
@@ -83,10 +89,17 @@ func (s *stranger) serve(w http.ResponseWriter, r *http.Request) {
 		a = s.token(r, body.Bytes())
 	case !s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]:
 		a = s.refuse(401, "InvalidAuthenticationToken", "Access token is empty.")
+		if s.revoked {
+			a.header = map[string]string{"www-authenticate": `Bearer claims="` + base64.StdEncoding.EncodeToString([]byte(strangerClaims)) + `", realm="", error="insufficient_claims"`}
+		}
 	case strings.HasPrefix(r.URL.Path, "/beta/"):
 		s.t.Errorf("%s %s: beta is asked for", r.Method, r.URL)
 		a = s.refuse(403, "AccessDenied", "There is no beta.")
 	default:
+		if s.asked++; s.asked == 10 {
+			clear(s.tokens) // from now on: what is under way still ends
+			s.revoked = true
+		}
 		a = s.graph(r.Method, strings.TrimPrefix(r.URL.EscapedPath(), "/v1.0"), r.URL.RawQuery, r.Header.Get("Content-Type"), body.Bytes())
 	}
 	text, err := json.Marshal(a.body)
@@ -117,7 +130,14 @@ func (s *stranger) token(r *http.Request, body []byte) strangerAnswer {
 	if f.Get("grant_type") != "client_credentials" || f.Get("client_secret") != "s3cret & more" || !slices.Contains(strings.Fields(f.Get("scope")), s.URL+"/.default") {
 		return strangerAnswer{status: 401, body: map[string]any{"error": "invalid_client", "error_codes": []int{7000215}, "error_description": "AADSTS7000215"}}
 	}
-	token := fmt.Sprintf("opaque-%d", len(s.tokens))
+	if s.revoked && !s.begun["challenge"] {
+		if !strings.Contains(f.Get("claims"), `"1604106651"`) || !strings.Contains(strings.ToLower(f.Get("claims")), `"cp1"`) {
+			s.t.Errorf("the challenge was not answered: claims %s", f.Get("claims"))
+		}
+		s.begun["challenge"] = true
+	}
+	s.issued++
+	token := fmt.Sprintf("opaque-%d", s.issued)
 	s.tokens[token] = true
 	return strangerAnswer{status: 200, body: map[string]any{"token_type": "Bearer", "expires_in": 3600, "access_token": token}}
 }
@@ -373,6 +393,9 @@ func TestAnotherServiceThatSpeaksTheProtocol(t *testing.T) {
 	var taken captureDoc
 	if err := json.Unmarshal(b.run(3, "capture", "-o", "json"), &taken); err != nil {
 		t.Fatal(err)
+	}
+	if !s.begun["challenge"] || !s.begun["batch"] || !s.begun["/groups/g-0/members"] {
+		t.Errorf("of the trouble only %v came", s.begun)
 	}
 	if len(s.wrote) > 0 {
 		t.Errorf("a capture wrote %v", s.wrote)

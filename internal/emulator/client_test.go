@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -189,15 +190,20 @@ func assertion(t *testing.T, at *emulator.Tenant, app emulator.App, method jwt.S
 		t.Fatal(err)
 	}
 	cert, _ := pem.Decode(rest)
-	sum := sha256.Sum256(cert.Bytes)
+	old, sum := sha1.Sum(cert.Bytes), sha256.Sum256(cert.Bytes)
 	now := time.Now()
 	m := jwt.MapClaims{"aud": aud, "iss": app.ClientID, "sub": app.ClientID, "jti": "x", "nbf": now.Unix(), "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}
 	if tamper != nil {
 		tamper(m)
 	}
 	j := jwt.NewWithClaims(method, m)
-	if header != "" {
+	switch header {
+	case "x5t":
+		j.Header[header] = base64.RawURLEncoding.EncodeToString(old[:])
+	case "x5t#S256":
 		j.Header[header] = base64.RawURLEncoding.EncodeToString(sum[:])
+	case "another's":
+		j.Header["x5t"] = base64.RawURLEncoding.EncodeToString(sum[:20])
 	}
 	s, err := j.SignedString(key.(*rsa.PrivateKey))
 	if err != nil {

@@ -38,6 +38,16 @@ func TestTokens(t *testing.T) {
 		{"wrong audience", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", "https://x", nil)}}, 401},
 		{"expired", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { m["exp"] = 1 })}}, 401},
 		{"other issuer", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { m["iss"] = "x" })}}, 401},
+		{"another certificate", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "another's", aud, nil)}}, 401},
+		{"audience without the endpoint", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", at.URL()+"/"+at.ID()+"/v2.0", nil)}}, 401},
+		{"no audience", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { delete(m, "aud") })}}, 401},
+		{"other subject", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { m["sub"] = "x" })}}, 401},
+		{"not yet valid", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { m["nbf"] = m["exp"].(int64) + 3600 })}}, 401},
+		{"never expires", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { delete(m, "exp") })}}, 401},
+		{"no jti", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, func(m jwt.MapClaims) { delete(m, "jti") })}}, 401},
+		{"assertion of another kind", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {"x"}, "client_assertion": {assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, nil)}}, 400},
+		{"tampered assertion", url.Values{"client_id": {app.ClientID}, "client_assertion_type": {typ}, "client_assertion": {strings.Replace(assertion(t, at, app, jwt.SigningMethodPS256, "x5t", aud, nil), ".", ".e30", 1)}}, 401},
+		{"claims of no kind", url.Values{"client_id": {app.ClientID}, "client_secret": {app.Secret}, "claims": {"x"}}, 400},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			status, m := c.tokenRequest(tc.form)
@@ -62,6 +72,30 @@ func TestTokens(t *testing.T) {
 	at.Advance(2 * time.Hour)
 	if r := c.do("GET", "/v1.0/users", ""); r.status != 401 {
 		t.Errorf("expired token: %d", r.status)
+	}
+}
+
+// A revoked token is refused; only who said that it understands is told what to do.
+func TestRevocation(t *testing.T) {
+	at := start(t, emulator.Options{})
+	app := at.CaptureApp()
+	c := newClient(t, at, app)
+	for said, told := range map[string]bool{"": false, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`: true} {
+		form := url.Values{"client_id": {app.ClientID}, "client_secret": {app.Secret}}
+		if said != "" {
+			form.Set("claims", said)
+		}
+		_, m := c.tokenRequest(form)
+		c2 := *c
+		c2.token, _ = m["access_token"].(string)
+		if r := c2.do("GET", "/v1.0/users", ""); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.raw)
+		}
+		at.Revoke()
+		r := c2.do("GET", "/v1.0/users", "")
+		if r.status != 401 || strings.Contains(r.header.Get("WWW-Authenticate"), `error="insufficient_claims", claims="`) != told {
+			t.Errorf("claims %s: %d %s", said, r.status, r.header.Get("WWW-Authenticate"))
+		}
 	}
 }
 

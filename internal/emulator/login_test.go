@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -39,6 +40,10 @@ func TestAzidentityLogsIn(t *testing.T) {
 		c2.token = token.Token
 		if r := c2.do("GET", "/v1.0/users", ""); r.status != 200 {
 			t.Errorf("%s: %d", name, r.status)
+		}
+		at.Revoke()
+		if r := c2.do("GET", "/v1.0/users", ""); r.status != 401 || !strings.Contains(r.header.Get("WWW-Authenticate"), "insufficient_claims") {
+			t.Errorf("%s: revoked: %d %s", name, r.status, r.header.Get("WWW-Authenticate"))
 		}
 	}
 }

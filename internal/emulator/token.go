@@ -1,7 +1,10 @@
 package emulator
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -15,8 +18,9 @@ import (
 
 // tokens remembers access tokens whose signature was checked.
 type tokens struct {
-	mu   sync.Mutex
-	seen map[[32]byte]claims
+	mu      sync.Mutex
+	seen    map[[32]byte]claims
+	revoked uint64 // how often all tokens were revoked
 }
 
 type claims struct {
@@ -25,6 +29,32 @@ type claims struct {
 	Tenant string   `json:"tid"`
 	OID    string   `json:"oid"`
 	Roles  []string `json:"roles,omitempty"`
+	Able   []string `json:"xms_cc,omitempty"` // what the client said it understands
+	Era    uint64   `json:"era"`              // revocations before it was issued
+}
+
+// Revoke takes back every access token issued so far (continuous access
+// evaluation). A client that declared that it understands is challenged for
+// a fresh one; any other is only refused.
+func (t *Tenant) Revoke() {
+	t.tokens.mu.Lock()
+	defer t.tokens.mu.Unlock()
+	t.tokens.revoked++
+}
+
+// able reads what a client declares in the claims of a token request.
+func able(text string) []string {
+	var c struct {
+		Token struct {
+			CC struct {
+				Values []string `json:"values"`
+			} `json:"xms_cc"`
+		} `json:"access_token"`
+	}
+	if json.Unmarshal([]byte(text), &c) != nil {
+		return nil
+	}
+	return c.Token.CC.Values
 }
 
 // authority answers what is not Microsoft Graph: the token endpoint and the
@@ -109,6 +139,9 @@ func (t *Tenant) token(c *call, tenant string) answer {
 	if r := strings.TrimSuffix(resource, "/"); r != "https://graph.microsoft.com" && r != t.URL() && r != graphAppID {
 		return loginError(t, 400, "invalid_resource", 500011, "The resource principal named "+resource+" was not found in the tenant.")
 	}
+	if said := f.Get("claims"); said != "" && !json.Valid([]byte(said)) {
+		return loginError(t, 400, "invalid_request", 900144, "The claims are not JSON.")
+	}
 	id, secret := f.Get("client_id"), f.Get("client_secret")
 	r := http.Request{Header: c.header}
 	if u, p, ok := r.BasicAuth(); ok && id == "" {
@@ -155,7 +188,10 @@ func (t *Tenant) token(c *call, tenant string) answer {
 	// The service picks a lifetime between 60 and 90 minutes.
 	life := time.Duration(3600+mix(t.pop.seed^t.made)%1800) * time.Second
 	t.mu.Unlock()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims{App: text(app.p["appId"]), Tenant: t.id, OID: sp.id, Roles: roles,
+	t.tokens.mu.Lock()
+	era := t.tokens.revoked
+	t.tokens.mu.Unlock()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims{App: text(app.p["appId"]), Tenant: t.id, OID: sp.id, Roles: roles, Able: able(f.Get("claims")), Era: era,
 		RegisteredClaims: jwt.RegisteredClaims{Issuer: t.URL() + "/" + t.id + "/v2.0", Audience: jwt.ClaimStrings{"https://graph.microsoft.com"}, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)), ID: t.requestID()}}).SignedString(t.keys.issuer)
 	if err != nil {
 		return loginError(t, 500, "server_error", 90033, "A transient error has occurred. Please try again.")
@@ -180,22 +216,27 @@ func (t *Tenant) secretOf(app *object, secret string, now time.Time) bool {
 // assertion checks a client assertion (Microsoft Graph documentation,
 // certificate credentials): PS256 or RS256 under the registered certificate,
 // audience the token endpoint of this tenant, issuer and subject the client.
-func (t *Tenant) assertion(text, client, tenant string, which int) error {
+func (t *Tenant) assertion(signed, client, tenant string, which int) error {
 	t.keys.wait()
 	cert := t.keys.certs[which]
 	if cert == nil {
 		return errors.New("no certificate is registered")
 	}
-	token, err := jwt.Parse(text, func(j *jwt.Token) (any, error) {
-		_, old := j.Header["x5t"]
-		_, new := j.Header["x5t#S256"]
-		if !old && !new {
-			return nil, errors.New("the header names no certificate")
+	token, err := jwt.Parse(signed, func(j *jwt.Token) (any, error) {
+		old, new := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw)
+		for name, sum := range map[string][]byte{"x5t": old[:], "x5t#S256": new[:]} {
+			said := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text(j.Header[name])), "=") // one library spells it in plain base64
+			if said != "" && said == base64.RawURLEncoding.EncodeToString(sum) {
+				return cert.PublicKey, nil
+			}
 		}
-		return cert.PublicKey, nil
+		return nil, errors.New("the header names no registered certificate")
 	}, jwt.WithValidMethods([]string{"PS256", "RS256"}), jwt.WithExpirationRequired(), jwt.WithIssuer(client), jwt.WithSubject(client), jwt.WithLeeway(5*time.Minute), jwt.WithTimeFunc(t.now))
 	if err != nil {
 		return err
+	}
+	if m, ok := token.Claims.(jwt.MapClaims); !ok || text(m["jti"]) == "" {
+		return errors.New("the assertion has no jti")
 	}
 	aud, err := token.Claims.GetAudience()
 	if err != nil {
@@ -203,7 +244,7 @@ func (t *Tenant) assertion(text, client, tenant string, which int) error {
 	}
 	for _, a := range aud {
 		for _, name := range []string{tenant, t.id} {
-			if a == t.URL()+"/"+name+"/oauth2/v2.0/token" || a == t.URL()+"/"+name+"/v2.0" {
+			if a == t.URL()+"/"+name+"/oauth2/v2.0/token" {
 				return nil
 			}
 		}
@@ -255,6 +296,17 @@ func (c *call) authenticate() *refusal {
 		}
 		c.t.tokens.seen[sum] = got
 		c.t.tokens.mu.Unlock()
+	}
+	c.t.tokens.mu.Lock()
+	revoked := c.t.tokens.revoked > got.Era
+	c.t.tokens.mu.Unlock()
+	if revoked {
+		r := fail("Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp.")
+		if slices.ContainsFunc(got.Able, func(s string) bool { return strings.EqualFold(s, "cp1") }) {
+			challenge := `{"access_token":{"nbf":{"essential":true,"value":"` + itoa(int(c.t.Now().Unix())) + `"}}}`
+			r.header["WWW-Authenticate"] += `, error="insufficient_claims", claims="` + base64.StdEncoding.EncodeToString([]byte(challenge)) + `"`
+		}
+		return r
 	}
 	c.t.mu.RLock()
 	defer c.t.mu.RUnlock()
