@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,9 @@ func Authorizes(c *Client, r *http.Request) bool {
 
 // RetryAfter is what a header is understood to ask for.
 func RetryAfter(h http.Header, now time.Time) time.Duration { return retryAfter(h, now) }
+
+// EncodeQuery spells a query.
+func EncodeQuery(q url.Values) string { return encodeQuery(q) }
 
 // CheckLink checks what must hold for any link of a service at endpoint.
 func CheckLink(t *testing.T, endpoint, link string) {

@@ -433,6 +433,26 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodePage(t, body) })
 }
 
+// FuzzQuery: what is asked for arrives as it was meant, whatever names and values hold.
+func FuzzQuery(f *testing.F) {
+	for _, v := range []string{"id,displayName", "displayName eq 'O''Brien & sons #1'", "a+b c%20d", "\u00e9\x00", "owners($select=id)", "';--", "x&$top=1", ""} {
+		f.Add("$filter", v)
+		f.Add(v, "1")
+	}
+	f.Fuzz(func(t *testing.T, name, value string) {
+		q := url.Values{name: {value, "2"}, "$top": {"999"}}
+		text := graph.EncodeQuery(q)
+		got, err := url.ParseQuery(strings.TrimPrefix(text, "?"))
+		if err != nil || got.Encode() != q.Encode() || strings.ContainsAny(text, " +#\"<>") || !strings.HasPrefix(text, "?") {
+			t.Fatalf("%q=%q is spelled %s: %v, %v", name, value, text, got, err)
+		}
+		u, err := url.Parse(users + text)
+		if err != nil || u.Query().Encode() != q.Encode() {
+			t.Fatalf("%s: %v", text, err)
+		}
+	})
+}
+
 // FuzzLink: what is followed is sent as received, to the endpoint and below its version.
 func FuzzLink(f *testing.F) {
 	for _, link := range hostileLinks() {

@@ -1,0 +1,33 @@
+package catalog_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+)
+
+// FuzzLocate: a name is one literal of the filter, whatever it holds, and says nothing else.
+func FuzzLocate(f *testing.F) {
+	for _, s := range []string{"Finance", "O'Brien", "''", "'", "x' or 'a' eq 'a", "a\\'b", "\u2019", "", "%27", "line\nbreak"} {
+		f.Add(s)
+	}
+	group, ok := catalog.Lookup(catalog.GroupType)
+	if !ok {
+		f.Fatal("no groups")
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		filter := group.Locate("", map[string]any{"displayName": name}).Query.Get("$filter")
+		if name == "" {
+			if filter != "" {
+				t.Fatalf("no name is asked for by %s", filter)
+			}
+			return
+		}
+		literal, begins := strings.CutPrefix(filter, "displayName eq '")
+		literal, ends := strings.CutSuffix(literal, "'")
+		if !begins || !ends || strings.Contains(strings.ReplaceAll(literal, "''", ""), "'") || strings.ReplaceAll(literal, "''", "'") != name {
+			t.Fatalf("%q is asked for by %s", name, filter)
+		}
+	})
+}
