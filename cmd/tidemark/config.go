@@ -283,6 +283,8 @@ func (t *tenantSettings) check() error {
 	} else if t.Cloud != "custom" {
 		return fmt.Errorf("cloud: %q is not one of global, usgov, usgov-dod, china, custom", t.Cloud)
 	}
+	// What is put together from an address, such as the scope of tokens and references to objects, begins with it.
+	t.Graph, t.Authority = strings.TrimRight(t.Graph, "/"), strings.TrimRight(t.Authority, "/")
 	for _, u := range []struct{ key, value string }{{"graph", t.Graph}, {"authority", t.Authority}} {
 		p, err := url.Parse(u.value)
 		if err != nil || p.Scheme != "https" || p.Host == "" {

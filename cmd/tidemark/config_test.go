@@ -34,6 +34,18 @@ func TestParseSettings(t *testing.T) {
 	}
 }
 
+// A slash at the end of an address went into the scope of tokens and into references to objects.
+func TestAddressesEndWithoutASlash(t *testing.T) {
+	s, err := parseSettings([]byte(small + "    cloud: custom\n    graph: https://127.0.0.1:8443/\n    authority: https://127.0.0.1:8444//\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.pick("")
+	if err != nil || got.Graph != "https://127.0.0.1:8443" || got.Authority != "https://127.0.0.1:8444" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestParseSettingsRefuses(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"empty", "", "empty"},
