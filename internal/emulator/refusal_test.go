@@ -70,6 +70,9 @@ func world(t *testing.T) (*emulator.Tenant, *client, ids) {
 		}
 	}
 	assignments, _, _ := c.all("/v1.0/servicePrincipals/" + i["payrollsp"] + "/appRoleAssignedTo")
+	i["appassignment"] = assignments[0]["id"].(string)
+	held, _, _ := c.all("/v1.0/roleManagement/directory/roleAssignments")
+	i["assignment"] = held[0]["id"].(string)
 	i["roleprincipal"], i["role"] = assignments[0]["principalId"].(string), assignments[0]["appRoleId"].(string)
 	app := c.do("GET", "/v1.0/applications/"+i["payroll"], "")
 	i["appid"] = app.text("appId")
@@ -366,6 +369,25 @@ func TestRefusals(t *testing.T) {
 		{"domain with more than its name", "POST", "/domains", `{"id":"new.example","isDefault":true}`, 400},
 		{"domain in use", "DELETE", "/domains/contoso.example", ``, 400},
 		{"domain without another default", "PATCH", "/domains/contoso.example", `{"isDefault":false}`, 400},
+		{"service a domain cannot have", "PATCH", "/domains/contoso.example", `{"supportedServices":["Odd"]}`, 400},
+		{"domain verified by hand", "PATCH", "/domains/contoso.example", `{"isVerified":true}`, 400},
+		{"domain absent", "GET", "/domains/elsewhere.example", ``, 404},
+		{"role assignment patched", "PATCH", "/roleManagement/directory/roleAssignments/{assignment}", `{"directoryScopeId":"/"}`, 405},
+		{"app role assignment patched", "PATCH", "/servicePrincipals/{payrollsp}/appRoleAssignedTo/{appassignment}", `{"appRoleId":"{daemon}"}`, 405},
+		{"app role assignment of another resource", "POST", "/servicePrincipals/{payrollsp}/appRoleAssignedTo", `{"principalId":"{user1}","resourceId":"{expensessp}","appRoleId":"{role}"}`, 400},
+		{"audit entry written", "POST", "/auditLogs/directoryAudits", `{}`, 405},
+		{"SKUs filtered", "GET", "/subscribedSkus?$filter=skuPartNumber%20eq%20%27x%27", ``, 400},
+		{"more than a thousand by ids", "POST", "/directoryObjects/getByIds", `{"ids":["` + strings.Repeat(`{gone}","`, 1000) + `{gone}"]}`, 400},
+		{"deleted policy absent", "POST", "/identity/conditionalAccess/deletedItems/policies/{gone}/restore", `{}`, 404},
+		{"live policy undeleted", "POST", "/identity/conditionalAccess/deletedItems/policies/{mfa}/restore", `{}`, 404},
+		{"policy in the bin of the directory", "GET", "/directory/deletedItems/{mfa}", ``, 404},
+		{"policy put into the bin", "POST", "/identity/conditionalAccess/deletedItems/policies", `{}`, 405},
+		{"live location purged", "DELETE", "/identity/conditionalAccess/deletedItems/namedLocations/{branch}", ``, 404},
+		{"security defaults deleted", "DELETE", "/policies/identitySecurityDefaultsEnforcementPolicy", ``, 405},
+		{"methods policy created", "POST", "/policies/authenticationMethodsPolicy", `{}`, 405},
+		{"policy version written", "PATCH", "/policies/authenticationMethodsPolicy", `{"policyVersion":"9"}`, 400},
+		{"migration of no kind", "PATCH", "/policies/authenticationMethodsPolicy", `{"policyMigrationState":"unknownFutureValue"}`, 400},
+		{"tenant type written", "PATCH", "/organization/" + at.ID(), `{"tenantType":"AAD"}`, 400},
 		{"delta of policies", "GET", "/identity/conditionalAccess/policies/delta", ``, 400},
 		{"delta with $top", "GET", "/users/delta?$top=5", ``, 400},
 		{"delta with $expand", "GET", "/groups/delta?$expand=members", ``, 400},
@@ -390,5 +412,18 @@ func TestRefusals(t *testing.T) {
 	}
 	if r := c.do("POST", "/v1.0/users", user(""), "Content-Type", "text/plain"); r.status != 415 {
 		t.Errorf("another content type: %d", r.status)
+	}
+}
+
+// A unique name is taken once, by a group and by an application, and stays.
+func TestUniqueNameIsSetOnce(t *testing.T) {
+	_, c, i := world(t)
+	for _, path := range []string{"/v1.0/groups/" + i["plain"], "/v1.0/applications/" + i["payroll"]} {
+		c.want(204, "PATCH", path, `{"uniqueName":"first"}`)
+		c.want(400, "PATCH", path, `{"uniqueName":"second"}`)
+		c.want(400, "PATCH", path, `{"uniqueName":null}`)
+		if r := c.want(200, "GET", path+"?$select=uniqueName", ""); r.text("uniqueName") != "first" {
+			t.Errorf("%s: %s", path, r.raw)
+		}
 	}
 }

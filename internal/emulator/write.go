@@ -389,16 +389,15 @@ func (c *call) update(o *object) (answer, error) {
 	if (o.kind == kLocation || o.kind == kMethod) && body["@odata.type"] == nil {
 		return answer{}, refuse(400, "BadRequest", "The @odata.type of the resource is required in the body.")
 	}
-	var more []string
-	if (o.kind == kGroup || o.kind == kApp) && o.p["uniqueName"] == nil {
-		more = append(more, "uniqueName")
-	}
 	if o.kind == kMethodPolicy && body["authenticationMethodConfigurations"] != nil {
 		return answer{}, bad("Property 'authenticationMethodConfigurations' is read-only and cannot be set.")
 	}
-	in, err := c.check(body, typ, false, more...)
+	in, err := c.check(body, typ, false)
 	if err != nil {
 		return answer{}, err
+	}
+	if name, ok := in.p["uniqueName"]; ok && o.p["uniqueName"] != nil && name != o.p["uniqueName"] {
+		return answer{}, bad("Property 'uniqueName' cannot be changed once it is set.")
 	}
 	status := http.StatusNoContent
 	d := o.clone()
