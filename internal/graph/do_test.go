@@ -428,13 +428,17 @@ func TestConditionalAccessIsPacedAfterTheFirstRefusal(t *testing.T) {
 			t.Fatalf("ten requests took %s before any refusal", d)
 		}
 		refuseNext = true
+		times = nil
 		get()
+		if d := times[1].Sub(times[0]); d < 2*time.Second || d > 3*time.Second {
+			t.Errorf("asked again after %s", d)
+		}
 		times = nil
 		for range 10 {
 			get()
 		}
 		for i := 1; i < len(times); i++ {
-			if d := times[i].Sub(times[i-1]); d < time.Second {
+			if d := times[i].Sub(times[i-1]); d < 1250*time.Millisecond {
 				t.Errorf("two requests within %s", d)
 			}
 		}

@@ -25,7 +25,7 @@ const (
 func newBuckets() map[service]*bucket {
 	return map[service]*bucket{
 		directory:         {},
-		conditionalAccess: {pace: time.Second},
+		conditionalAccess: {pace: 1250 * time.Millisecond}, // a little less than it allows, which others use too
 		reports:           {},
 		governance:        {},
 	}
@@ -135,7 +135,11 @@ func (p *patience) wait(b *bucket, retryAfter time.Duration) (time.Duration, boo
 	p.times++
 	d := retryAfter
 	if d == 0 {
-		d = jitter(min(10*time.Second<<min(p.times-1, 5), 180*time.Second))
+		first := 10 * time.Second
+		if b.pace > 0 {
+			first = 2 * b.pace // its rate is known, and it never says how long
+		}
+		d = jitter(min(first<<min(p.times-1, 6), 180*time.Second))
 	} else if p.times > 3 {
 		// A service that answers "1" for ever is asked less and less often: each refused request counts
 		// against the limit too.
