@@ -46,7 +46,9 @@ func explain(err error) (code int, hint string) {
 		}
 		return 1, ""
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
+	// A failed system call is a net.Error too, by the methods it has.
+	_, ofFile := errors.AsType[*fs.PathError](err)
+	if _, ok := errors.AsType[net.Error](err); ok && !ofFile {
 		return 1, "the service could not be reached; check the network, the proxy and graph, authority and ca in the configuration"
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -23,13 +23,13 @@ func (e *env) resolve(ctx context.Context, ref string) ([]byte, error) {
 	case "file":
 		data, err := os.ReadFile(rest) //nolint:gosec // the configuration names the file
 		if err != nil {
-			return nil, fmt.Errorf("read secret: %w", err)
+			return nil, &exit{code: 2, err: fmt.Errorf("read secret: %w", err), hint: "the configuration names this file; put it there, or correct the path"}
 		}
 		return data, nil
 	case "env":
 		v := e.getenv(rest)
 		if v == "" {
-			return nil, fmt.Errorf("read secret: the environment variable %s is empty", rest)
+			return nil, &exit{code: 2, err: fmt.Errorf("read secret: the environment variable %s is empty", rest), hint: "the configuration names this variable; set it, or name another source"}
 		}
 		return []byte(v), nil
 	case "exec":
