@@ -196,7 +196,15 @@ func TestSmallMemory(t *testing.T) {
 	for _, args := range [][]string{
 		{"capture"}, {"capture"}, {"diff", "latest~1"}, {"find", "Ada"}, {"snapshots"}, {"coverage"}, {"check"},
 		{"plan", "--object", "user:Ada Admin", "--to", "1"},
+		{"restore", "--object", "user:Ada Admin", "--to", "1", "--allow", "privileged=3", "--yes", "any"},
+		{"undo", "--from", "1", "--to", "latest", "--dry-run"},
+		{"export", "--format", "json", "--only", "group", "groups"},
 	} {
+		if args[0] == "plan" { // something to bring back
+			if status, answer := b.tenant.Do("PATCH", "/v1.0/users/"+b.tenant.Find("users", "Ada Admin"), map[string]any{"jobTitle": "Something else"}); status != 204 {
+				t.Fatalf("%d %v", status, answer)
+			}
+		}
 		cmd, out, errs := b.command(args...)
 		took := measure(func() { _ = cmd.Run() })
 		if code := cmd.ProcessState.ExitCode(); code != 0 {

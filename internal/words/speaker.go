@@ -203,11 +203,6 @@ func (s *speaker) text(path string) string {
 	return t
 }
 
-func (s *speaker) yes(path string) bool {
-	v, _ := s.o.Body.Get(path)
-	return v == true
-}
-
 func (s *speaker) has(path string) bool {
 	v, _ := s.o.Body.Get(path)
 	a, _ := v.([]any)
