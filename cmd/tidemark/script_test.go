@@ -122,6 +122,7 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		w.tenant = t
 		ts.Check(writeTenant(ts.MkAbs("."), t))
 		ts.Setenv("TENANT", t.ID())
+		ts.Setenv("TENANT_URL", t.URL())
 	case "id":
 		id := w.tenant.Find(args[1], args[2])
 		if id == "" {
