@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -49,7 +50,7 @@ type conflictDoc struct {
 }
 
 func (d conflictDoc) line() string {
-	name := cmpOr(d.Name, string(d.ID))
+	name := cmp.Or(d.Name, string(d.ID))
 	if d.Field != "" {
 		name += ": " + d.Field
 	}
@@ -61,13 +62,6 @@ func (d conflictDoc) line() string {
 		return text + "; undone all the same"
 	}
 	return text + "; it stays"
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 const (
@@ -123,7 +117,7 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 				return err
 			}
 			defer s.close()
-			u := &undoing{Restore: restore, Prefer: cmpOr(prefer, preferLater)}
+			u := &undoing{Restore: restore, Prefer: cmp.Or(prefer, preferLater)}
 			if err := s.window(ctx, u, from, to); err != nil {
 				return err
 			}
