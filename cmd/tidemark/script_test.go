@@ -176,6 +176,13 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		if status, answer := w.tenant.Do(method, path, map[string]any{"@odata.id": w.tenant.URL() + "/v1.0/directoryObjects/" + args[0]}); status >= 400 {
 			ts.Fatalf("%s %s: %d %v", method, path, status, answer)
 		}
+	case "hire": // tenant hire N: new people
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		for i := range n {
+			w.must(ts, "POST", "/v1.0/users", map[string]any{"accountEnabled": true, "displayName": fmt.Sprintf("Hired %d", i), "mailNickname": fmt.Sprintf("hired%d", i),
+				"userPrincipalName": fmt.Sprintf("hired%d@contoso.example", i), "passwordProfile": map[string]any{"password": "Xk29!fmmwqp0"}})
+		}
 	case "staff", "script", "correct", "count":
 		w.people(ts, verb, args)
 	case "entangle": // tenant entangle USER
