@@ -12,8 +12,8 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/export"
+	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/plan"
-	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // An exportDoc is what export prints as data.
@@ -77,7 +77,7 @@ func (s *session) export(ctx context.Context, dir, at string, x *selection) erro
 	if o.Aliases, err = s.index.Aliases(ctx); err != nil {
 		return err
 	}
-	if err := selected(ctx, tree, scope, &o); err != nil {
+	if err := s.selected(ctx, tree, scope, &o); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -108,24 +108,18 @@ func (s *session) export(ctx context.Context, dir, at string, x *selection) erro
 
 // selected narrows an export to what a selection means: its objects with what they contain and what relates them
 // to others, their links both ways, and the objects that name them.
-func selected(ctx context.Context, tree snapshot.Tree, scope plan.Scope, o *export.Options) error {
+func (s *session) selected(ctx context.Context, tree *index.Tree, scope plan.Scope, o *export.Options) error {
 	keep := map[entra.Ref]bool{}
 	named := map[entra.Ref]bool{}
+	all, err := s.about(ctx, scope.Refs, tree)
+	if err != nil {
+		return err
+	}
+	for _, x := range all {
+		keep[x] = true
+	}
 	for _, r := range scope.Refs {
 		named[r] = true
-		all, err := plan.Belonging(ctx, tree, r)
-		if err != nil {
-			return err
-		}
-		for _, x := range append(all, r) {
-			keep[x] = true
-		}
-		for h, err := range tree.Holders(ctx, r.ID) {
-			if err != nil {
-				return err
-			}
-			keep[h] = true
-		}
 		for l, err := range tree.Around(ctx, r) {
 			if err != nil {
 				return err
