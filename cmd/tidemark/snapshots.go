@@ -29,7 +29,8 @@ type snapshotDoc struct {
 	Links    int64     `json:"links"`
 	Parent   int64     `json:"parent"`
 	// Restores are the numbers of the restores that were begun after Parent and before this snapshot.
-	Restores []int64 `json:"restores"`
+	Restores []int64   `json:"restores"`
+	Holds    []holdDoc `json:"holds"` // that were not released
 
 	gaps int // parts that could not be read whole
 }
@@ -37,7 +38,7 @@ type snapshotDoc struct {
 func snapshotsCommand(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "snapshots",
-		Short: "List the snapshots: number, time, coverage, and how much changed",
+		Short: "List the snapshots: number, time, coverage, how much changed, and who holds them",
 		Long: `Lists the snapshots, the newest last. Changes are counted against the snapshot before. Numbers are shared with
 the other records of the repository, so they have holes; restores carry numbers of the same row.`,
 		Example: "  tidemark snapshots\n  tidemark snapshots -o json",
@@ -66,10 +67,15 @@ func (s *session) snapshotDocs(ctx context.Context) ([]snapshotDoc, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := s.holds(ctx)
+	if err != nil {
+		return nil, err
+	}
 	docs := make([]snapshotDoc, 0, len(all))
 	last := int64(0)
 	for _, x := range all {
 		d := snapshotDocOf(x)
+		d.Holds = append(d.Holds, held[x.Number]...)
 		for _, r := range restores {
 			if r.Number > last && r.Number < x.Number {
 				d.Restores = append(d.Restores, r.Number)
@@ -82,7 +88,7 @@ func (s *session) snapshotDocs(ctx context.Context) ([]snapshotDoc, error) {
 }
 
 func snapshotDocOf(x *snapshot.Snapshot) snapshotDoc {
-	d := snapshotDoc{Number: x.Number, ID: x.ID.String(), Began: x.Began.UTC(), Ended: x.Ended.UTC(), Complete: x.Whole(), Parent: x.Parent, Restores: []int64{}}
+	d := snapshotDoc{Number: x.Number, ID: x.ID.String(), Began: x.Began.UTC(), Ended: x.Ended.UTC(), Complete: x.Whole(), Parent: x.Parent, Restores: []int64{}, Holds: []holdDoc{}}
 	for _, p := range x.Parts {
 		d.Objects += p.Objects
 		d.Links += p.Links
@@ -100,7 +106,7 @@ func snapshotDocOf(x *snapshot.Snapshot) snapshotDoc {
 
 func snapshotResult(docs []snapshotDoc) result {
 	r := result{doc: docs, rows: anySlice(docs)}
-	r.head = []string{"NUMBER", "TIME", "COVERAGE", "OBJECTS", "LINKS", "CHANGES"}
+	r.head = []string{"NUMBER", "TIME", "COVERAGE", "OBJECTS", "LINKS", "CHANGES", "HELD"}
 	r.cells = func(yield func([]string)) {
 		for _, d := range docs {
 			coverage := "complete"
@@ -108,7 +114,7 @@ func snapshotResult(docs []snapshotDoc) result {
 				coverage = fmt.Sprintf("%d incomplete", d.gaps)
 			}
 			row := []string{strconv.FormatInt(d.Number, 10), d.Ended.Format(time.RFC3339), coverage,
-				strconv.FormatInt(d.Objects, 10), strconv.FormatInt(d.Links, 10), d.changes()}
+				strconv.FormatInt(d.Objects, 10), strconv.FormatInt(d.Links, 10), d.changes(), d.held()}
 			yield(row)
 		}
 	}

@@ -282,6 +282,19 @@ class Repository:
                 newest[old] = at
         return newest
 
+    def holds(self):
+        """Returns, for each snapshot that is held, the reasons by the number of their record."""
+        held = {}
+        for r in self.records:
+            if r["kind"] == "hold":
+                data = json.loads(self.open([b for b in r["blobs"] if b[0] == "data"][0]))
+                of = held.setdefault(r["parent"], {})
+                for number in data.get("released") or []:
+                    of.pop(number, None)
+                if not data.get("released"):
+                    of[r["number"]] = data["reason"]
+        return held
+
 
 # Plain files.
 def quote(s):
@@ -352,9 +365,10 @@ def main(args):
         if len(args) == 4:
             export(repository, int(args[2]), args[3])
         else:
+            held = repository.holds()
             for r in repository.records:
                 if r["kind"] == "snapshot":
-                    print(r["number"], r["time"], r["id"])
+                    print(r["number"], r["time"], r["id"], *("held: " + quote(reason) for reason in held.get(r["number"], {}).values()))
     except Damaged as e:
         sys.exit("tidemark_reader: %s" % e)
 
