@@ -152,8 +152,8 @@ func (v *View) Known(t entra.Type, relation string) bool {
 	switch p.Coverage {
 	case snapshot.Complete, snapshot.Unlicensed, snapshot.Unsupported:
 		return true
-	case snapshot.Missed:
-		return len(s.Target) > 0 && p.Complete > 0 && (t == catalog.UserType || t == catalog.GroupType || t == catalog.ServicePrincipalType)
+	case snapshot.Carried:
+		return p.Complete > 0 && (t == catalog.UserType || t == catalog.GroupType || t == catalog.ServicePrincipalType)
 	}
 	return false
 }

@@ -282,27 +282,6 @@ func (c *comparison) some(ctx context.Context, refs []entra.Ref) iter.Seq2[Chang
 	}
 }
 
-// absent reports whether the snapshot proves that the object was not there.
-func absent(s *snapshot.Snapshot, r entra.Ref) bool {
-	p := s.Part(r.Type, "")
-	if p.Hole(r) {
-		return false
-	}
-	switch p.Coverage {
-	case snapshot.Complete:
-		return true
-	case snapshot.Missed, snapshot.Partial:
-		return slices.Contains(s.Target, r) // it was asked for by itself
-	}
-	return false
-}
-
-// apart reports whether the snapshot proves that the link did not hold.
-func apart(s *snapshot.Snapshot, l entra.Link) bool {
-	p := s.Part(l.From.Type, l.Rel)
-	return p.Coverage == snapshot.Complete && !p.Hole(l.From)
-}
-
 // A row is an object to compare, by its ref in each tree.
 type row struct{ before, after entra.Ref }
 
@@ -395,11 +374,11 @@ func (c *comparison) object(r entra.Ref, before, after *entra.Object) (Change, b
 	case before == nil && after == nil:
 		return ch, false
 	case before == nil:
-		if ch.Kind = Added; !absent(c.before.Snapshot(), r) {
+		if ch.Kind = Added; !c.before.Snapshot().Absent(r) {
 			ch.Kind, ch.Reason = Unknown, NoBefore
 		}
 	case after == nil:
-		if ch.Kind = Removed; !absent(c.after.Snapshot(), r) {
+		if ch.Kind = Removed; !c.after.Snapshot().Absent(r) {
 			ch.Kind, ch.Reason = Unknown, NoAfter
 		}
 	default:
@@ -463,11 +442,11 @@ func (c *comparison) links(ctx context.Context, before, after iter.Seq2[entra.Li
 func (c *comparison) loose(ctx context.Context, t snapshot.Tree, l entra.Link, name func(entra.Ref) entra.Ref) (bool, error) {
 	l.From, l.To = name(l.From), name(l.To)
 	s := t.Snapshot()
-	if apart(s, l) {
+	if s.Apart(l) {
 		return true, nil
 	}
 	for _, end := range []entra.Ref{l.From, l.To} {
-		if !absent(s, end) {
+		if !s.Absent(end) {
 			continue
 		}
 		has, err := fetch(ctx, t, []entra.Ref{end})

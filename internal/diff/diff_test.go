@@ -24,7 +24,6 @@ type world struct {
 	objects map[entra.Ref]entra.Object
 	links   map[entra.Link]bool
 	parts   []snapshot.Part
-	target  []entra.Ref
 }
 
 var (
@@ -43,7 +42,7 @@ func held(o entra.Object) []entra.ID {
 }
 
 func (w world) tree() *snapshot.Memory {
-	s := &snapshot.Snapshot{Parts: slices.SortedFunc(slices.Values(w.parts), snapshot.Part.Compare), Target: w.target}
+	s := &snapshot.Snapshot{Parts: slices.SortedFunc(slices.Values(w.parts), snapshot.Part.Compare)}
 	return snapshot.NewMemory(s, held, slices.Collect(maps.Values(w.objects)), slices.Collect(maps.Keys(w.links)))
 }
 
@@ -435,20 +434,49 @@ func TestUnaskedPropertiesAreNotCompared(t *testing.T) {
 	}
 }
 
-func TestTargetedCaptureProvesAbsence(t *testing.T) {
+func TestWhatWasAskedForByItselfIsProvenAbsent(t *testing.T) {
 	ref := entra.Ref{Type: "user", ID: guid(1)}
-	a := world{objects: map[entra.Ref]entra.Object{ref: {Ref: ref, Body: `{}`}}, parts: complete()}
+	role := entra.Ref{Type: "appRoleAssignment", ID: entra.Join(guid(2), "a")}
+	sp := entra.Ref{Type: "appRoleAssignment", ID: guid(2)}
 	for _, c := range []struct {
 		name     string
+		of       entra.Ref
 		coverage snapshot.Coverage
-		target   []entra.Ref
+		seen     []entra.Ref
 		want     diff.Kind
 	}{
-		{"carried", snapshot.Missed, nil, diff.Unknown},
-		{"asked for", snapshot.Missed, []entra.Ref{ref}, diff.Removed},
-		{"asked for in vain", snapshot.Denied, []entra.Ref{ref}, diff.Unknown},
+		{"carried", ref, snapshot.Carried, nil, diff.Unknown},
+		{"asked for", ref, snapshot.Carried, []entra.Ref{ref}, diff.Removed},
+		{"asked for beside one that was refused", ref, snapshot.Denied, []entra.Ref{ref}, diff.Removed},
+		{"another asked for", ref, snapshot.Carried, []entra.Ref{{Type: "user", ID: guid(3)}}, diff.Unknown},
+		{"contents listed", role, snapshot.Carried, []entra.Ref{sp}, diff.Removed},
+		{"contents of another listed", role, snapshot.Carried, []entra.Ref{{Type: "appRoleAssignment", ID: guid(3)}}, diff.Unknown},
 	} {
-		b := world{parts: []snapshot.Part{{Type: "user", Coverage: c.coverage}}, target: c.target}
+		a := world{objects: map[entra.Ref]entra.Object{c.of: {Ref: c.of, Body: `{}`}}, parts: complete()}
+		b := world{parts: []snapshot.Part{{Type: c.of.Type, Coverage: c.coverage, Seen: c.seen}}}
+		got := changes(t, a.tree(), b.tree(), diff.Options{})
+		if len(got) != 1 || got[0].Kind != c.want {
+			t.Errorf("%s: got %v, want one %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestLinksListedAtOneEndAreProvenAbsent(t *testing.T) {
+	l := entra.Link{From: entra.Ref{Type: "group", ID: guid(1)}, Rel: "members", To: entra.Ref{Type: "group", ID: guid(2)}}
+	objects := map[entra.Ref]entra.Object{l.From: {Ref: l.From, Body: `{}`}, l.To: {Ref: l.To, Body: `{}`}}
+	a := world{objects: objects, links: map[entra.Link]bool{l: true}, parts: complete()}
+	for _, c := range []struct {
+		name string
+		part snapshot.Part
+		want diff.Kind
+	}{
+		{"carried", snapshot.Part{}, diff.Unknown},
+		{"listed where it starts", snapshot.Part{Seen: []entra.Ref{l.From}}, diff.Unlinked},
+		{"listed where it ends", snapshot.Part{SeenTo: []entra.Ref{l.To}}, diff.Unlinked},
+		{"listed the other way", snapshot.Part{Seen: []entra.Ref{l.To}, SeenTo: []entra.Ref{l.From}}, diff.Unknown},
+	} {
+		c.part.Type, c.part.Relation, c.part.Coverage = "group", "members", snapshot.Carried
+		b := world{objects: objects, parts: []snapshot.Part{{Type: "group", Coverage: snapshot.Carried}, c.part}}
 		got := changes(t, a.tree(), b.tree(), diff.Options{})
 		if len(got) != 1 || got[0].Kind != c.want {
 			t.Errorf("%s: got %v, want one %s", c.name, got, c.want)

@@ -26,7 +26,6 @@ type scene struct {
 	objects   map[entra.Ref]entra.Object
 	links     []entra.Link
 	parts     map[[2]string]snapshot.Part
-	target    []entra.Ref
 	plan      *plan.Plan
 	config    guard.Config
 	approvals []guard.Approval
@@ -284,8 +283,6 @@ func (s *scene) tenant(text string) error {
 				return err
 			}
 			s.links = slices.DeleteFunc(s.links, func(l entra.Link) bool { return l.From == r && l.Rel == catalog.Members })
-		case "target":
-			s.target = []entra.Ref{{Type: catalog.UserType, ID: entra.ID(f[1])}}
 		case "part": // part TYPE RELATION|- COVERAGE [complete=N]
 			_, kv := pairs(f[4:])
 			p := snapshot.Part{Type: words()[f[1]], Relation: strings.TrimPrefix(f[2], "-")}
@@ -317,7 +314,7 @@ func (s *scene) tenant(text string) error {
 
 // tree returns the base.
 func (s *scene) tree() *snapshot.Memory {
-	snap := &snapshot.Snapshot{Number: 7, Tenant: "contoso", Target: s.target}
+	snap := &snapshot.Snapshot{Number: 7, Tenant: "contoso"}
 	for r := range catalog.All() {
 		for _, rel := range append([]catalog.Relation{{}}, r.Links...) {
 			p, ok := s.parts[[2]string{string(r.Type), rel.Rel}]

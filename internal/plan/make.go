@@ -90,18 +90,6 @@ func get(ctx context.Context, t snapshot.Tree, r entra.Ref) (entra.Object, bool,
 	return o, err == nil, err
 }
 
-// gone reports whether the snapshot proves that the object was not there, given that its tree has none.
-func gone(s *snapshot.Snapshot, r entra.Ref) bool {
-	p := s.Part(r.Type, "")
-	switch {
-	case p.Hole(r):
-		return false
-	case p.Coverage == snapshot.Missed || p.Coverage == snapshot.Partial:
-		return slices.Contains(s.Target, r)
-	}
-	return p.Coverage == snapshot.Complete
-}
-
 func (m *maker) gap(r entra.Ref, name, field, reason string) {
 	m.gaps[Gap{Ref: r, Name: name, Field: field, Reason: reason}] = true
 }
@@ -284,16 +272,6 @@ func (m *maker) walk(t entra.Type, f func(r entra.Ref, ofGoal bool)) error {
 	return nil
 }
 
-// relating reports whether objects of a type do nothing but relate others: what recognises them is whom
-// they name.
-func relating(r *catalog.Resource) bool {
-	return slices.ContainsFunc(r.Match, func(name string) bool { return refers(r, name) })
-}
-
-func refers(r *catalog.Resource, name string) bool {
-	return slices.ContainsFunc(r.Properties, func(p catalog.Property) bool { return p.Name == name && len(p.Ref) > 0 })
-}
-
 // names returns the properties besides the ID by which others may name objects of a type.
 func names(t entra.Type) []string {
 	var all []string
@@ -447,7 +425,7 @@ func belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref, ids []entra
 				return nil, err
 			}
 			c, ok := catalog.Lookup(h.Type)
-			if !ok || c.Live != "" || c.Stream || !relating(c) {
+			if !ok || c.Live != "" || c.Stream || !c.Relates() {
 				continue
 			}
 			x, _, err := get(ctx, tree, h)
@@ -607,12 +585,12 @@ func (m *maker) match(r *catalog.Resource, goals, bases []entra.Ref) (map[entra.
 		g.goals = slices.DeleteFunc(g.goals, func(o entra.Object) bool { return m.to[o.Ref] != (entra.Ref{}) })
 		switch {
 		case len(g.goals) == 0 || len(g.bases) == 0:
-		case relating(r):
+		case r.Relates():
 			// Objects that relate the same ends are the same for every purpose.
 			for i := range min(len(g.goals), len(g.bases)) {
 				m.pair(g.goals[i], g.bases[i])
 			}
-		case len(g.goals) == 1 && len(g.bases) == 1 && gone(m.base.Snapshot(), g.goals[0].Ref) && gone(m.goal.Snapshot(), g.bases[0].Ref):
+		case len(g.goals) == 1 && len(g.bases) == 1 && m.base.Snapshot().Absent(g.goals[0].Ref) && m.goal.Snapshot().Absent(g.bases[0].Ref):
 			m.pair(g.goals[0], g.bases[0])
 		default:
 			for _, o := range g.bases {
@@ -665,7 +643,7 @@ func (m *maker) binned(r *catalog.Resource, g entra.Ref) bool {
 	case snapshot.Unsupported, snapshot.Unlicensed:
 		return true
 	}
-	return gone(s, entra.Ref{Type: r.Bin, ID: g.ID})
+	return s.Absent(entra.Ref{Type: r.Bin, ID: g.ID})
 }
 
 // create plans what has to be made anew.
@@ -756,7 +734,7 @@ func (m *maker) refuse(o entra.Object) string {
 		return "the service offers no way to create it"
 	case why != "":
 		return why
-	case !gone(m.base.Snapshot(), o.Ref):
+	case !m.base.Snapshot().Absent(o.Ref):
 		return "it could not be read whether it still exists; capture again with the missing permission and plan again"
 	case !m.binned(r, o.Ref):
 		return "it could not be read whether it lies in the recycle bin; capture again with the missing permission and plan again"
@@ -828,7 +806,7 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 // must reports whether nothing can be made without the property at the path.
 func must(r *catalog.Resource, path string) bool {
 	p, ok := r.Property(r.Unit(path))
-	return ok && p.Must && p.Name == path || relating(r) && slices.Contains(r.Match, path)
+	return ok && p.Must && p.Name == path || r.Relates() && slices.Contains(r.Match, path)
 }
 
 // elements narrows a field that holds a whole array down to the elements that mention what is missing.

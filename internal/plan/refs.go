@@ -93,7 +93,7 @@ func (m *maker) exists(r entra.Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !is && !gone(m.base.Snapshot(), b) {
+	if !is && !m.base.Snapshot().Absent(b) {
 		is = true
 	}
 	m.resolved[r] = is

@@ -451,11 +451,10 @@ func (s *scan) links() linkLine {
 
 // diskSnapshot is a snapshot as its line holds it: without what only the record knows.
 type diskSnapshot struct {
-	Began  time.Time   `json:"began"`
-	Ended  time.Time   `json:"ended"`
-	Parent int64       `json:"parent,omitempty"`
-	Target []entra.Ref `json:"target,omitempty"`
-	Parts  []diskPart  `json:"parts"`
+	Began  time.Time  `json:"began"`
+	Ended  time.Time  `json:"ended"`
+	Parent int64      `json:"parent,omitempty"`
+	Parts  []diskPart `json:"parts"`
 }
 
 // thisSnapshot stands for the number of the snapshot itself, which is not known before its record is made.
@@ -470,6 +469,8 @@ type diskPart struct {
 	Asked       []string          `json:"asked,omitempty"`
 	Declaration string            `json:"declaration,omitempty"`
 	Holes       []entra.Ref       `json:"holes,omitempty"`
+	Seen        []entra.Ref       `json:"seen,omitempty"`
+	SeenTo      []entra.Ref       `json:"seenTo,omitempty"`
 	Objects     int64             `json:"objects,omitempty"`
 	Links       int64             `json:"links,omitempty"`
 	Root        snapshot.Root     `json:"root"`
@@ -484,7 +485,7 @@ type diskPart struct {
 }
 
 func encodeSnapshot(s *snapshot.Snapshot) (entra.Body, error) {
-	d := diskSnapshot{s.Began, s.Ended, s.Parent, s.Target, make([]diskPart, len(s.Parts))}
+	d := diskSnapshot{s.Began, s.Ended, s.Parent, make([]diskPart, len(s.Parts))}
 	for i, p := range s.Parts {
 		d.Parts[i] = diskPart(p)
 	}
@@ -502,7 +503,7 @@ func decodeSnapshot(b entra.Body) (*snapshot.Snapshot, error) {
 	if err := j.Decode(&d); err != nil {
 		return nil, err
 	}
-	s := &snapshot.Snapshot{Began: d.Began, Ended: d.Ended, Parent: d.Parent, Target: d.Target}
+	s := &snapshot.Snapshot{Began: d.Began, Ended: d.Ended, Parent: d.Parent}
 	for _, p := range d.Parts {
 		s.Parts = append(s.Parts, snapshot.Part(p))
 	}

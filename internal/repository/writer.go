@@ -30,7 +30,6 @@ type Writer struct {
 	mu      sync.Mutex
 	err     error
 	done    bool
-	target  []entra.Ref
 	tables  map[entra.Type]*table
 	rels    map[partKey]*relation
 	endings map[partKey]ending
@@ -103,13 +102,6 @@ func (w *Writer) follows() error {
 		return fmt.Errorf("%w: it is %d", ErrParent, newest)
 	}
 	return nil
-}
-
-// Target says that the capture reads a few objects only: these.
-func (w *Writer) Target(refs ...entra.Ref) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.target = append(w.target, refs...)
 }
 
 // do runs one call on the writer and keeps its error.
@@ -258,7 +250,7 @@ func (w *Writer) Audit(ctx context.Context, entry []byte) error {
 }
 
 // End closes a part with what was achieved; p says its type, relation, coverage, reason, version, asked
-// properties, declaration, holes, delta and when its reading began, the rest is found out. With whole,
+// properties, declaration, holes, what was seen by itself, delta and when its reading began, the rest is found out. With whole,
 // which only a complete part can be, what was not mentioned is gone, but for the holes, which keep what the
 // parent had; without, only what Gone and Unlink named is. A part that is not complete keeps what the
 // parent had and what it was read by. A part never ended is Missed. p.Holes are taken as given: a delta
@@ -278,9 +270,17 @@ func (w *Writer) End(ctx context.Context, p snapshot.Part, whole bool) error {
 		}
 		p.Holes, p.Asked = slices.Clone(p.Holes), slices.Clone(p.Asked)
 		slices.SortFunc(p.Holes, entra.Ref.Compare)
+		p.Seen, p.SeenTo = sortedRefs(p.Seen), sortedRefs(p.SeenTo)
 		w.endings[key] = ending{p, whole}
 		return nil
 	})
+}
+
+// sortedRefs returns a copy in order, without repeats; nil for none.
+func sortedRefs(refs []entra.Ref) []entra.Ref {
+	refs = slices.Clone(refs)
+	slices.SortFunc(refs, entra.Ref.Compare)
+	return slices.Compact(refs)
 }
 
 // Abort gives the snapshot up; nothing of it becomes visible. After Commit it does nothing.
@@ -325,8 +325,7 @@ func (w *Writer) commit(ctx context.Context) (*snapshot.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(w.target, entra.Ref.Compare)
-	s := &snapshot.Snapshot{Began: w.began.UTC(), Ended: w.r.now().UTC(), Parent: w.base.Number, Target: slices.Compact(w.target), Parts: parts}
+	s := &snapshot.Snapshot{Began: w.began.UTC(), Ended: w.r.now().UTC(), Parent: w.base.Number, Parts: parts}
 	if err := w.objects.append(snapshotLine{s}); err != nil {
 		return nil, err
 	}

@@ -28,9 +28,7 @@ type Snapshot struct {
 	Tenant entra.TenantID
 	Began  time.Time // by the capturing machine's clock
 	Ended  time.Time
-	Parent int64 // the snapshot it was compared with; 0 where it is the first
-	// Target holds the refs of a targeted capture, which reads a few objects and carries the rest.
-	Target []entra.Ref
+	Parent int64  // the snapshot it was compared with; 0 where it is the first
 	Parts  []Part // ascending by type and relation
 }
 
@@ -49,6 +47,13 @@ type Part struct {
 	Declaration string `json:"declaration,omitempty"`
 	// Holes are the refs inside a complete part that could not be read, at most MaxHoles. They are unknown.
 	Holes []entra.Ref `json:"holes,omitempty"`
+	// Seen are the refs that a part which was not read whole is known of, ascending: objects that were asked for
+	// by themselves; of a contained type, under the ID of what contains them alone, those whose contents were all
+	// listed; of a relation, objects of which every link was listed that starts there.
+	Seen []entra.Ref `json:"seen,omitempty"`
+	// SeenTo are, of a relation that was not read whole, the objects of which every link was listed that ends
+	// there, ascending.
+	SeenTo []entra.Ref `json:"seenTo,omitempty"`
 	// Objects and Links count what the tree holds of the part, carried entries included.
 	Objects int64 `json:"objects"`
 	Links   int64 `json:"links"`
@@ -94,11 +99,12 @@ const (
 	Unlicensed                  // the tenant has no licence for it
 	Denied                      // the capturing identity may not read it
 	Failed                      // nothing could be read
+	Carried                     // this capture was after a few objects only, which Part.Seen names
 	Partial                     // some pages arrived
 	Complete
 )
 
-var coverages = []string{"missed", "skipped", "unsupported", "unlicensed", "denied", "failed", "partial", "complete"}
+var coverages = []string{"missed", "skipped", "unsupported", "unlicensed", "denied", "failed", "carried", "partial", "complete"}
 
 // String returns the word people read.
 func (c Coverage) String() string {
@@ -151,6 +157,30 @@ func (p Part) Compare(q Part) int {
 
 // Hole reports whether the ref is one of the part's holes.
 func (p Part) Hole(r entra.Ref) bool { return slices.Contains(p.Holes, r) }
+
+// Absent reports whether the snapshot proves that an object which its tree does not have was not there.
+func (s *Snapshot) Absent(r entra.Ref) bool {
+	p := s.Part(r.Type, "")
+	return p.saw(p.Seen, r) || p.Coverage == Complete && !p.Hole(r)
+}
+
+// Apart reports whether the snapshot's part proves that a link which its tree does not have did not hold.
+func (s *Snapshot) Apart(l entra.Link) bool {
+	p := s.Part(l.From.Type, l.Rel)
+	return p.saw(p.Seen, l.From) || p.saw(p.SeenTo, l.To) || p.Coverage == Complete && !p.Hole(l.From)
+}
+
+// saw reports whether one of the refs is r, or stands for all that the container of r contains.
+func (p Part) saw(refs []entra.Ref, r entra.Ref) bool {
+	if len(refs) == 0 {
+		return false
+	}
+	_, ok := slices.BinarySearchFunc(refs, r, entra.Ref.Compare)
+	if ids := r.ID.Split(); !ok && p.Relation == "" && len(ids) > 1 {
+		_, ok = slices.BinarySearchFunc(refs, entra.Ref{Type: r.Type, ID: ids[0]}, entra.Ref.Compare)
+	}
+	return ok
+}
 
 // Asks reports whether the property was asked for when the part was read. A path is judged by its first name.
 func (p Part) Asks(path string) bool {
