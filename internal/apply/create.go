@@ -65,7 +65,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	if begun {
 		o, err := u.fetch(ctx, r, entra.Ref{Type: s.Ref.Type, ID: id})
 		if err == nil {
-			return u.complete(ctx, s, o, calls[1:], Done)
+			return u.adopt(ctx, r, s, o, set, calls[1:], Done)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return Failed, id, err
@@ -77,12 +77,12 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	}
 	// The second look is for what the second attempt may have created.
 	for try := range 2 {
-		o, ok, err := u.find(ctx, r, s, set, since)
+		o, ok, err := u.find(ctx, r, s, set, refs, since)
 		if err != nil {
 			return Failed, "", fmt.Errorf("look for what may have been created: %w: %w", err, graph.ErrUnknownOutcome)
 		}
 		if ok {
-			return u.complete(ctx, s, o, calls[1:], AlreadyDone)
+			return u.adopt(ctx, r, s, o, set, calls[1:], AlreadyDone)
 		}
 		if try == 0 {
 			outcome, id, err := post()
@@ -93,6 +93,25 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		}
 	}
 	return Failed, "", fmt.Errorf("%s: whether it was created stayed unknown: %w", s.Ref, graph.ErrUnknownOutcome)
+}
+
+// adopt takes an object that is there for the one that a creation was to make. What does nothing but relate others
+// comes back by itself with one of them, as it was then: what differs from the wanted values is updated.
+func (u *run) adopt(ctx context.Context, r *catalog.Resource, s plan.Step, o entra.Object, set map[string]any, rest []catalog.Call, outcome Outcome) (Outcome, entra.ID, error) {
+	if r.Relates() && !agrees(r, o, set) {
+		is, differ := o.Body.Decode(), map[string]any{}
+		for property, want := range set {
+			if !same(is[property], want) {
+				differ[property] = want
+			}
+		}
+		calls, err := r.Update(o.Ref.ID, differ, is)
+		if err != nil {
+			return Failed, "", fmt.Errorf("%s is there with other values: %w", o.Ref, err)
+		}
+		rest, outcome = calls, Done
+	}
+	return u.complete(ctx, s, o, rest, outcome)
 }
 
 // complete sends what a creation could not hold. made is the new object.
@@ -139,12 +158,21 @@ func parentOf(r *catalog.Resource, id entra.ID) entra.ID {
 
 // find looks for an object that an attempt of unknown outcome, made at since, may have created: one with every
 // value that the attempt sent, which base did not have and nothing else in this plan is called. Among equals any
-// will do, as long as there are no more of them than this plan may have created.
-func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set map[string]any, since time.Time) (entra.Object, bool, error) {
+// will do, as long as there are no more of them than this plan may have created. What relates objects that this
+// plan brought back came with them whatever its values, if it relates the same. refs are what the creation names.
+func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set map[string]any, refs []entra.Ref, since time.Time) (entra.Object, bool, error) {
+	fits := func(o entra.Object) bool { return agrees(r, o, set) }
+	if r.Relates() && u.young(refs) {
+		key := map[string]any{}
+		for _, property := range r.Match {
+			key[property] = set[property]
+		}
+		fits = func(o entra.Object) bool { return agrees(r, o, key) }
+	}
 	parent := parentOf(r, u.names().now(s.Ref, false).ID)
 	left := min(lag, max(0, lag-u.o.Now().Sub(since)))
 	for wait := time.Second; ; wait = min(2*wait, 8*time.Second) {
-		found, err := u.look(ctx, r, parent, set)
+		found, err := u.look(ctx, r, parent, set, fits)
 		if err != nil {
 			return entra.Object{}, false, err
 		}
@@ -165,8 +193,8 @@ func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set ma
 	}
 }
 
-// look lists what a creation with these values may have made, ascending by ID.
-func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, set map[string]any) ([]entra.Object, error) {
+// look lists what a creation with these values may have made, if it fits, ascending by ID.
+func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, set map[string]any, fits func(entra.Object) bool) ([]entra.Object, error) {
 	taken := map[entra.Ref]bool{}
 	for _, ref := range u.names().refs {
 		taken[ref] = true
@@ -181,7 +209,7 @@ func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, se
 			if err != nil {
 				return nil, err
 			}
-			if taken[o.Ref] || !agrees(r, o, set) {
+			if taken[o.Ref] || !fits(o) {
 				continue
 			}
 			existed, err := u.o.Existed(ctx, o.Ref)

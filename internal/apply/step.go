@@ -130,10 +130,11 @@ func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) 
 // documentation promises no time; some minutes are usual, and a quarter of an hour has been seen).
 const appears = 15 * time.Minute
 
-// patient repeats what was refused because an object that this plan made is not visible yet.
-func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) error {
+// young reports whether one of the refs names an object that this plan made or undeleted.
+func (u *run) young(refs []entra.Ref) bool {
 	u.mu.Lock()
-	young := slices.ContainsFunc(refs, func(r entra.Ref) bool {
+	defer u.mu.Unlock()
+	return slices.ContainsFunc(refs, func(r entra.Ref) bool {
 		if u.made[r] {
 			return true
 		}
@@ -144,7 +145,11 @@ func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) er
 		}
 		return false
 	})
-	u.mu.Unlock()
+}
+
+// patient repeats what was refused because an object that this plan made is not visible yet.
+func (u *run) patient(ctx context.Context, refs []entra.Ref, do func() error) error {
+	young := u.young(refs)
 	wait := 500 * time.Millisecond
 	for waited := time.Duration(0); ; waited += wait {
 		err := do()

@@ -38,6 +38,14 @@ func Refs(o entra.Object) []Reference {
 	return slices.CompactFunc(refs, func(a, b Reference) bool { return a.Path == b.Path && a.ID == b.ID })
 }
 
+// Relates reports whether objects of the type do nothing but relate others: what recognises them is whom they name,
+// so two that name the same are the same for every purpose, and the service keeps no second one.
+func (r *Resource) Relates() bool {
+	return slices.ContainsFunc(r.Match, func(name string) bool {
+		return slices.ContainsFunc(r.Properties, func(p Property) bool { return p.Name == name && len(p.Ref) > 0 })
+	})
+}
+
 // mentions calls f with every string that a Ref rules.
 func mentions(v any, n *node, p Property, f func(Property, string)) {
 	if n != nil && n.rule.Ref != nil {
