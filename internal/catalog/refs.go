@@ -146,29 +146,23 @@ func digit(c byte) bool {
 // the body and the object's own ID, and sorts sets again. ids can also map application IDs (appId) and
 // whatever else identifies by GUID.
 func Rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
-	changes := make(map[string]string, 2*len(ids))
-	for from, to := range ids {
-		if from == to {
-			continue
-		}
-		changes[string(from)] = string(to)
-		if len(from) == 36 && guid(string(from)) && len(to) == 36 && guid(string(to)) {
-			changes[strings.ReplaceAll(string(from), "-", "")] = strings.ReplaceAll(string(to), "-", "")
-		}
-	}
+	changes := changes(ids)
 	if len(changes) == 0 {
 		return o
 	}
 	parts := o.Ref.ID.Split()
 	for i, p := range parts {
-		if to, ok := changes[string(p)]; ok {
+		if to, ok := changes.of(string(p)); ok {
 			parts[i] = entra.ID(to)
 		}
 	}
 	if len(parts) > 1 {
 		o.Ref.ID = entra.Join(parts...)
-	} else if to, ok := changes[string(o.Ref.ID)]; ok {
+	} else if to, ok := changes.of(string(o.Ref.ID)); ok {
 		o.Ref.ID = entra.ID(to)
+	}
+	if o.Body == "{}" || o.Body == "" {
+		return o
 	}
 	m, n := o.Body.Decode(), (*node)(nil)
 	if r, ok := Lookup(o.Ref.Type); ok {
@@ -183,7 +177,27 @@ func Rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
 	return o
 }
 
-func rename(v any, n *node, changes map[string]string) any {
+// changes are the IDs to be replaced. They are looked up and never gone through: there can be as many as a restore
+// has created objects, and each of its steps asks.
+type changes map[entra.ID]entra.ID
+
+// of returns what a word is replaced by, if it is an ID, or a GUID without its dashes.
+func (c changes) of(s string) (string, bool) {
+	if to, ok := c[entra.ID(s)]; ok {
+		return string(to), string(to) != s
+	}
+	if len(s) != 32 || strings.Contains(s, "-") {
+		return "", false
+	}
+	dashed := strings.Join([]string{s[:8], s[8:12], s[12:16], s[16:20], s[20:]}, "-")
+	to, ok := c[entra.ID(dashed)]
+	if !ok || string(to) == dashed || len(to) != 36 || !guid(string(to)) || !guid(dashed) {
+		return "", false
+	}
+	return strings.ReplaceAll(string(to), "-", ""), true
+}
+
+func rename(v any, n *node, changes changes) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
@@ -208,8 +222,8 @@ func rename(v any, n *node, changes map[string]string) any {
 	return v
 }
 
-func renameText(s string, changes map[string]string) string {
-	if to, ok := changes[s]; ok {
+func renameText(s string, changes changes) string {
+	if to, ok := changes.of(s); ok {
 		return to
 	}
 	var b strings.Builder
@@ -225,12 +239,12 @@ func renameText(s string, changes map[string]string) string {
 		for end < len(s) && wordByte(s[end]) {
 			end++
 		}
-		if to, ok := changes[s[i:end]]; ok && (end-i == 36 || end-i == 32 || s[0] == '/') {
+		if to, ok := changes.of(s[i:end]); ok && (end-i == 36 || end-i == 32 || s[0] == '/') {
 			b.WriteString(s[at:i])
 			b.WriteString(to)
 			at = end
 		} else if lower := strings.ToLower(s[i:end]); end-i == 36 && guid(lower) {
-			if to, ok := changes[lower]; ok {
+			if to, ok := changes.of(lower); ok {
 				b.WriteString(s[at:i])
 				b.WriteString(to)
 				at = end
