@@ -72,7 +72,7 @@ func (t *Tenant) purge(o *object) {
 	for _, end := range []struct {
 		k    kindID
 		name string
-	}{{kRoleGrant, "principalId"}, {kRoleGrant, "resourceId"}, {kConsent, "clientId"}, {kConsent, "resourceId"}, {kConsent, "principalId"}, {kRoleAssignment, "principalId"}} {
+	}{{kRoleGrant, "principalId"}, {kRoleGrant, "resourceId"}, {kConsent, "clientId"}, {kConsent, "resourceId"}, {kConsent, "principalId"}, {kRoleAssignment, "principalId"}, {kExtension, "_app"}} {
 		for _, g := range t.joined(end.k, end.name, o.id) {
 			t.purge(g)
 		}

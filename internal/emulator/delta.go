@@ -105,7 +105,7 @@ func (c *call) delta(k kindID) (answer, error) {
 		if slices.ContainsFunc(deltaRels(k), func(r relID) bool { return relNames[r] == s }) {
 			continue
 		}
-		p := typ.byFold[strings.ToLower(s)]
+		p := c.t.property(typ, s)
 		if p == nil || p.Beta && c.version != "beta" {
 			return answer{}, refuse(400, "BadRequest", "Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", s, typ.Name)
 		}

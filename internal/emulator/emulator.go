@@ -120,13 +120,16 @@ func Start(o Options) (*Tenant, error) {
 		return nil, err
 	}
 	pop := population{seed: o.Seed, users: uint64(o.Users), groups: uint64(o.Groups), ids: newGUIDs(o.Seed), start: o.Start.UTC()}
+	for n, name := range []string{extCostCenter: "costCenter", extPayGrade: "payGrade", extBadges: "badges"} {
+		pop.extensions[n] = extensionName(pop.ids.at(kAppID, 0), name)
+	}
 	t := &Tenant{o: o, schema: s, now: time.Now, began: began, store: newStore(pop), denied: map[string]bool{}, done: make(chan struct{})}
 	t.id = pop.ids.at(kNone, 0)
 	t.noExtensions = map[string]any{}
 	for i := 1; i <= 15; i++ {
 		t.noExtensions["extensionAttribute"+itoa(i)] = nil
 	}
-	t.limits = newLimits(t)
+	t.limits = &limits{t: t}
 	t.populate()
 	if err := t.listen(); err != nil {
 		return nil, fmt.Errorf("start tenant: %w", err)
@@ -276,9 +279,3 @@ func (t *Tenant) Lag(readsAfterWrite int) {
 	defer t.mu.Unlock()
 	t.lag = readsAfterWrite
 }
-
-// Throttle turns the service's quotas on or off. Windows of ten seconds and
-// more are scaled to one second of real time, with capacity in proportion, so
-// that Retry-After is at most one second; Conditional Access stays at one
-// request per second without Retry-After.
-func (t *Tenant) Throttle(on bool) { t.limits.set(on) }

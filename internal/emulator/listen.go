@@ -131,6 +131,10 @@ func (t *Tenant) listen() error {
 
 const bodyLimit = 4 << 20
 
+// targetMost is how long the target of a request may be. The service states no limit; a server has to take 8,000
+// octets (RFC 9110, 4.1), so no client may count on more. Inside a batch a target can be of any length.
+const targetMost = 8000
+
 // ServeHTTP answers one request, as over the network: for a client in the same process that needs no listener.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.URL.EscapedPath()
@@ -153,7 +157,12 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a, drop = t.injected(r.Context(), r.Method, target, 0, func() answer { return t.authority(c, target) })
 	} else {
 		c.setTarget(target)
-		a, drop = t.injected(r.Context(), r.Method, target, c.pageOf(), func() answer { return c.outside(len(body) > bodyLimit) })
+		a, drop = t.injected(r.Context(), r.Method, target, c.pageOf(), func() answer {
+			if len(target) > targetMost {
+				return c.refused(refuse(http.StatusRequestURITooLong, "RequestUriTooLong", "The request URI is too long."))
+			}
+			return c.outside(len(body) > bodyLimit)
+		})
 	}
 	if !drop {
 		status = a.status

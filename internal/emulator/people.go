@@ -195,7 +195,7 @@ func (c *call) mailTaken(mail string, id string) bool {
 func (c *call) newUser(o *object, in checked) ([]func(), error) {
 	p := in.p
 	for name := range p {
-		if q := c.t.schema.Types["user"].byName[name]; q.Profile {
+		if q := c.t.schema.Types["user"].byName[name]; q != nil && q.Profile {
 			return nil, bad("Property '%s' cannot be set when the resource is created.", name)
 		}
 	}
@@ -232,7 +232,7 @@ func (c *call) changeUser(o, d *object, in checked) error {
 	typ := c.t.schema.Types["user"]
 	profile := 0
 	for name := range p {
-		if typ.byName[name].Profile {
+		if q := typ.byName[name]; q != nil && q.Profile {
 			profile++
 		}
 	}
@@ -270,7 +270,8 @@ func (c *call) changeUser(o, d *object, in checked) error {
 	}
 	if flag(o.p["onPremisesSyncEnabled"]) {
 		for name := range p {
-			if !slices.Contains([]string{"usageLocation", "passwordProfile", "passwordPolicies", "preferredDataLocation", "ageGroup", "consentProvidedForMinor"}, name) {
+			cloud := strings.HasPrefix(name, "extension_") && !flag(c.t.get(c.t.extensions[strings.ToLower(name)]).p["isSyncedFromOnPremises"])
+			if !cloud && !slices.Contains([]string{"usageLocation", "passwordProfile", "passwordPolicies", "preferredDataLocation", "ageGroup", "consentProvidedForMinor"}, name) {
 				return mastered()
 			}
 		}
@@ -443,7 +444,7 @@ func (c *call) changeGroup(o, d *object, in checked) (int, []func(), error) {
 	typ := c.t.schema.Types["group"]
 	exchange := 0
 	for name := range p {
-		if typ.byName[name].Exchange {
+		if q := typ.byName[name]; q != nil && q.Exchange {
 			exchange++
 		}
 	}

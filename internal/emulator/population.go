@@ -44,6 +44,7 @@ type population struct {
 	users, groups uint64
 	ids           guids
 	start         time.Time
+	extensions    [extBadges + 1]string // names of what the first application defines
 }
 
 func (p population) count(k kindID) uint64 {
@@ -219,6 +220,15 @@ func (p population) user(n uint64, id string) map[string]any {
 		m["employeeOrgData"] = map[string]any{"division": "EMEA", "costCenter": strconv.FormatUint(1000+p.roll(n, 15, 900), 10)}
 		m["employeeHireDate"] = born
 	}
+	if p.roll(n, 16, 4) == 0 {
+		m[p.extensions[extCostCenter]] = "CC" + strconv.FormatUint(100+p.roll(n, 17, 40), 10)
+	}
+	if p.roll(n, 18, 6) == 0 {
+		m[p.extensions[extPayGrade]] = 1 + int(p.roll(n, 19, 15))
+	}
+	if p.roll(n, 20, 9) == 0 {
+		m[p.extensions[extBadges]] = list("garage", "lab")
+	}
 	if p.synced(n) {
 		m["onPremisesSyncEnabled"] = true
 		m["onPremisesDomainName"] = "corp.contoso.example"
@@ -270,6 +280,9 @@ func (p population) group(n uint64, id string) map[string]any {
 	m["mailNickname"] = strings.ToLower(topic) + num
 	if p.roll(n, 22, 2) == 0 {
 		m["description"] = topic + " group number " + num
+	}
+	if p.roll(n, 24, 5) == 0 {
+		m[p.extensions[extCostCenter]] = "CC" + strconv.FormatUint(100+p.roll(n, 25, 40), 10)
 	}
 	switch {
 	case p.unified(n):

@@ -268,7 +268,7 @@ func (c *call) fields(typ *typeInfo, sel []string) []*property {
 	}
 	var out []*property
 	for _, s := range sel {
-		if p := typ.byFold[strings.ToLower(s)]; p != nil && (!p.Beta || c.version == "beta") && !slices.Contains(out, p) && p.Returned != "never" {
+		if p := c.t.property(typ, s); p != nil && (!p.Beta || c.version == "beta") && p.Returned != "never" && !slices.ContainsFunc(out, func(q *property) bool { return q.Name == p.Name }) {
 			out = append(out, p)
 		}
 	}
@@ -281,7 +281,7 @@ func (c *call) checkSelect(sel []string, listing bool, types ...*typeInfo) error
 	for _, s := range sel {
 		found := false
 		for _, t := range types {
-			p := t.byFold[strings.ToLower(s)]
+			p := c.t.property(t, s)
 			if p == nil || p.Beta && c.version != "beta" {
 				found = found || s == "*"
 				continue
@@ -340,6 +340,8 @@ func (c *call) types(k kindID) []*typeInfo {
 		return []*typeInfo{s["identitySecurityDefaultsEnforcementPolicy"]}
 	case kAudit:
 		return []*typeInfo{s["directoryAudit"]}
+	case kExtension:
+		return []*typeInfo{s["extensionProperty"]}
 	case kMethod:
 		var out []*typeInfo
 		for _, m := range methodNames() {
@@ -354,7 +356,7 @@ func collectionName(k kindID) string {
 	return [...]string{kUser: "users", kGroup: "groups", kApp: "applications", kSP: "servicePrincipals", kRoleGrant: "appRoleAssignments", kConsent: "oauth2PermissionGrants", kUnit: "directory/administrativeUnits",
 		kRoleDef: "roleManagement/directory/roleDefinitions", kRoleAssignment: "roleManagement/directory/roleAssignments", kPolicy: "identity/conditionalAccess/policies", kLocation: "identity/conditionalAccess/namedLocations",
 		kStrength: "policies/authenticationStrengthPolicies", kDomain: "domains", kSku: "subscribedSkus", kOrg: "organization", kMethodPolicy: "policies/authenticationMethodsPolicy",
-		kMethod: "policies/authenticationMethodsPolicy/authenticationMethodConfigurations", kDefaults: "policies/identitySecurityDefaultsEnforcementPolicy", kAudit: "auditLogs/directoryAudits", kNone: "directoryObjects"}[k]
+		kMethod: "policies/authenticationMethodsPolicy/authenticationMethodConfigurations", kDefaults: "policies/identitySecurityDefaultsEnforcementPolicy", kAudit: "auditLogs/directoryAudits", kNone: "directoryObjects", kExtension: "extensionProperties"}[k]
 }
 
 // poly tells whether items of a collection of this kind say their type.
@@ -390,6 +392,12 @@ func (t *Tenant) value(o *object, p *property) any {
 		// that it is not security enabled.
 		if p.Name == "securityEnabled" && !o.deleted.IsZero() && len(asList(o.p["groupTypes"])) == 0 {
 			return false
+		}
+	case kExtension:
+		if p.Name == "appDisplayName" {
+			if app := t.get(text(o.p["_app"])); app != nil {
+				return app.p["displayName"]
+			}
 		}
 	case kApp, kSP:
 		switch p.Name {
@@ -527,9 +535,12 @@ func (c *call) appendObject(b []byte, o *object, fields []*property, annotate bo
 		b = append(append(append(b, `"@odata.type":"#microsoft.graph.`...), o.typ...), '"')
 	}
 	for _, p := range fields {
+		v := c.t.value(o, p)
+		if v == nil && p.extension {
+			continue // an open type's answer holds what there is
+		}
 		comma()
 		b = append(b, p.key...)
-		v := c.t.value(o, p)
 		if c.reveal && p.Name == "passwordCredentials" {
 			v = o.p[p.Name]
 		}
@@ -736,7 +747,10 @@ func (c *call) checkList(l listing) error {
 	}
 	for _, p := range o.filter.paths() {
 		p, _, _ = strings.Cut(p, "/")
-		if !slices.ContainsFunc(l.types, func(t *typeInfo) bool { q := t.byName[p]; return q != nil && (!q.Beta || c.version == "beta") }) {
+		if !slices.ContainsFunc(l.types, func(t *typeInfo) bool {
+			q := c.t.property(t, p)
+			return q != nil && q.Name == p && (!q.Beta || c.version == "beta")
+		}) {
 			return refuse(400, "Request_UnsupportedQuery", "Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.", p, l.types[0].Name)
 		}
 	}
@@ -749,8 +763,8 @@ func (c *call) checkList(l listing) error {
 func (c *call) getter(o *object) func(string) any {
 	return func(path string) any {
 		first, rest, deep := strings.Cut(path, "/")
-		p := c.t.schema.Types[o.typ].byName[first]
-		if p == nil {
+		p := c.t.property(c.t.schema.Types[o.typ], first)
+		if p == nil || p.Name != first {
 			return nil
 		}
 		v := c.t.value(o, p)

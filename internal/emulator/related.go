@@ -35,7 +35,7 @@ func (c *call) linksOf(o *object, r relID) relation {
 // emptyRelations are relationships that are empty throughout this tenant and
 // cannot be written here.
 func emptyRelations() []string {
-	return []string{"federatedIdentityCredentials", "extensionProperties", "tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
+	return []string{"federatedIdentityCredentials", "tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
 		"appManagementPolicies", "delegatedPermissionClassifications", "combinationConfigurations", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
 }
 
@@ -106,6 +106,10 @@ func (c *call) related(o *object, name string) (relation, bool) {
 			}
 			return t.liveTargets(x, rMembers)
 		}))
+	case o.kind == kApp && name == "extensionProperties":
+		r := c.objectsOf(t.definitions(o))
+		r.kind = kExtension
+		return r, true
 	case o.kind == kSP && name == "appRoleAssignedTo":
 		r := c.objectsOf(slices.DeleteFunc(t.joined(kRoleGrant, "resourceId", o.id), func(x *object) bool { return !t.shown(x) }))
 		r.kind = kRoleGrant
@@ -189,7 +193,7 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 	if c.method != "GET" {
 		return c.writeLink(o, name, rest[1:])
 	}
-	if r.kind == kRoleGrant || r.kind == kConsent {
+	if r.kind == kRoleGrant || r.kind == kConsent || r.kind == kExtension {
 		if err := c.allow(r.kind, false); err != nil {
 			return answer{}, err
 		}
@@ -228,7 +232,7 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 			}
 			return nil
 		}
-	case len(rest) == 2 && (r.kind == kRoleGrant || r.kind == kConsent):
+	case len(rest) == 2 && (r.kind == kRoleGrant || r.kind == kConsent || r.kind == kExtension):
 		for i := range r.n {
 			if x := r.at(i); x != nil && x.id == rest[1] {
 				return c.one(x)
@@ -344,6 +348,9 @@ func (c *call) appendExpanded(b []byte, o *object) []byte {
 }
 
 func (c *call) directoryObjects(rest []string) (answer, error) {
+	if len(rest) == 1 && rest[0] == "getAvailableExtensionProperties" {
+		return c.available()
+	}
 	if err := c.allow(kNone, false); err != nil && !(len(rest) == 1 && rest[0] == "getByIds") {
 		return answer{}, err
 	}

@@ -29,10 +29,11 @@ type property struct {
 	Exchange bool   `json:"exchange"` // kept in the mail store: own PATCH, delegated only
 	Beta     bool   `json:"beta"`
 
-	masked bool // its type leads to an enumeration with members after unknownFutureValue
-	coll   bool
-	elem   string
-	key    []byte // `"name":`
+	extension bool // a directory extension: no part of the metadata
+	masked    bool // its type leads to an enumeration with members after unknownFutureValue
+	coll      bool
+	elem      string
+	key       []byte // `"name":`
 }
 
 type typeInfo struct {

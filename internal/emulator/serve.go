@@ -171,7 +171,7 @@ func accessOf(k kindID) access {
 		return access{"directory", []string{"User.Read.All", "User.ReadWrite.All"}, []string{"User.ReadWrite.All"}, nil}
 	case kGroup:
 		return access{"directory", []string{"Group.Read.All", "Group.ReadWrite.All", "GroupMember.Read.All"}, []string{"Group.ReadWrite.All"}, nil}
-	case kApp, kSP:
+	case kApp, kSP, kExtension:
 		return access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, []string{"Application.ReadWrite.All"}, nil}
 	case kRoleGrant:
 		return access{"directory", []string{"Application.Read.All", "Directory.Read.All"}, []string{"AppRoleAssignment.ReadWrite.All"}, []string{"Application.Read.All"}}
@@ -303,7 +303,7 @@ func (c *call) cost() int {
 }
 
 func (c *call) isWrite() bool {
-	return c.method != "GET" && !c.reads && !strings.HasSuffix(c.path, "/getByIds") && !strings.HasSuffix(c.path, "/$batch")
+	return c.method != "GET" && !c.reads && !strings.HasSuffix(c.path, "/getByIds") && !strings.HasSuffix(c.path, "/getAvailableExtensionProperties") && !strings.HasSuffix(c.path, "/$batch")
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

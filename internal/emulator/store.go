@@ -32,6 +32,7 @@ const (
 	kAppID // numbers that are not ids of objects
 	kKey
 	kNone
+	kExtension // extensionProperty; last, because the numbers are part of ids
 )
 
 type relID uint8
@@ -101,25 +102,26 @@ type change struct {
 // store keeps what was written; the rest of the population is computed.
 // It is guarded by Tenant.mu.
 type store struct {
-	pop     population
-	objects map[string]*object
-	order   map[kindID][]string // ids of objects that are not computed, in order of creation
-	links   map[relID]map[string]*linkSet
-	upn     map[string]string // lower-case name of written users
-	appID   map[string]string // appId of applications
-	spOf    map[string][]string
-	ends    map[string][]string // ids of grants and assignments by the objects they join
-	bin     map[string]bool     // ids of deleted, not yet purged objects
-	log     []change
-	seq     uint64
-	lag     int      // reads after a write that still see the old state
-	lagging int      // objects and link sets with lag left
-	licence []string // groups that carry licences
+	pop        population
+	objects    map[string]*object
+	order      map[kindID][]string // ids of objects that are not computed, in order of creation
+	links      map[relID]map[string]*linkSet
+	upn        map[string]string // lower-case name of written users
+	appID      map[string]string // appId of applications
+	spOf       map[string][]string
+	ends       map[string][]string // ids of grants and assignments by the objects they join
+	extensions map[string]string   // ids of live extension definitions by lower-case name
+	bin        map[string]bool     // ids of deleted, not yet purged objects
+	log        []change
+	seq        uint64
+	lag        int      // reads after a write that still see the old state
+	lagging    int      // objects and link sets with lag left
+	licence    []string // groups that carry licences
 }
 
 func newStore(p population) *store {
 	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{},
-		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[string][]string{}, bin: map[string]bool{}}
+		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[string][]string{}, extensions: map[string]string{}, bin: map[string]bool{}}
 	for r := rManager; r <= rOwners; r++ {
 		s.links[r] = map[string]*linkSet{}
 	}
@@ -184,8 +186,8 @@ func (s *store) put(o *object, props []string) {
 	if old != nil {
 		s.unindex(old)
 	} else {
-		for _, end := range []string{"principalId", "resourceId", "clientId"} {
-			if id := text(o.p[end]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment) {
+		for _, end := range []string{"principalId", "resourceId", "clientId", "_app"} {
+			if id := text(o.p[end]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment || o.kind == kExtension) {
 				s.ends[id] = append(s.ends[id], o.id)
 			}
 		}
@@ -214,6 +216,8 @@ func (s *store) index(o *object) {
 	case kSP:
 		a := text(o.p["appId"])
 		s.spOf[a] = append(s.spOf[a], o.id)
+	case kExtension:
+		s.extensions[strings.ToLower(text(o.p["name"]))] = o.id
 	case kGroup:
 		if l, _ := o.p["assignedLicenses"].([]any); len(l) > 0 && !slices.Contains(s.licence, o.id) {
 			s.licence = append(s.licence, o.id)
@@ -228,6 +232,8 @@ func (s *store) unindex(o *object) {
 		if s.upn[u] == o.id {
 			delete(s.upn, u)
 		}
+	case kExtension:
+		delete(s.extensions, strings.ToLower(text(o.p["name"])))
 	case kApp:
 		delete(s.appID, text(o.p["appId"]))
 	case kSP:

@@ -66,7 +66,13 @@ func (c *call) check(body map[string]any, typ *typeInfo, creating bool, allow ..
 			out.binds[rel] = ids
 			continue
 		}
-		p := typ.byName[name]
+		p := c.t.property(typ, name)
+		if p != nil && p.Name != name {
+			p = nil // a body is held to the case of names
+		}
+		if p == nil && strings.HasPrefix(name, "extension_") {
+			return out, bad("The following extension properties are not available: %s.", name)
+		}
 		if p == nil || p.Beta && c.version != "beta" {
 			if strings.Contains(name, "@odata.") {
 				return out, bad("The annotation '%s' is not valid in a request body.", name)
@@ -98,6 +104,14 @@ func (c *call) check(body map[string]any, typ *typeInfo, creating bool, allow ..
 			}
 			if p.Max > 0 && utf8.RuneCountInString(s) > p.Max {
 				return out, bad("Property '%s' exceeds the maximum length of %d.", name, p.Max)
+			}
+		}
+		if p.extension {
+			if err := checkExtension(p, v); err != nil {
+				return out, err
+			}
+			if a, ok := v.([]any); ok && len(a) == 0 {
+				v = nil
 			}
 		}
 		out.p[name] = v
@@ -151,7 +165,7 @@ func (c *call) checkValue(typ string, coll bool, v any, name string, of *typeInf
 	s, isText := v.(string)
 	n, isNumber := v.(json.Number)
 	switch typ {
-	case "Edm.String":
+	case "Edm.String", "Edm.Binary":
 		if !isText {
 			return wrong()
 		}
@@ -321,6 +335,9 @@ func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 		return nil, err
 	}
 	maps.Copy(in.p, extra)
+	if err := checkExtensions(&object{p: in.p}); err != nil {
+		return nil, err
+	}
 	for _, r := range typ.Required {
 		if strings.ContainsAny(r, " .@(") {
 			continue // conditional: checked with its type
@@ -402,6 +419,9 @@ func (c *call) update(o *object) (answer, error) {
 	status := http.StatusNoContent
 	d := o.clone()
 	merge(d.p, in.p)
+	if err := checkExtensions(d); err != nil {
+		return answer{}, err
+	}
 	var links []func()
 	switch o.kind {
 	case kUser:
@@ -670,7 +690,12 @@ func (c *call) reachable(id string) (*object, error) {
 func (c *call) writeLink(o *object, rel string, rest []string) (answer, error) {
 	t := c.t
 	r := map[string]relID{"manager": rManager, "sponsors": rSponsors, "members": rMembers, "owners": rOwners}[rel]
-	if r == 0 {
+	switch {
+	case rel == "extensionProperties" && len(rest) == 0 && c.method == "POST":
+		return c.define(o)
+	case rel == "extensionProperties" && len(rest) == 1 && c.method == "DELETE":
+		return c.undefine(o, rest[0])
+	case r == 0:
 		return c.writeGrant(o, rel, rest)
 	}
 	single := r == rManager
