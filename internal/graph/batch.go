@@ -193,7 +193,7 @@ func (c *Client) item(k *call) *item {
 		}
 		return q
 	}
-	fmt.Fprintf(&raw, `"method":%s,"url":%s,"headers":{`, quoted(k.method), quoted(k.url[len(c.origin.String())+1+len(k.version):]))
+	fmt.Fprintf(&raw, `"method":%s,"url":%s,"headers":{`, quoted(k.method), quoted(k.target()))
 	for i, name := range slices.Sorted(maps.Keys(h)) {
 		if i > 0 {
 			raw.WriteByte(',')
@@ -291,6 +291,10 @@ func (it *item) accept(a answer) []*item {
 		return it.failed(&faulty{reason: fmt.Sprintf("status %d, and redirects are not followed", a.Status), final: true})
 	case a.Body == nil && it.k.read && a.Status == http.StatusOK:
 		return it.failed(&faulty{reason: "the body is empty"})
+	case it.k.judge != nil:
+		if err := it.k.judge(a.Body); err != nil {
+			return it.failed(&faulty{reason: err.Error()})
+		}
 	case a.Body.Kind() == '{':
 		if fields, err := scan(a.Body, 1); err != nil {
 			return it.failed(&faulty{reason: err.Error()})

@@ -62,6 +62,9 @@ func (u *unsent) Unwrap() error { return u.err }
 
 // exchange sends a call until it is answered, or until asking again is pointless or dangerous.
 func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
+	if len(k.target()) > maxTarget {
+		return c.wrapped(ctx, k)
+	}
 	b := c.buckets[k.service]
 	calm := patience{limit: c.patience}
 	calm.mark, _ = b.state()
