@@ -116,6 +116,8 @@ type undoing struct {
 	back      map[entra.Ref]bool    // what the goal has and base lacks
 	conflicts []Conflict
 	touched   map[entra.Ref]bool
+	from      entra.Ref           // whose links are at hand
+	links     map[entra.Link]bool // of the goal, at either end of which from stands
 }
 
 // newest returns the last name of an object.
@@ -252,24 +254,41 @@ func value(r *catalog.Resource, is, other entra.Body, path string) any {
 	return nil
 }
 
-// has reports whether the goal as it stands has a link.
+// has reports whether the goal as it stands has a link, and which other one stands in its place where the relation
+// leads to one object.
 func (u *undoing) has(l entra.Link) (there bool, one *entra.Link, err error) {
+	if u.links == nil || u.from != l.From {
+		// Changes of links come in order of where they start: thousands of members gone from a group ask for its
+		// links once.
+		u.from, u.links = l.From, map[entra.Link]bool{}
+		for x, err := range u.goal.Around(u.ctx, l.From) {
+			if err != nil {
+				return false, nil, err
+			}
+			u.links[x] = true
+		}
+	}
 	r, _ := catalog.Lookup(l.From.Type)
-	many := true
-	if rel, ok := r.Relation(l.Rel); ok {
-		many = rel.Many
-	}
-	for x, err := range u.goal.Around(u.ctx, l.From) {
-		if err != nil {
-			return false, nil, err
-		}
-		if x == l {
-			there = true
-		} else if !many && x.From == l.From && x.Rel == l.Rel {
-			one = &x
+	if rel, ok := r.Relation(l.Rel); ok && !rel.Many {
+		for x := range u.links {
+			if x != l && x.From == l.From && x.Rel == l.Rel {
+				one = &x
+			}
 		}
 	}
-	return there, one, nil
+	return u.links[l], one, nil
+}
+
+// set makes or undoes a link of the goal.
+func (u *undoing) set(l entra.Link, there bool) {
+	if there {
+		u.goal.Link(l)
+		u.links[l] = true
+	} else {
+		u.goal.Unlink(l)
+		delete(u.links, l)
+	}
+	u.touched[l.From] = true
 }
 
 func (u *undoing) link(c diff.Change) error {
@@ -290,8 +309,7 @@ func (u *undoing) link(c diff.Change) error {
 	switch c.Kind {
 	case diff.Linked:
 		if there {
-			u.goal.Unlink(l)
-			u.touched[from] = true
+			u.set(l, false)
 		}
 	case diff.Unlinked:
 		switch {
@@ -304,10 +322,9 @@ func (u *undoing) link(c diff.Change) error {
 			return nil
 		}
 		if other != nil {
-			u.goal.Unlink(*other)
+			u.set(*other, false)
 		}
-		u.goal.Link(l)
-		u.touched[from] = true
+		u.set(l, true)
 	case diff.Unknown:
 		if c.Reason == diff.NoBefore && there {
 			u.conflicts = append(u.conflicts, Conflict{Ref: from, Field: field, Reason: "whether it held before is not known, so it stays"})
