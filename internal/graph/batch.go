@@ -59,7 +59,7 @@ func (c *Client) Batch(ctx context.Context, version string, rs []Request) ([]Res
 	b := &batch{c: c, version: version}
 	byService := map[service][]*item{}
 	for _, it := range items {
-		s := serviceOf(it.k.path)
+		s := serviceOf(it.k.path, true) // a batch with writes in it stays one
 		byService[s] = append(byService[s], it)
 	}
 	var all sync.WaitGroup
@@ -104,7 +104,7 @@ func (b *batch) run(ctx context.Context, s service, its []*item) {
 		_, paced := bucket.state()
 		var wave sync.WaitGroup
 		lanes := make(chan struct{}, 4)
-		for group := range groups(its, paced) {
+		for group := range groups(its, paced && bucket.one()) {
 			lanes <- struct{}{}
 			wave.Go(func() {
 				defer func() { <-lanes }()
@@ -148,9 +148,9 @@ func (b *batch) run(ctx context.Context, s service, its []*item) {
 }
 
 // groups cuts items into batches. A service that wants its requests one by one gets them so.
-func groups(its []*item, paced bool) func(yield func([]*item) bool) {
+func groups(its []*item, single bool) func(yield func([]*item) bool) {
 	most := batchItems
-	if paced {
+	if single {
 		most = 1
 	}
 	return func(yield func([]*item) bool) {
@@ -248,7 +248,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 		}
 		a := answer{Response: Response{Status: p.status, Header: p.header, Body: p.body}}
 		if p.status != http.StatusTooManyRequests {
-			c.buckets[s].progress()
+			c.buckets[s].heard(p.header)
 		}
 		if units, err := strconv.ParseInt(p.header.Get("x-ms-resource-unit"), 10, 64); err == nil && units > 0 {
 			c.count.units.Add(units)

@@ -445,15 +445,73 @@ func TestConditionalAccessIsPacedAfterTheFirstRefusal(t *testing.T) {
 	})
 }
 
+// A law: whatever the service grants, more or less than documented, and whether it says how much of it is used or only
+// refuses: at least 90 in 100 of it are used while there is work, and fewer than 1 answer in 100 is a refusal.
+func TestWritesUseTheQuotaAndDoNotGoOver(t *testing.T) {
+	for _, x := range []struct {
+		scale  float64 // of what is documented
+		tells  bool
+		writes int
+	}{{1, true, 6000}, {20, true, 60000}, {0.5, true, 6000}, {1, false, 6000}, {0.7, false, 6000}} {
+		t.Run(fmt.Sprintf("%g tells %t", x.scale, x.tells), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const full, perSecond = 3000.0, 20.0
+				begin := time.Now()
+				level, at := full, begin
+				refused := 0
+				var mu sync.Mutex
+				w := &wire{serve: func(int, *http.Request) (*http.Response, error) {
+					time.Sleep(10 * time.Millisecond)
+					mu.Lock()
+					defer mu.Unlock()
+					level, at = min(full, level+x.scale*perSecond*time.Since(at).Seconds()), time.Now()
+					if level < 1 {
+						refused++
+						return refuse(429, "TooManyRequests", "", "Retry-After", "1"), nil
+					}
+					level--
+					if used := 1 - level/full; x.tells && used > 0.8 {
+						return reply(201, `{"id":"1"}`, "x-ms-throttle-limit-percentage", fmt.Sprintf("%.2f", used)), nil
+					}
+					return reply(201, `{"id":"1"}`), nil
+				}}
+				c := client(t, w, graph.Options{})
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() {
+						for range x.writes / 8 {
+							if _, err := c.Do(t.Context(), graph.Request{Method: "POST", Path: "/users", Body: []byte(`{}`)}); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+				took := time.Since(begin)
+				use := float64(x.writes) / (full + x.scale*perSecond*took.Seconds())
+				t.Logf("%d writes in %s: %.1f %% of the quota, %d refused", x.writes, took.Round(time.Second), 100*use, refused)
+				if use < 0.9 {
+					t.Errorf("only %.1f %% of the quota were used", 100*use)
+				}
+				if 100*refused >= x.writes {
+					t.Errorf("%d of %d writes were refused", refused, x.writes)
+				}
+			})
+		})
+	}
+}
+
+// A service that says that much of its limit is used is asked at its pace, whether it is asked for much or little.
 func TestNearTheLimitRequestsSlowDown(t *testing.T) {
-	for percentage, want := range map[string]time.Duration{"": 0, "0.5": 0, "0.8": 0, "1.0": 500 * time.Millisecond, "1.8": time.Second, "nan": 0, "x": 0} {
+	for percentage, want := range map[string]time.Duration{"": 0, "0.5": 0, "0.8": 0, "0.95": 50 * time.Millisecond, "1.2": time.Second, "nan": 0, "x": 0} {
 		synctest.Test(t, func(t *testing.T) {
 			c := client(t, always(func() *http.Response {
 				return reply(200, `{"id":"1"}`, "x-ms-throttle-limit-percentage", percentage)
 			}), graph.Options{})
 			begin := time.Now()
 			for range 2 {
-				if _, err := c.Do(t.Context(), graph.Request{Path: "/users/1"}); err != nil {
+				if _, err := c.Do(t.Context(), graph.Request{Method: "PATCH", Path: "/users/1", Body: []byte(`{}`)}); err != nil {
 					t.Fatal(err)
 				}
 			}

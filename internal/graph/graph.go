@@ -278,7 +278,7 @@ func (c *Client) call(r Request) (*call, error) {
 	if len(k.body) > 0 && !jsontext.Value(k.body).IsValid() {
 		return nil, fmt.Errorf("%s %s: the body is not valid JSON", k.method, k.path)
 	}
-	k.service = serviceOf(k.path)
+	k.service = serviceOf(k.path, k.read)
 	k.opaque = !acceptsJSON(r.Header.Get("Accept"))
 	k.url = c.origin.String() + "/" + k.version + r.Path + encodeQuery(r.Query)
 	return k, nil

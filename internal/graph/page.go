@@ -61,7 +61,7 @@ func (c *Client) Follow(ctx context.Context, link string, h http.Header) iter.Se
 			yield(Page{}, fmt.Errorf("follow a link: %w", err))
 			return
 		}
-		k := &call{method: http.MethodGet, path: path, version: version, service: serviceOf(path), url: link, header: h, read: true}
+		k := &call{method: http.MethodGet, path: path, version: version, service: serviceOf(path, true), url: link, header: h, read: true}
 		c.pages(ctx, k, yield)
 	}
 }

@@ -92,12 +92,9 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			continue
 		}
 		if a.Status != http.StatusTooManyRequests && k.path != batchPath {
-			b.progress()
+			b.heard(a.Header)
 		}
 		if a.Status < 400 {
-			if d := brake(a.Header); d > 0 {
-				b.hold(d)
-			}
 			return a, nil
 		}
 		refusal := c.refusal(k, a)

@@ -17,22 +17,45 @@ type service string
 
 const (
 	directory         service = "directory"
-	conditionalAccess service = "conditional access" // and identity protection: one request per second per tenant
+	directoryWrites   service = "directory writes"
+	conditionalAccess service = "conditional access" // and identity protection
 	reports           service = "reports"            // audit and sign-in entries
 	governance        service = "governance"
 )
 
-func newBuckets() map[service]*bucket {
-	return map[service]*bucket{
-		directory:         {},
-		conditionalAccess: {pace: 1250 * time.Millisecond}, // a little less than it allows, which others use too
-		reports:           {},
-		governance:        {},
+// A quota is what a service allows of requests: a bucket of them that fills evenly, from empty to full in the window.
+type quota struct {
+	requests float64
+	window   time.Duration
+	rule     string // in words
+}
+
+// quotas is what the documentation grants one application in one tenant (Microsoft Graph documentation,
+// service-specific throttling limits). Where it grants a tenant as a whole, a share is left to others. These are
+// beginnings: a Client holds to what the service says of itself.
+func quotas() map[service]quota {
+	return map[service]quota{
+		directory:         {8000, 10 * time.Second, "the directory grants 800 units of reading a second"}, // to more than 500 people
+		directoryWrites:   {3000, 150 * time.Second, "the directory takes 20 writes a second"},
+		conditionalAccess: {1, 1250 * time.Millisecond, "Conditional Access takes one request a second"}, // of one a second
+		reports:           {5, 10 * time.Second, "the audit log takes one request in two seconds"},
+		governance:        {20, 10 * time.Second, "identity governance takes two requests a second"}, // as observed; not documented
 	}
 }
 
-// serviceOf tells the service from a path below the version.
-func serviceOf(path string) service {
+// perSecond is how many requests a second the quota grants for good.
+func (q quota) perSecond() float64 { return q.requests / q.window.Seconds() }
+
+func newBuckets() map[service]*bucket {
+	buckets := map[service]*bucket{}
+	for s, q := range quotas() {
+		buckets[s] = &bucket{quota: q, share: 1}
+	}
+	return buckets
+}
+
+// serviceOf tells the service from a path below the version, and whether it is read.
+func serviceOf(path string, read bool) service {
 	path = strings.ToLower(path)
 	for _, rule := range []struct {
 		prefix string
@@ -48,46 +71,120 @@ func serviceOf(path string) service {
 			return rule.of
 		}
 	}
+	if !read {
+		return directoryWrites
+	}
 	return directory
 }
 
-// A bucket lets the requests to one service through, or holds them all back. It needs no clock: each hold has
-// a timer of its own, and the way is free when the last of them has run out.
+// A bucket lets the requests to one service through, or holds them back.
+//
+// Requests go as fast as they come until the service shows that its limit is near, by a refusal or by saying how much
+// of the limit is used. From then on they go at a pace: the documented one, more where the service says that there is
+// room and less where there is none, so that what the service grants is used up and not gone over. Where it says that
+// a fifth of the limit is left, they go as they come again. Where it refuses although the pace was kept, it grants
+// less than documented, or others take their part: the pace falls by a third each time and grows again by a tenth of
+// the documented one for each bucketful that is accepted.
+//
+// It needs no clock: each hold has a timer of its own, and the way is free when the last of them has run out; at a
+// pace, a timer brings what may go next.
 type bucket struct {
-	pace time.Duration // between two requests, once the service has complained; 0 means none
+	quota
 
 	mu       sync.Mutex
 	holds    int
 	free     chan struct{} // closed when holds falls to 0
-	paced    bool
-	accepted uint64 // answers other than 429 so far
+	held     time.Duration // the longest of the holds
+	accepted uint64        // answers other than 429 so far
+
+	paced   bool
+	tells   bool          // the service says how much of the limit is used
+	used    float64       // what it said last, 1 being the limit
+	share   float64       // of the documented pace, as learned from refusals
+	credit  float64       // requests that may go now
+	filling chan struct{} // closed when credit has come; nil while none is on its way
+	waiting int           // requests that wait for credit, or for a hold to end
+}
+
+// near is the fraction of its limit up to which a service says nothing of how much is used (Microsoft Graph
+// documentation on throttling, x-ms-throttle-limit-percentage).
+const near = 0.8
+
+// pace is how many requests may go in a second. At 0.95 of the limit it is what comes in; it falls to nearly nothing
+// at 1.2, since there are services that refuse only beyond their limit.
+func (b *bucket) pace() float64 {
+	factor := 1.0
+	if b.tells {
+		factor = min(max((1.2-b.used)/0.25, 0.05), 1.6)
+	}
+	return b.perSecond() * b.share * factor
+}
+
+// one reports whether the service wants its requests one by one.
+func (b *bucket) one() bool { return b.requests == 1 }
+
+// slow begins to keep the pace.
+func (b *bucket) slow() {
+	if !b.paced {
+		b.paced, b.credit = true, 0
+	}
+	b.fill()
+}
+
+// fill sees to it that credit comes, until there is a quarter of a second's worth.
+func (b *bucket) fill() {
+	rate := b.pace()
+	if b.filling != nil || b.credit >= max(1, rate/4) {
+		return
+	}
+	const often = 25 * time.Millisecond
+	d := max(often, time.Duration(float64(time.Second)/rate))
+	came := make(chan struct{})
+	b.filling = came
+	time.AfterFunc(d, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.credit = min(b.credit+rate*d.Seconds(), max(1, rate/4))
+		b.filling = nil
+		if b.paced {
+			b.fill()
+		}
+		close(came)
+	})
 }
 
 // pass returns nil if a request may go now, else a channel that is closed when it is worth asking again.
 func (b *bucket) pass() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.holds > 0 {
+	switch {
+	case b.holds > 0:
 		return b.free
+	case !b.paced:
+		return nil
+	case b.credit > 0.999: // what came in parts may lack a little
+		b.credit--
+		b.fill()
+		return nil
 	}
-	if b.paced {
-		b.holdLocked(b.pace)
-	}
-	return nil
+	b.fill()
+	return b.filling
+}
+
+// waits counts a request in or out of those that wait.
+func (b *bucket) waits(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting += n
 }
 
 // hold keeps requests back for d.
 func (b *bucket) hold(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.holdLocked(d)
-}
-
-func (b *bucket) holdLocked(d time.Duration) {
 	if b.holds == 0 {
-		b.free = make(chan struct{})
+		b.free, b.held = make(chan struct{}), 0
 	}
 	b.holds++
+	b.held = max(b.held, d)
 	time.AfterFunc(d, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -101,15 +198,32 @@ func (b *bucket) holdLocked(d time.Duration) {
 func (b *bucket) throttled(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.paced = b.pace > 0
-	b.holdLocked(d)
+	if b.paced && b.holds == 0 { // of several requests under way, one refusal says it all
+		b.share = max(b.share*2/3, 1.0/64)
+	}
+	b.slow()
+	b.hold(d)
 }
 
-// progress notes that the service accepted a request.
-func (b *bucket) progress() {
+// heard notes an answer other than a refusal for throttling, and what it cost and says of the limit.
+func (b *bucket) heard(h http.Header) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.accepted++
+	if units, err := strconv.ParseFloat(h.Get("x-ms-resource-unit"), 64); err == nil && units > 1 {
+		b.credit -= min(units-1, 100)
+	}
+	used, err := strconv.ParseFloat(h.Get("x-ms-throttle-limit-percentage"), 64)
+	switch {
+	case err == nil && used > near:
+		b.tells, b.used = true, min(used, 2)
+		b.slow()
+	case b.tells:
+		b.paced, b.used = false, near
+	}
+	if b.used < 1 {
+		b.share = min(b.share+0.1/b.requests, 1)
+	}
 }
 
 func (b *bucket) state() (accepted uint64, paced bool) {
@@ -136,8 +250,8 @@ func (p *patience) wait(b *bucket, retryAfter time.Duration) (time.Duration, boo
 	d := retryAfter
 	if d == 0 {
 		first := 10 * time.Second
-		if b.pace > 0 {
-			first = 2 * b.pace // its rate is known, and it never says how long
+		if b.one() {
+			first = 2 * b.window // its rate is known, and it never says how long
 		}
 		d = jitter(min(first<<min(p.times-1, 6), 180*time.Second))
 	} else if p.times > 3 {
@@ -186,16 +300,6 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(d.Round(time.Second), time.Second), maxRetryAfter)
 }
 
-// brake holds a service back a little when it says that its limit is near: from nothing at 0.8 to 1 s at 1.2
-// (x-ms-throttle-limit-percentage, Microsoft Graph documentation on throttling).
-func brake(h http.Header) time.Duration {
-	p, err := strconv.ParseFloat(h.Get("x-ms-throttle-limit-percentage"), 64)
-	if err != nil || !(p > 0.8) {
-		return 0
-	}
-	return time.Duration(min((p-0.8)/0.4, 1) * float64(time.Second))
-}
-
 // enter waits for a free slot and for the service to be open. The caller gives the slot back with leave.
 func (c *Client) enter(ctx context.Context, b *bucket) error {
 	for {
@@ -213,9 +317,12 @@ func (c *Client) enter(ctx context.Context, b *bucket) error {
 			return nil
 		}
 		c.leave()
+		b.waits(1)
 		select {
 		case <-free:
+			b.waits(-1)
 		case <-ctx.Done():
+			b.waits(-1)
 			return ctx.Err()
 		}
 	}
