@@ -112,6 +112,8 @@ type run struct {
 	ids     map[entra.Ref]entra.Ref // goal's ref -> tenant's
 	values  map[entra.ID]entra.ID   // what else names objects: goal's value -> tenant's
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
+	coined  map[entra.ID]bool       // what else names them
+	learned naming                  // of what ids and values held when the wave began
 	open    map[int]time.Time       // steps that were begun, of which nobody knows what became, and since when
 	begun   map[int]entra.ID        // objects that were created and not completed, by step
 	refused map[int]bool            // steps that the service refused as wrong, to be tried once more: false once they were
@@ -126,7 +128,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 		return nil, errors.New("apply: the plan was not cleared")
 	}
 	u := &run{client: c, repo: r, plan: p, record: record, o: o,
-		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
 	}
@@ -182,6 +184,9 @@ func (u *run) resume(ctx context.Context) error {
 				return fmt.Errorf("record %d: %w", rec.Number, err)
 			}
 			maps.Copy(u.values, out.Values)
+			for _, now := range out.Values {
+				u.coined[now] = true
+			}
 			for _, res := range out.Results {
 				if !res.Unknown {
 					delete(u.open, res.Step)
@@ -297,6 +302,7 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	if err := u.append(ctx, repository.KindIntents, intents{numbers}); err != nil {
 		return err
 	}
+	u.learn()
 	work, done := linger(ctx)
 	defer done()
 	clear = u.together(ctx, work, clear)

@@ -121,7 +121,8 @@ func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest
 	u.made[ref] = true
 	for property, was := range s.Values {
 		if v, _ := made.Body.Get(property); v != nil {
-			u.values[was] = entra.ID(fmt.Sprint(v))
+			now := entra.ID(fmt.Sprint(v))
+			u.values[was], u.coined[now] = now, true
 		}
 	}
 	u.mu.Unlock()
@@ -196,9 +197,11 @@ func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set ma
 // look lists what a creation with these values may have made, if it fits, ascending by ID.
 func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, set map[string]any, fits func(entra.Object) bool) ([]entra.Object, error) {
 	taken := map[entra.Ref]bool{}
-	for _, ref := range u.names().refs {
+	u.mu.Lock()
+	for _, ref := range u.ids { // those of this wave too
 		taken[ref] = true
 	}
+	u.mu.Unlock()
 	found := map[entra.Ref]entra.Object{}
 	for page, err := range u.pages(ctx, r.Locate(parent, set)) {
 		if err != nil {

@@ -19,6 +19,7 @@ const maxProbe = 200
 // about, and returns those that would not succeed. It writes nothing.
 func Probe(ctx context.Context, c *graph.Client, p *plan.Plan) ([]Result, error) {
 	u := &run{client: c, plan: p, ids: p.IDs, values: p.Values}
+	u.learn()
 	names := u.names()
 	var found []Result
 	for _, s := range p.Steps[:min(len(p.Steps), maxProbe)] {

@@ -57,15 +57,20 @@ type naming struct {
 	ids  map[entra.ID]entra.ID // the refs' IDs, and what else names objects
 }
 
-func (u *run) names() naming {
+// learn takes over what has been created so far. The steps of a wave do not need one another, so that once for each
+// wave is enough; once for each step would cost the square of a large restore.
+func (u *run) learn() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n := naming{maps.Clone(u.ids), maps.Clone(u.values)}
-	for from, to := range n.refs {
-		n.ids[from.ID] = to.ID
+	u.learned = naming{maps.Clone(u.ids), map[entra.ID]entra.ID{}}
+	maps.Copy(u.learned.ids, u.values)
+	for from, to := range u.ids {
+		u.learned.ids[from.ID] = to.ID
 	}
-	return n
 }
+
+// names returns what was learned when the wave under way began.
+func (u *run) names() naming { return u.learned }
 
 // now returns what the tenant calls the object that a step names.
 func (n naming) now(ref entra.Ref, ofBase bool) entra.Ref {
@@ -134,17 +139,7 @@ const appears = 15 * time.Minute
 func (u *run) young(refs []entra.Ref) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.ContainsFunc(refs, func(r entra.Ref) bool {
-		if u.made[r] {
-			return true
-		}
-		for _, v := range u.values { // what else names an object that this plan made, such as an application's ID
-			if v == r.ID {
-				return true
-			}
-		}
-		return false
-	})
+	return slices.ContainsFunc(refs, func(r entra.Ref) bool { return u.made[r] || u.coined[r.ID] })
 }
 
 // patient repeats what was refused because an object that this plan made is not visible yet.
