@@ -78,8 +78,14 @@ func TestRandomDamageComesBack(t *testing.T) {
 		tenant := lab.Start(t, emulator.Options{Seed: from + uint64(done), Users: 24, Groups: 10, Apps: 4})
 		synctest.Test(t, func(t *testing.T) {
 			l := lab.New(t, tenant)
+			var seed uint64
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, from+uint64(done))
+				}
+			})
 			for i := range min(tenants, seeds-done) {
-				seed := from + uint64(done+i)
+				seed = from + uint64(done+i)
 				random := rand.New(rand.NewPCG(seed, 0))
 				tenant.Advance(48 * time.Hour)
 				goal := l.Capture()
@@ -98,14 +104,17 @@ func TestRandomDamageComesBack(t *testing.T) {
 							t.Errorf("step %d %s %s is outside of %v", s.Number, s.Action, s.Ref, q.Scope.Types)
 						}
 					}
-					l.Apply(p, base)
+					// A policy of these types can name what is of the others and gone: then guard keeps it out of force.
+					if _, objections := l.Judge(p, base); len(objections) == 0 {
+						l.Apply(p, base)
+					}
 					q = plan.Request{}
 				}
 				p := restored(t, l, goal, q)
 				steps += len(p.Steps)
 				gaps += len(p.Gaps)
 				if t.Failed() {
-					t.Fatalf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, from+uint64(done))
+					return
 				}
 			}
 		})

@@ -92,7 +92,8 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 	if len(p.Steps) == 0 {
 		return Cleared{p}, nil, nil
 	}
-	j := &judge{p: p, c: c, base: base, after: p.Simulate(base), ids: map[entra.ID]entra.ID{}}
+	j := &judge{p: p, c: c, base: base, ids: map[entra.ID]entra.ID{}}
+	j.after, j.others = p.Simulate(base)
 	for from, to := range p.IDs {
 		j.ids[from.ID] = to.ID
 	}
@@ -129,7 +130,8 @@ type judge struct {
 	p           *plan.Plan
 	c           Config
 	base, after snapshot.Tree
-	ids         map[entra.ID]entra.ID // the plan's IDs, without their types
+	ids         map[entra.ID]entra.ID   // the plan's IDs, without their types
+	others      map[entra.Ref]entra.Ref // what after calls created objects that base has another of by the goal's name
 	was, is     *access.View
 	objections  []Objection
 }
@@ -149,10 +151,14 @@ func (j *judge) both(r entra.Ref, ofBase bool) []entra.Ref {
 	if !ok { // what is contained in a renamed object has its ID within its own
 		to = catalog.Rename(entra.Object{Ref: r}, j.ids).Ref
 	}
-	if to == r {
-		return []entra.Ref{r}
+	all := []entra.Ref{to, r}
+	if other, ok := j.others[r]; ok {
+		all = append(all, other)
 	}
-	return []entra.Ref{to, r}
+	if to == r {
+		all = all[1:]
+	}
+	return all
 }
 
 // touching returns the numbers of the steps that write one of the objects, or a link at one of them.

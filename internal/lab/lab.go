@@ -262,11 +262,18 @@ func (l *Lab) Plan(base, goal *snapshot.Snapshot, q plan.Request) *plan.Plan {
 	return p
 }
 
-// Clear has guard clear a plan, and keeps it in the log. It returns the plan's record.
-func (l *Lab) Clear(p *plan.Plan, base *snapshot.Snapshot) (guard.Cleared, int64) {
+// Judge has guard judge a plan.
+func (l *Lab) Judge(p *plan.Plan, base *snapshot.Snapshot) (guard.Cleared, []guard.Objection) {
 	l.t.Helper()
 	cleared, objections, err := guard.Clear(l.t.Context(), p, l.Tree(base), guard.Config{}, nil, l.Tenant.Now())
 	l.must(err)
+	return cleared, objections
+}
+
+// Clear has guard clear a plan, and keeps it in the log. It returns the plan's record.
+func (l *Lab) Clear(p *plan.Plan, base *snapshot.Snapshot) (guard.Cleared, int64) {
+	l.t.Helper()
+	cleared, objections := l.Judge(p, base)
 	if len(objections) > 0 {
 		l.t.Fatalf("guard objects: %+v", objections)
 	}

@@ -44,6 +44,9 @@ type maker struct {
 	meant    map[entra.ID]entra.ID     // markers to what they stand for
 	anew     map[entra.Ref]bool        // base's names of what a restore re-created
 	lines    map[entra.Ref][]entra.Ref // all names of what base has under none of them, the newest first
+	former   map[entra.ID]bool         // the goal's values by which base no longer means what they meant
+	left     map[entra.Ref]entra.Ref   // what of base is hidden because another stands for the goal's, to the goal's name
+	along    map[entra.Ref][]entra.Ref // what is hidden along with it
 
 	selected map[entra.Ref]bool // what Scope.Refs comes to; nil is everything
 	ends     map[entra.ID]bool  // IDs and values that name the selected objects
@@ -68,7 +71,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		ctx: ctx, base: base, goal: goal, world: over(base), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
-		lines: map[entra.Ref][]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
+		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
 			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers,
 			Steps: []Step{}, Gaps: []Gap{},
@@ -134,7 +137,7 @@ func (m *maker) pair(g, b entra.Object) {
 	for p, v := range values(g) {
 		if w := was[p]; w != "" && w != v {
 			m.known[w] = v
-			m.stale[v] = marker(v)
+			m.stale[v], m.former[v] = marker(v), true
 			if m.plan.Values == nil {
 				m.plan.Values = map[entra.ID]entra.ID{}
 			}
@@ -176,6 +179,11 @@ func (m *maker) alias() error {
 			lines[last] = append(lines[last], old)
 		}
 	}
+	old, err := outdated(m.ctx, m.base, m.q.Aliases)
+	if err != nil {
+		return err
+	}
+	var older []leftover
 	for _, last := range slices.SortedFunc(maps.Keys(lines), entra.Ref.Compare) {
 		var g, b []entra.Object
 		for _, r := range lines[last] {
@@ -190,16 +198,23 @@ func (m *maker) alias() error {
 				b = append(b, o)
 			}
 		}
-		if len(g) != 1 || len(b) > 1 {
+		if len(g) != 1 {
 			continue
 		}
-		if len(b) == 1 {
+		for _, o := range b {
+			if old[o.Ref] {
+				older = append(older, leftover{o, g[0].Ref})
+			}
+		}
+		b = slices.DeleteFunc(b, func(o entra.Object) bool { return old[o.Ref] })
+		switch len(b) {
+		case 0:
+			m.lines[g[0].Ref] = lines[last]
+		case 1:
 			m.pair(g[0], b[0])
-			continue
 		}
-		m.lines[g[0].Ref] = lines[last]
 	}
-	return nil
+	return m.clear(older)
 }
 
 // undelete pairs an object of the goal with what lies in base's recycle bin under a name of it.
@@ -214,6 +229,9 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	}
 	if r.Revive(name.ID).Path == "" {
 		return false, nil
+	}
+	if m.bereft(r, bin.Body).ID != "" {
+		return false, nil // it would come back as what it no longer is
 	}
 	live, err := revived(bin, name.Type)
 	if err != nil {
@@ -458,7 +476,7 @@ func belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref, ids []entra
 // search finds what the scope comes to. What is recognised on the way can have more that belongs to it.
 func (m *maker) search() error {
 	for {
-		known := len(m.to) + len(m.born)
+		known := len(m.to) + len(m.born) + len(m.left)
 		m.absent = nil
 		if err := m.choose(); err != nil {
 			return err
@@ -466,7 +484,7 @@ func (m *maker) search() error {
 		if err := m.find(); err != nil {
 			return err
 		}
-		if m.selected == nil || len(m.to)+len(m.born) == known {
+		if m.selected == nil || len(m.to)+len(m.born)+len(m.left) == known {
 			return nil
 		}
 	}
@@ -483,6 +501,9 @@ func (m *maker) find() error {
 		r, _ := catalog.Lookup(t)
 		if r.Stream || r.Live != "" || m.selected != nil && !wanted[t] {
 			continue
+		}
+		if err := m.outlived(r); err != nil {
+			return err
 		}
 		var goals, bases []entra.Ref
 		if err := m.walk(t, func(r entra.Ref, ofGoal bool) {
@@ -525,6 +546,9 @@ func (m *maker) find() error {
 		for _, g := range left {
 			if _, found := m.to[g]; !found && m.wants(g) && !vague[g] {
 				m.absent = append(m.absent, g)
+				if err := m.renew(g); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -33,9 +33,10 @@ func revived(bin entra.Object, live entra.Type) (entra.Object, error) {
 // Simulate returns the tree the plan promises when it is carried out on base, by base's names. What is
 // created keeps the goal's ID, what is undeleted leaves the recycle bin, what is deleted enters it where its
 // type has one. Nothing is read but the objects that the steps write; an error in reading is what the
-// tree's methods then give.
-func (p *Plan) Simulate(base snapshot.Tree) snapshot.Tree {
-	o := over(base)
+// tree's methods then give. Where base has an object by a created one's ID, which is left behind, the created one
+// has another: others maps the goal's name to it.
+func (p *Plan) Simulate(base snapshot.Tree) (after snapshot.Tree, others map[entra.Ref]entra.Ref) {
+	o, others := over(base), map[entra.Ref]entra.Ref{}
 	ids := map[entra.ID]entra.ID{}
 	maps.Copy(ids, p.Values)
 	for g, b := range p.IDs {
@@ -52,12 +53,25 @@ func (p *Plan) Simulate(base snapshot.Tree) snapshot.Tree {
 	}
 	ctx := context.Background() // trees in memory and indexes are read without waiting
 	for _, s := range p.Steps {
+		if s.Action == Create {
+			_, taken, err := get(ctx, base, named(s.Ref, false))
+			if err != nil {
+				o.Fail(err)
+				return o, others
+			}
+			if own := s.Ref.ID.Split(); taken {
+				ids[own[len(own)-1]] = marker(own[len(own)-1])
+			}
+			if r := named(s.Ref, false); r != s.Ref {
+				others[s.Ref] = r
+			}
+		}
 		if err := take(ctx, o, s, named(s.Ref, s.OfBase), func(r entra.Ref) entra.Ref { return named(r, s.OfBase) }, ids); err != nil {
 			o.Fail(err)
-			return o
+			return o, others
 		}
 	}
-	return o
+	return o, others
 }
 
 // take puts one step over the tree.
