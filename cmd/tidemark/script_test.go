@@ -64,6 +64,12 @@ func TestScripts(t *testing.T) {
 			e.Values["world"] = &world{}
 			return nil
 		},
+		Condition: func(what string) (bool, error) {
+			if what != "long" {
+				return false, fmt.Errorf("unknown condition %q", what)
+			}
+			return long(), nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"tenant": tenant, "json": jsonIs, "exit": exitIs},
 	})
 }
@@ -74,11 +80,16 @@ type world struct {
 	ahead  time.Duration
 }
 
-// now brings the made-up tenant's clock to the program's, so that audit entries fall where they belong.
-func (w *world) now() {
-	if d := time.Now().Add(w.ahead).Sub(w.tenant.Now()); d > 0 {
+// now makes the made-up tenant's clock and the program's one, so that audit entries fall where they belong: the
+// tenant's may lag, or be ahead, since each write moves it.
+func (w *world) now(ts *testscript.TestScript) {
+	d := time.Now().Add(w.ahead).Sub(w.tenant.Now())
+	if d > 0 {
 		w.tenant.Advance(d)
+		return
 	}
+	w.ahead -= d
+	ts.Setenv(ahead, w.ahead.String())
 }
 
 // tenant is the script command that starts and changes the made-up tenant.
@@ -104,11 +115,12 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("tenant %s: start it first", args[0])
 	}
 	if w.tenant != nil {
-		w.now()
+		w.now(ts)
+		defer w.now(ts)
 	}
 	switch verb, args := args[0], args[1:]; verb {
 	case "start":
-		o := emulator.Options{Start: time.Now()}
+		o := emulator.Options{Start: time.Now(), Now: time.Now}
 		for i, to := range []*int{&o.Users, &o.Groups, &o.Apps} {
 			if i < len(args) {
 				n, err := strconv.Atoi(args[i])
@@ -134,12 +146,7 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		if args[0] == "as" {
 			name, args = args[1], args[2:]
 		}
-		kind := "user"
-		id := w.tenant.Find("users", name)
-		if id == "" {
-			kind, id = "app", w.tenant.Find("servicePrincipals", name)
-		}
-		by := w.tenant.As(kind, id, name)
+		by := w.as(ts, name)
 		if verb == "get" {
 			status, answer := by.Do("GET", args[1], nil)
 			if status != 200 {
@@ -218,7 +225,6 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		d, err := time.ParseDuration(args[0])
 		ts.Check(err)
 		w.ahead += d
-		w.now()
 		ts.Setenv(ahead, w.ahead.String())
 	case "deny":
 		w.tenant.Deny(args[0])
@@ -306,32 +312,25 @@ func (w *world) entangle(ts *testscript.TestScript, user string) {
 //	tenant count WHAT FILTER WANT         how many users a filter finds
 func (w *world) people(ts *testscript.TestScript, verb string, args []string) {
 	if verb == "count" {
-		all, _ := dig(w.must(ts, "GET", "/v1.0/users?$top=999&$filter="+url.QueryEscape(args[1]), nil), "value").([]any)
-		if fmt.Sprint(len(all)) != args[2] {
-			ts.Fatalf("%d users have %s, want %s", len(all), args[1], args[2])
+		if n := len(w.all(ts, "/v1.0/users?$top=999&$select=id&$filter="+url.QueryEscape(args[1]))); fmt.Sprint(n) != args[2] {
+			ts.Fatalf("%d users have %s, want %s", n, args[1], args[2])
 		}
 		return
 	}
 	n, err := strconv.Atoi(args[len(args)-1])
 	ts.Check(err)
 	var ids []string
-	for path := "/v1.0/users?$top=999&$select=id,onPremisesSyncEnabled"; path != "" && len(ids) < n; {
-		page := w.must(ts, "GET", path, nil)
-		all, _ := dig(page, "value").([]any)
-		for _, one := range all {
-			if dig(one, "onPremisesSyncEnabled") != true && len(ids) < n {
-				ids = append(ids, fmt.Sprint(dig(one, "id")))
-			}
+	for _, one := range w.all(ts, "/v1.0/users?$top=999&$select=id,onPremisesSyncEnabled") {
+		if dig(one, "onPremisesSyncEnabled") != true && len(ids) < n {
+			ids = append(ids, fmt.Sprint(dig(one, "id")))
 		}
-		next, _ := page["@odata.nextLink"].(string)
-		path = strings.TrimPrefix(next, w.tenant.URL())
 	}
 	if len(ids) != n {
 		ts.Fatalf("there are %d users, want %d", len(ids), n)
 	}
 	do := w.tenant.Do
 	if verb == "script" {
-		do = w.tenant.As("app", w.tenant.Find("servicePrincipals", args[0]), args[0]).Do
+		do = w.as(ts, args[0]).Do
 	}
 	for _, id := range ids {
 		type request struct {
@@ -366,6 +365,27 @@ func (w *world) must(ts *testscript.TestScript, method, path string, body any) m
 		ts.Setenv("NEW", id)
 	}
 	return answer
+}
+
+// as returns what acts as a user, or else as an application, of a name.
+func (w *world) as(ts *testscript.TestScript, name string) *emulator.Actor {
+	if id := w.tenant.Find("users", name); id != "" {
+		return w.tenant.As("user", id, name)
+	}
+	sp := w.must(ts, "GET", "/v1.0/servicePrincipals/"+w.tenant.Find("servicePrincipals", name)+"?$select=appId", nil)
+	return w.tenant.As("app", fmt.Sprint(sp["appId"]), name)
+}
+
+// all lists a collection to its end.
+func (w *world) all(ts *testscript.TestScript, path string) (all []any) {
+	for path != "" {
+		page := w.must(ts, "GET", path, nil)
+		some, _ := dig(page, "value").([]any)
+		all = append(all, some...)
+		next, _ := page["@odata.nextLink"].(string)
+		path = strings.TrimPrefix(next, w.tenant.URL())
+	}
+	return all
 }
 
 // patch changes one value of a Conditional Access policy, sending its whole top-level property as careful
