@@ -124,7 +124,7 @@ func apps() []*Resource {
 			[]Property{
 				{Name: "principalId", Write: OnCreate, Must: true, Ref: []entra.Type{UserType, GroupType, ServicePrincipalType}},
 				{Name: "resourceId", Write: OnCreate, Must: true, Ref: []entra.Type{ServicePrincipalType}},
-				{Name: "appRoleId", Write: OnCreate, Must: true},
+				{Name: "appRoleId", Write: OnCreate, Must: true, Of: "appRoles"},
 			},
 			never("says what principalId leads to", "principalType"),
 			never(byService, "createdDateTime"),

@@ -87,6 +87,7 @@ type Property struct {
 	Set      bool         // an array whose order means nothing
 	Key      string       // of an array of objects: the member that tells its elements apart
 	Elements string       // "remove" where elements can be taken away but not added or changed; else ""
+	Of       string       // it holds the key of an element that another object declares in this property: "appRoles"
 	Ref      []entra.Type // it holds IDs of objects of these types, alone, in scopes such as "/administrativeUnits/ID", or in text
 	By       string       // the property of the target that it holds; "" is the target's ID
 	Secret   bool         // the service never gives the value out, so it cannot come back

@@ -133,10 +133,14 @@ func (m *maker) need() error {
 		}
 	}
 	updates := map[entra.Ref]*node{} // by base's name
+	setting := map[string][]*node{}  // updates by what they set
 	for _, n := range m.nodes {
 		n.kind = place[n.Ref.Type]
 		if n.Action == Update {
 			updates[m.baseName(n.Ref)] = n
+			for property := range n.Set {
+				setting[property] = append(setting[property], n)
+			}
 		}
 	}
 	for _, n := range m.nodes {
@@ -158,6 +162,11 @@ func (m *maker) need() error {
 					n.needs = append(n.needs, made)
 				}
 			}
+			if n.Action == Create {
+				if err := m.declared(n, setting); err != nil {
+					return err
+				}
+			}
 			if p, ok := catalog.Container(n.Ref); ok && m.makes[p] != nil {
 				n.needs = append(n.needs, m.makes[p])
 			}
@@ -176,6 +185,71 @@ func (m *maker) need() error {
 		}
 	}
 	return nil
+}
+
+// declared finds which updates put back what the values of a creation are keys of, such as the app role that is
+// assigned: in an object that the created one names, or that one of these names, as a service principal does its
+// application.
+func (m *maker) declared(n *node, setting map[string][]*node) error {
+	r, _ := catalog.Lookup(n.Ref.Type)
+	for _, p := range r.Properties {
+		key := n.Set[p.Name]
+		if p.Of == "" || key == nil {
+			continue
+		}
+		near, err := m.near(n)
+		if err != nil {
+			return err
+		}
+		for _, u := range setting[p.Of] {
+			if !declares(u, p.Of, key) {
+				continue
+			}
+			o, err := m.goal.Object(m.ctx, u.Ref)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(handles(o), func(id entra.ID) bool { return near[id] }) {
+				n.needs = append(n.needs, u)
+			}
+		}
+	}
+	return nil
+}
+
+// declares reports whether an update sets a keyed array to one that has an element with the key.
+func declares(u *node, property string, key any) bool {
+	r, _ := catalog.Lookup(u.Ref.Type)
+	p, _ := r.Property(property)
+	elements, _ := u.Set[property].([]any)
+	return p.Name == property && slices.ContainsFunc(elements, func(e any) bool {
+		element, _ := e.(map[string]any)
+		return element[p.Key] == key
+	})
+}
+
+// near returns what a creation names, and what the named objects name.
+func (m *maker) near(n *node) (map[entra.ID]bool, error) {
+	body, err := entra.Encode(nested(n.Set))
+	if err != nil {
+		return nil, err
+	}
+	near := map[entra.ID]bool{}
+	for _, f := range catalog.Refs(entra.Object{Ref: n.Ref, Body: body}) {
+		near[f.ID] = true
+		for _, t := range f.Types {
+			o, ok, err := get(m.ctx, m.goal, entra.Ref{Type: t, ID: f.ID})
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range catalog.IDs(o) {
+				if ok {
+					near[id] = true
+				}
+			}
+		}
+	}
+	return near, nil
 }
 
 // named returns the steps that bring back what values name.
