@@ -238,6 +238,9 @@ func (t *Tenant) proxyTaken(o *object) map[string]bool {
 		mine[strings.ToLower(a)] = true
 	}
 	taken := map[string]bool{}
+	if len(mine) == 0 {
+		return taken
+	}
 	for _, x := range t.objects {
 		if x.id == o.id || !x.live() || x.kind != kUser && x.kind != kGroup {
 			continue

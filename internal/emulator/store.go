@@ -106,8 +106,9 @@ type store struct {
 	objects    map[string]*object
 	order      map[kindID][]string // ids of objects that are not computed, in order of creation
 	links      map[relID]map[string]*linkSet
-	upn        map[string]string // lower-case name of written users
-	appID      map[string]string // appId of applications
+	back       map[relID]map[string]map[string]bool // of those links: target to sources
+	upn        map[string]string                    // lower-case name of written users
+	appID      map[string]string                    // appId of applications
 	spOf       map[string][]string
 	ends       map[string][]string // ids of grants and assignments by the objects they join
 	extensions map[string]string   // ids of live extension definitions by lower-case name
@@ -120,10 +121,10 @@ type store struct {
 }
 
 func newStore(p population) *store {
-	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{},
+	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{}, back: map[relID]map[string]map[string]bool{},
 		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[string][]string{}, extensions: map[string]string{}, bin: map[string]bool{}}
 	for r := rManager; r <= rOwners; r++ {
-		s.links[r] = map[string]*linkSet{}
+		s.links[r], s.back[r] = map[string]*linkSet{}, map[string]map[string]bool{}
 	}
 	return s
 }
@@ -310,8 +311,7 @@ func (s *store) own(src *object, r relID) *linkSet {
 	if l == nil {
 		l = &linkSet{at: map[string]int{}}
 		for _, id := range s.pop.links(src.kind, src.id, r).all(s.pop) {
-			l.at[id] = len(l.ids)
-			l.ids = append(l.ids, id)
+			s.add(l, src, r, id)
 		}
 		s.links[r][src.id] = l
 	}
@@ -325,13 +325,22 @@ func (s *store) own(src *object, r relID) *linkSet {
 	return l
 }
 
+// add puts a target at the end of a link set.
+func (s *store) add(l *linkSet, src *object, r relID, target string) {
+	l.at[target] = len(l.ids)
+	l.ids = append(l.ids, target)
+	if s.back[r][target] == nil {
+		s.back[r][target] = map[string]bool{}
+	}
+	s.back[r][target][src.id] = true
+}
+
 func (s *store) link(src *object, r relID, target string) {
 	l := s.own(src, r)
 	if _, ok := l.at[target]; ok {
 		return
 	}
-	l.at[target] = len(l.ids)
-	l.ids = append(l.ids, target)
+	s.add(l, src, r, target)
 	s.logLink(src, r, target, true)
 }
 
@@ -342,6 +351,9 @@ func (s *store) unlink(src *object, r relID, target string) {
 		return
 	}
 	delete(l.at, target)
+	if delete(s.back[r][target], src.id); len(s.back[r][target]) == 0 {
+		delete(s.back[r], target)
+	}
 	l.ids[i] = ""
 	s.logLink(src, r, target, false)
 }
@@ -403,10 +415,8 @@ func (s *store) sources(r relID, target string) []*object {
 			add(id)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(s.links[r])) {
-		if _, ok := s.links[r][id].at[target]; ok {
-			add(id)
-		}
+	for _, id := range slices.Sorted(maps.Keys(s.back[r][target])) {
+		add(id)
 	}
 	return out
 }

@@ -433,17 +433,20 @@ func (p *player) ord(l ordLine) (Line, error) {
 const bodyBatch = 1024
 
 // Bodies yields the bodies at the positions in the order asked. It reads them in batches of up to 1,024 in
-// the order they lie in, each frame once. A position is trusted to be one that Replay gave: whoever holds
-// the version compares it, since sealing alone does not prove who wrote.
+// the order they lie in, each frame once, and keeps the frames that calls ended in, since who asks for one body
+// often asks for its neighbour next. A position is trusted to be one that Replay gave: whoever holds the version
+// compares it, since sealing alone does not prove who wrote.
 func (r *Repository) Bodies(ctx context.Context, at []Position) iter.Seq2[entra.Body, error] {
 	return func(yield func(entra.Body, error) bool) {
-		z, err := newDecoder()
+		if len(at) == 0 {
+			return
+		}
+		d, err := r.dig(ctx, at[0])
 		if err != nil {
 			yield("", fmt.Errorf("bodies: %w", err))
 			return
 		}
-		defer z.Close()
-		d := &digger{r: r, z: z}
+		defer r.rest(d)
 		for batch := range slices.Chunk(at, bodyBatch) {
 			order := make([]int, len(batch))
 			for i := range order {
@@ -452,7 +455,7 @@ func (r *Repository) Bodies(ctx context.Context, at []Position) iter.Seq2[entra.
 			slices.SortFunc(order, func(i, j int) int { return batch[i].compare(batch[j]) })
 			bodies := make([]entra.Body, len(batch))
 			for _, i := range order {
-				if bodies[i], err = d.body(ctx, batch[i]); err != nil {
+				if bodies[i], err = d.body(batch[i]); err != nil {
 					yield("", fmt.Errorf("body of record %d: %w", batch[i].Record, err))
 					return
 				}
@@ -478,6 +481,7 @@ func (p Position) compare(q Position) int {
 // A digger reads bodies by position and keeps the blob and frame it was last in.
 type digger struct {
 	r     *Repository
+	ctx   context.Context // of the call that it works for
 	z     *zstd.Decoder
 	last  Position // of the frame held; Size 0 is none
 	blob  Blob
@@ -487,12 +491,53 @@ type digger struct {
 	data  []byte
 }
 
-func (d *digger) body(ctx context.Context, p Position) (entra.Body, error) {
+// maxRested bounds how many diggers rest; each holds a frame and a block of a blob.
+const maxRested = 4
+
+// dig returns a digger that is in the frame of the position if one rests there, else in its blob, else any.
+func (r *Repository) dig(ctx context.Context, p Position) (*digger, error) {
+	r.digs.Lock()
+	defer r.digs.Unlock()
+	best, rank := -1, 0
+	for i, d := range r.rested {
+		fit := 1
+		if d.plain != nil && d.last.Record == p.Record && d.last.Blob == p.Blob {
+			if fit = 2; d.last.Frame == p.Frame {
+				fit = 3
+			}
+		}
+		if fit > rank && (fit > 1 || len(r.rested) == maxRested) {
+			best, rank = i, fit
+		}
+	}
+	if best >= 0 {
+		d := r.rested[best]
+		r.rested = slices.Delete(r.rested, best, best+1)
+		d.ctx = ctx
+		return d, nil
+	}
+	z, err := newDecoder()
+	return &digger{r: r, z: z, ctx: ctx}, err
+}
+
+// rest keeps a digger for the next call, unless the blob it is in has failed.
+func (r *Repository) rest(d *digger) {
+	d.ctx = nil
+	r.digs.Lock()
+	defer r.digs.Unlock()
+	if d.src == nil || d.src.err != nil || d.data == nil || len(r.rested) == maxRested {
+		d.z.Close()
+		return
+	}
+	r.rested = append(r.rested, d)
+}
+
+func (d *digger) body(p Position) (entra.Body, error) {
 	if p.Size <= 0 || p.Size > 2*maxLine || p.Frame < 0 || p.Off < 0 || p.Len < 0 {
 		return "", fmt.Errorf("position %+v: %w", p, fs.ErrInvalid)
 	}
 	if d.plain == nil || p.Record != d.last.Record || p.Blob != d.last.Blob {
-		if err := d.enter(ctx, p); err != nil {
+		if err := d.enter(p); err != nil {
 			return "", err
 		}
 	}
@@ -508,13 +553,13 @@ func (d *digger) body(ctx context.Context, p Position) (entra.Body, error) {
 }
 
 // enter opens the blob for reading at random.
-func (d *digger) enter(ctx context.Context, p Position) error {
+func (d *digger) enter(p Position) error {
 	d.plain, d.data = nil, nil
 	rec, err := d.r.record(p.Record)
 	if err != nil {
 		return err
 	}
-	blobs, err := d.r.blobs(ctx, rec)
+	blobs, err := d.r.blobs(d.ctx, rec)
 	if err != nil {
 		return err
 	}
@@ -528,7 +573,7 @@ func (d *digger) enter(ctx context.Context, p Position) error {
 	if len(identities) == 0 {
 		return ErrKey
 	}
-	d.src = &ranged{get: func(off, n int64) (io.ReadCloser, error) { return d.r.store.Get(ctx, d.blob.Name, off, n) }, size: d.blob.Size}
+	d.src = &ranged{get: func(off, n int64) (io.ReadCloser, error) { return d.r.store.Get(d.ctx, d.blob.Name, off, n) }, size: d.blob.Size}
 	plain, _, err := age.DecryptReaderAt(d.src, d.blob.Size, identities...)
 	if err != nil {
 		return d.damage(sealError(err))

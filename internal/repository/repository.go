@@ -42,6 +42,9 @@ type Repository struct {
 
 	gate sync.Mutex // held while the log is read on or appended to
 
+	digs   sync.Mutex // guards rested
+	rested []*digger  // what Bodies read with last
+
 	mu         sync.RWMutex // guards what follows
 	records    []Record
 	hashes     []tlog.Hash // stored hashes of the tree over the records
