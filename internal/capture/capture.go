@@ -60,6 +60,8 @@ type reading struct {
 	began  time.Time
 	o      Options
 
+	extensions extensions
+
 	mu    sync.Mutex
 	seen  map[entra.Type]map[entra.ID]bool // whose relations and contents are to be read; true: not readable
 	parts map[entra.Type]snapshot.Part     // of the objects, as far as read
@@ -85,7 +87,10 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *inde
 	if rd.writer, err = r.Begin(ctx, rd.before, rd.began); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	s, err := rd.run(ctx)
+	var s *snapshot.Snapshot
+	if err = rd.discover(ctx); err == nil {
+		s, err = rd.run(ctx)
+	}
 	if err != nil {
 		rd.writer.Abort()
 		return nil, fmt.Errorf("capture: %w", err)
@@ -148,7 +153,10 @@ func (rd *reading) nothing() error {
 func (rd *reading) part(r *catalog.Resource, relation string) snapshot.Part {
 	p := snapshot.Part{Type: r.Type, Relation: relation, Version: r.Version, Declaration: r.Declaration(), Read: rd.began}
 	if relation == "" {
-		p.Asked = r.Asked()
+		p.Asked = rd.asked(r)
+		if rd.extensions.fault != nil && r.Extended != "" {
+			p.Reason = rd.extensions.fault.Error()
+		}
 	}
 	return p
 }
@@ -263,5 +271,5 @@ func request(c catalog.Call) graph.Request {
 	for name, value := range c.Header {
 		h.Set(name, value)
 	}
-	return graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h}
+	return graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h, Body: c.Body, Read: c.Read}
 }

@@ -39,8 +39,14 @@ func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.P
 
 // objects reads the objects of a type that is not contained in another.
 func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
+	r = rd.extended(r)
 	p, seen := rd.part(r, ""), map[entra.ID]bool{}
 	n, err := rd.twice(ctx, r, seen, func() (int64, error) { return rd.listing(ctx, r, seen) })
+	if less, ok := plain(r, err); ok && n == 0 {
+		p = rd.part(less, "")
+		p.Reason = fmt.Sprintf("the values of directory extensions are not known: %v", err)
+		n, err = rd.twice(ctx, less, seen, func() (int64, error) { return rd.listing(ctx, less, seen) })
+	}
 	rd.mu.Lock()
 	rd.seen[r.Type] = seen
 	rd.mu.Unlock()

@@ -15,9 +15,9 @@ const (
 )
 
 func apps() []*Resource {
-	return []*Resource{{
+	return []*Resource{definitions(), {
 		Type: ApplicationType, Title: "App registrations", Doc: "Applications registered in the tenant: their permissions, addresses, roles and credentials.",
-		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true,
+		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true, Extended: "Application",
 		Bin: "deletedApplication", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
@@ -71,7 +71,7 @@ func apps() []*Resource {
 			never("this version of the service ignores it", "oauth2RequirePostResponse"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
-		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Write: true}},
+		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
 		create: createApp, update: updateApp,
 	}, {
 		Type: ServicePrincipalType, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
@@ -104,7 +104,7 @@ func apps() []*Resource {
 			never(byService, "applicationTemplateId", "createdByAppId", "createdDateTime", "disabledByMicrosoftStatus", "servicePrincipalType"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
-		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/servicePrincipals/{id}/owners", Write: true}},
+		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/servicePrincipals/{id}/owners", Back: "ownedObjects", Write: true}},
 		update: removePasswords,
 		frozen: func(m map[string]any) string {
 			switch m["servicePrincipalType"] {
@@ -122,7 +122,7 @@ func apps() []*Resource {
 		Can: Create | Delete, Read: []string{"Application.Read.All", "Directory.Read.All"}, Write: []string{"AppRoleAssignment.ReadWrite.All", "Application.Read.All"},
 		Properties: slices.Concat(
 			[]Property{
-				{Name: "principalId", Write: OnCreate, Must: true, Ref: []entra.Type{UserType, GroupType, ServicePrincipalType}},
+				{Name: "principalId", Write: OnCreate, Must: true, Ref: []entra.Type{UserType, GroupType, ServicePrincipalType}, Back: "appRoleAssignments"},
 				{Name: "resourceId", Write: OnCreate, Must: true, Ref: []entra.Type{ServicePrincipalType}},
 				{Name: "appRoleId", Write: OnCreate, Must: true, Of: "appRoles"},
 			},
@@ -139,9 +139,9 @@ func apps() []*Resource {
 		Can: Create | Update | Delete, Read: []string{"DelegatedPermissionGrant.Read.All"}, Write: []string{"DelegatedPermissionGrant.ReadWrite.All"},
 		Properties: slices.Concat(
 			[]Property{
-				{Name: "clientId", Write: OnCreate, Must: true, Ref: []entra.Type{ServicePrincipalType}},
+				{Name: "clientId", Write: OnCreate, Must: true, Ref: []entra.Type{ServicePrincipalType}, Back: "oauth2PermissionGrants"},
 				{Name: "resourceId", Write: OnCreate, Must: true, Ref: []entra.Type{ServicePrincipalType}},
-				{Name: "principalId", Write: OnCreate, Ref: []entra.Type{UserType}},
+				{Name: "principalId", Write: OnCreate, Ref: []entra.Type{UserType}, Back: "oauth2PermissionGrants"},
 				{Name: "consentType", Write: OnCreate, Must: true},
 				{Name: "scope", Write: Both, Must: true},
 			},

@@ -36,6 +36,7 @@ type Resource struct {
 	Undelete string     // path to POST to in order to bring a deleted object back, with {id}; "" where impossible
 	Top      int        // page size to ask for; 0 asks for none
 	Select   bool       // the default answer lacks properties, so ask for every one by name
+	Extended string     // what definitions of directory extensions call the type: "User"; "" where its objects hold no values of them
 	Variants bool       // objects differ in shape and say so in @odata.type, which stays in the body
 
 	Name       []string   // properties that name it to people; the first with a value counts
@@ -49,13 +50,14 @@ type Resource struct {
 	Refusal string   // why nothing can be restored; set exactly where Can is 0
 
 	rules  int                                                                 // raised when read makes something else of the same answer
-	open   bool                                                                // directory extensions are among its properties
 	read   func(m map[string]any)                                              // reshapes an answer before the table is applied
 	frozen func(m map[string]any) string                                       // why this very object is not written
 	fixed  func(m map[string]any, rel string) string                           // why its links are not written
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
 	disarm func(m map[string]any) []part                                       // what must be written before it can be removed
+
+	extensions []string // of With
 
 	tree   *node // of Properties
 	sparse bool  // empty arrays are left out of bodies
@@ -90,6 +92,7 @@ type Property struct {
 	Of       string       // it holds the key of an element that another object declares in this property: "appRoles"
 	Ref      []entra.Type // it holds IDs of objects of these types, alone, in scopes such as "/administrativeUnits/ID", or in text
 	By       string       // the property of the target that it holds; "" is the target's ID
+	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says
 	Must     bool         // a creation without it is refused
@@ -139,6 +142,7 @@ type Relation struct {
 	Top   int    // page size to ask for when reading Path; 0 asks for none
 	Write bool   // Bind and Unbind work
 	Batch bool   // BindMany works
+	Back  string // what to list of an object to learn where links that end there start: "memberOf"; "" where there is no such list
 	Said  string // the collection under which a write names what a link leads to; "" is directoryObjects
 
 	Hidden     string // "property=value" of the objects whose links are left out in silence; "" for none
@@ -178,6 +182,7 @@ type Call struct {
 	Query   url.Values
 	Header  map[string]string
 	Body    []byte
+	Read    bool // a POST that changes nothing
 }
 
 // All yields the declarations in the order of their types.
@@ -215,6 +220,7 @@ func (r *Resource) Asked() []string {
 			names = append(names, p.Name)
 		}
 	}
+	names = append(names, r.extensions...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -230,7 +236,7 @@ func (r *Resource) Property(path string) (Property, bool) {
 		}
 	}
 	if !found {
-		if r.open && strings.HasPrefix(path, "extension_") {
+		if r.Extended != "" && strings.HasPrefix(path, prefix) {
 			return Property{Name: path, Write: Both}, true
 		}
 		return Property{}, false

@@ -81,8 +81,8 @@ func TestWellFormed(t *testing.T) {
 			}
 		}
 	}
-	if n != 26 {
-		t.Fatalf("%d declarations, want 26", n)
+	if n != 27 {
+		t.Fatalf("%d declarations, want 27", n)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 func directory() []*Resource {
 	return []*Resource{{
 		Type: UnitType, Title: "Administrative units", Doc: "Parts of the tenant that administrators can be put in charge of.",
-		List: "/directory/administrativeUnits", Delta: "/directory/administrativeUnits/delta", Top: 999,
+		List: "/directory/administrativeUnits", Delta: "/directory/administrativeUnits/delta", Top: 999, Select: true, Extended: "AdministrativeUnit",
 		Bin: "deletedAdministrativeUnit", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"AdministrativeUnit.Read.All", "Member.Read.Hidden"}, Write: []string{"AdministrativeUnit.ReadWrite.All"},
@@ -22,8 +22,7 @@ func directory() []*Resource {
 			both("description", "membershipRuleProcessingState", "membershipType", "visibility"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
-		Links: []Relation{{Rel: Members, To: []entra.Type{UserType, GroupType, "device"}, Many: true, Read: ByDelta, Path: "/directory/administrativeUnits/{id}/members", Top: 999, Write: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"}},
-		open:  true,
+		Links: []Relation{{Rel: Members, To: []entra.Type{UserType, GroupType, "device"}, Many: true, Read: ByDelta, Path: "/directory/administrativeUnits/{id}/members", Top: 999, Back: "memberOf", Write: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"}},
 		fixed: func(m map[string]any, _ string) string {
 			if m["membershipType"] == "Dynamic" || m["membershipType"] == "dynamic" {
 				return "its membership follows from its rule"
@@ -53,7 +52,7 @@ func directory() []*Resource {
 		},
 	}, {
 		Type: "organization", Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
-		List: "/organization", Name: []string{"displayName"},
+		List: "/organization", Select: true, Extended: "Organization", Name: []string{"displayName"},
 		Can: Update, Read: []string{"Organization.Read.All"}, Write: []string{"Organization.ReadWrite.All"},
 		Properties: slices.Concat(
 			sets(OnUpdate, "", "marketingNotificationEmails", "securityComplianceNotificationMails", "securityComplianceNotificationPhones", "technicalNotificationMails"),

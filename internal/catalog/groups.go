@@ -9,7 +9,7 @@ import (
 func groups() []*Resource {
 	return []*Resource{{
 		Type: GroupType, Title: "Groups", Doc: "Security and Microsoft 365 groups, with assigned or dynamic membership.",
-		List: "/groups", Delta: "/groups/delta", Top: 999, Select: true,
+		List: "/groups", Delta: "/groups/delta", Top: 999, Select: true, Extended: "Group",
 		Bin: "deletedGroup", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"displayName", "mailNickname"},
 		Can: Create | Update | Delete, Read: []string{"Group.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
@@ -43,10 +43,10 @@ func groups() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 		Links: []Relation{
-			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Write: true, Batch: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
-			{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByList, Path: "/groups/{id}/owners", Write: true},
+			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Back: "memberOf", Write: true, Batch: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
+			{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByList, Path: "/groups/{id}/owners", Back: "ownedObjects", Write: true},
 		},
-		open: true, frozen: frozenGroup, fixed: fixedGroup, update: assignLicences,
+		frozen: frozenGroup, fixed: fixedGroup, update: assignLicences,
 		create: func(set map[string]any, _ Fresh) (map[string]any, error) {
 			if _, ok := set["groupTypes"]; !ok {
 				set["groupTypes"] = []any{}

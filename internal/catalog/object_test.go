@@ -15,6 +15,7 @@ import (
 
 const (
 	g1 = "11111111-1111-4111-8111-111111111111"
+	x1 = "11111111111141118111111111111111" // g1 in the names of directory extensions
 	g2 = "22222222-2222-4222-8222-222222222222"
 	g3 = "33333333-3333-4333-8333-333333333333"
 )
@@ -55,6 +56,8 @@ func answers() []struct {
 		{"conditionalAccessPolicy", "", `{"id":"` + g1 + `","displayName":"P","modifiedDateTime":"2020-01-01T00:00:00Z","state":"enabled","conditions":{"users":{"excludeUsers":["b","a"],"includeUsers":[]},"applications":null},
 			"grantControls":{"operator":"OR","authenticationStrength@odata.context":"x","authenticationStrength":{"id":"` + g3 + `","displayName":"S"}}}`, g1, "P",
 			`{"conditions":{"users":{"excludeUsers":["a","b"],"includeUsers":[]}},"displayName":"P","grantControls":{"authenticationStrength":{"id":"` + g3 + `"},"operator":"OR"},"state":"enabled"}`},
+		{"extensionProperty", "p", `{"id":"d","deletedDateTime":null,"appDisplayName":"HR","name":"extension_` + x1 + `_a","dataType":"String","isMultiValued":false,"isSyncedFromOnPremises":false,"targetObjects":["User","Group"]}`,
+			"p/d", "extension_" + x1 + "_a", `{"dataType":"String","isMultiValued":false,"isSyncedFromOnPremises":false,"name":"extension_` + x1 + `_a","targetObjects":["Group","User"]}`},
 		{"namedLocation", "", `{"@odata.type":"#microsoft.graph.ipNamedLocation","id":"` + g1 + `","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"}]}`, g1, "L",
 			`{"@odata.type":"#microsoft.graph.ipNamedLocation","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"}]}`},
 		{"authenticationStrengthPolicy", "", `{"id":"` + g1 + `","displayName":"S","allowedCombinations":["password, sms","fido2"],"requirementsSatisfied":"mfa"}`, g1, "S", `{"allowedCombinations":["fido2","password,sms"],"displayName":"S"}`},
@@ -261,10 +264,23 @@ func TestRefs(t *testing.T) {
 		{"authenticationMethodConfiguration", `{"includeTargets":[{"id":"all_users"},{"id":"` + g1 + `"}]}`, "[{includeTargets[].id " + g1 + " [group user] }]"},
 		{"application", `{"identifierUris":["api://` + g1 + `","https://c.example"]}`, "[{identifierUris " + g1 + " [application] appId}]"},
 		{"user", `{"displayName":"` + g1 + `"}`, "[]"},
+		{"user", `{"extension_` + x1 + `_costCenter":"CC1","extension_nobody_x":"1","onPremisesExtensionAttributes":{"extensionAttribute1":"a"}}`,
+			"[{extension_" + x1 + "_costCenter extension_" + x1 + "_costCenter [extensionProperty] name}]"},
+		{"group", `{"membershipRule":"(user.extension_` + x1 + `_a -eq \"x\") and (user.extension_` + x1 + `_b -ne null)"}`,
+			"[{membershipRule extension_" + x1 + "_a [extensionProperty] name} {membershipRule extension_" + x1 + "_b [extensionProperty] name}]"},
+		{"application", `{"optionalClaims":{"idToken":[{"name":"extension_` + x1 + `_a"}]}}`, "[{optionalClaims extension_" + x1 + "_a [extensionProperty] name}]"},
+		{"extensionProperty", `{"name":"extension_` + x1 + `_a"}`, "[]"},
 		{"other", `{"principalId":"` + g1 + `"}`, "[]"},
 	}
 	for _, tt := range tests {
-		if got := fmt.Sprint(catalog.Refs(entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: "x"}, Body: entra.Body(tt.body)})); got != tt.want {
+		all := []string{}
+		for _, f := range catalog.Refs(entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: "x"}, Body: entra.Body(tt.body)}) {
+			all = append(all, fmt.Sprintf("{%s %s %v %s}", f.Path, f.ID, f.Types, f.By))
+			if f.Firm != (f.By == "name") {
+				t.Errorf("%s %s: %+v", tt.typ, tt.body, f)
+			}
+		}
+		if got := fmt.Sprint(all); got != tt.want {
 			t.Errorf("%s %s:\n got %s\nwant %s", tt.typ, tt.body, got, tt.want)
 		}
 	}

@@ -13,6 +13,7 @@ type Reference struct {
 	ID    entra.ID     // what stands there
 	Types []entra.Type // what it can be
 	By    string       // the property of the target that ID is; "" is its ID
+	Firm  bool         // without the target the service does not take the value, although By is not ""
 }
 
 // Refs returns the references in an object's body, in the order of their paths, then IDs, without repeats.
@@ -20,13 +21,16 @@ type Reference struct {
 // need not lead to an object of the tenant: an application's ID can be another tenant's.
 func Refs(o entra.Object) []Reference {
 	r, ok := Lookup(o.Ref.Type)
-	if !ok || !r.refers {
+	if !ok {
 		return nil
 	}
-	var refs []Reference
+	refs := r.extensionRefs(o.Body)
+	if !r.refers && refs == nil {
+		return nil
+	}
 	mentions(o.Body.Decode(), r.tree, Property{}, func(p Property, s string) {
 		for _, id := range idsIn(s) {
-			refs = append(refs, Reference{p.Name, id, p.Ref, p.By})
+			refs = append(refs, Reference{Path: p.Name, ID: id, Types: p.Ref, By: p.By})
 		}
 	})
 	slices.SortFunc(refs, func(a, b Reference) int {

@@ -91,7 +91,7 @@ var licences = []Property{
 func users() []*Resource {
 	return []*Resource{{
 		Type: UserType, Title: "Users", Doc: "People, guests and other accounts that sign in.",
-		List: "/users", Delta: "/users/delta", Top: 999, Select: true,
+		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User",
 		Bin: "deletedUser", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"},
 		Can: Create | Update | Delete, Read: []string{"User.Read.All"},
@@ -131,10 +131,10 @@ func users() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 		Links: []Relation{
-			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Write: true, Said: "users"},
+			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Back: "directReports", Write: true, Said: "users"},
 			{Rel: "sponsors", To: []entra.Type{UserType, GroupType}, Many: true, Read: ByExpand, Path: "/users/{id}/sponsors", Write: true},
 		},
-		open: true, rules: 1, read: readUser, frozen: synced,
+		rules: 1, read: readUser, frozen: synced,
 		fixed: func(m map[string]any, rel string) string {
 			if rel == Manager {
 				return synced(m)

@@ -77,6 +77,10 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 		{"namedLocation", "", `{"displayName":"L","countriesAndRegions":["CH"]}`, ""},
 		{"authenticationStrengthPolicy", "", `{"displayName":"S","allowedCombinations":["fido2"]}`, `POST /v1.0/policies/authenticationStrengthPolicies {"allowedCombinations":["fido2"],"displayName":"S"}
 `},
+		{"extensionProperty", "p/x", `{"name":"extension_00112233445566778899aabbccddeeff_costCenter","dataType":"String","targetObjects":["User"],"isMultiValued":false}`,
+			`POST /v1.0/applications/p/extensionProperties {"dataType":"String","isMultiValued":false,"name":"costCenter","targetObjects":["User"]}
+`},
+		{"extensionProperty", "p/x", `{"name":"costCenter","dataType":"String"}`, ""},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}
@@ -255,7 +259,7 @@ POST /v1.0/identity/conditionalAccess/deletedItems/policies/p/restore {}
 GET /v1.0/servicePrincipals/a
 GET /v1.0/policies/identitySecurityDefaultsEnforcementPolicy
 GET /v1.0/identity/conditionalAccess/deletedItems/namedLocations/n
-GET /v1.0/directory/administrativeUnits/n
+GET /v1.0/directory/administrativeUnits/n?%24select=description%2CdisplayName%2Cid%2CisMemberManagementRestricted%2CmembershipRule%2CmembershipRuleProcessingState%2CmembershipType%2Cvisibility
 POST /v1.0/groups/g/members/$ref {"@odata.id":"{endpoint}/v1.0/directoryObjects/u"}
 DELETE /v1.0/groups/g/members/u/$ref
 GET /v1.0/groups/g/members?%24select=id&%24top=999
