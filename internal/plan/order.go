@@ -15,8 +15,16 @@ import (
 
 func newHash() hashes.Hash { return sha256.New() }
 
-// The order of steps where no need says otherwise. Policies come when everything they name is there, and
-// are put into force last of all.
+// What comes before all else, where no need says otherwise: who can put the rest right if this restore cannot, then
+// what the tenant's rules are made of.
+const (
+	tierAdministrators = iota - 2 // who holds a privileged role, with all that it takes
+	tierControl                   // other roles and who holds them, and what policies name
+	tierRest
+)
+
+// Within that, the order of steps where no need says otherwise. Policies come when everything they name is there,
+// and are put into force last of all.
 const (
 	rankUndelete = iota
 	rankCreate
@@ -34,6 +42,7 @@ type node struct {
 	rank  int
 	needs []*node
 
+	tier   int // tierRest until lead says otherwise
 	kind   int // the type's place in catalog.Order
 	wait   int // needs that have no number yet
 	wanted []*node
@@ -50,7 +59,7 @@ func (n *node) compare(o *node) int {
 	if n.Action == Delete { // what refers to others goes before them
 		kind = -kind
 	}
-	if c := cmp.Or(cmp.Compare(n.rank, o.rank), kind, n.Ref.Compare(o.Ref)); c != 0 {
+	if c := cmp.Or(cmp.Compare(n.tier, o.tier), cmp.Compare(n.rank, o.rank), kind, n.Ref.Compare(o.Ref)); c != 0 {
 		return c
 	}
 	if n.Link != nil && o.Link != nil {
@@ -78,6 +87,9 @@ func (m *maker) finish() error {
 		return err
 	}
 	m.breakCircles()
+	if err := m.lead(); err != nil {
+		return err
+	}
 	if err := m.number(); err != nil {
 		return err
 	}
@@ -147,6 +159,11 @@ func (m *maker) need() error {
 		switch n.Action {
 		case Create, Update, Undelete:
 			set := n.Set
+			if n.Action != Update {
+				if err := m.freed(n, updates); err != nil {
+					return err
+				}
+			}
 			if n.Action == Undelete {
 				if n.rank == rankUndelete {
 					continue
@@ -185,6 +202,34 @@ func (m *maker) need() error {
 		}
 	}
 	return nil
+}
+
+// freed finds which steps have to take a key from its holder before an object comes back with it. A step that waits
+// for the object itself cannot go first.
+func (m *maker) freed(n *node, updates map[entra.Ref]*node) error {
+	o, err := m.goal.Object(m.ctx, n.Ref)
+	if err != nil {
+		return err
+	}
+	for _, k := range catalog.Keys(o) {
+		holders, err := m.holding(k.ID, m.baseName(n.Ref))
+		if err != nil {
+			return err
+		}
+		for _, h := range holders {
+			for _, first := range []*node{updates[h.Ref], m.deletes[h.Ref]} {
+				if first != nil && !first.waits(n) {
+					n.needs = append(n.needs, first)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// waits reports whether a step needs another, if not at first hand.
+func (n *node) waits(o *node) bool {
+	return n == o || slices.ContainsFunc(n.needs, func(x *node) bool { return x.waits(o) })
 }
 
 // declared finds which updates put back what the values of a creation are keys of, such as the app role that is
@@ -250,6 +295,87 @@ func (m *maker) near(n *node) (map[entra.ID]bool, error) {
 		}
 	}
 	return near, nil
+}
+
+// lead gives the steps their tiers. What only takes away, and policies, which must find everything they name, stay
+// where they are.
+func (m *maker) lead() error {
+	holders, err := m.administrators()
+	if err != nil {
+		return err
+	}
+	// pull takes a step with all that it needs. What is written to the same object then completes it.
+	var pull func(n *node, tier int)
+	pull = func(n *node, tier int) {
+		if n.tier <= tier || n.rank > rankAttach {
+			return
+		}
+		n.tier = tier
+		for _, o := range n.needs {
+			pull(o, tier)
+		}
+	}
+	for tier := tierAdministrators; tier < tierRest; tier++ {
+		for _, n := range m.nodes {
+			o := entra.Object{Ref: n.Ref}
+			_, role := catalog.Role(o)
+			_, held := catalog.RoleHeld(o)
+			switch {
+			case n.rank == rankPolicy && tier == tierControl:
+				for _, o := range n.needs {
+					pull(o, tier)
+				}
+			case n.Action == Attach && n.Link.Rel != catalog.Members, n.OfBase:
+			case holders[n.Ref] <= tier, (role || held) && tier == tierControl:
+				pull(n, tier)
+			}
+		}
+		theirs := map[entra.Ref]bool{}
+		for _, n := range m.nodes {
+			if n.tier == tier && (n.Action == Create || n.Action == Undelete) {
+				theirs[n.Ref] = true
+			}
+		}
+		for _, n := range m.nodes {
+			if n.Action == Update && theirs[n.Ref] {
+				pull(n, tier)
+			}
+		}
+	}
+	return nil
+}
+
+// administrators returns the tier of the role assignments of the goal and of those who hold them; a ref that it lacks is in
+// tierRest. A role that the goal does not define could be any.
+func (m *maker) administrators() (map[entra.Ref]int, error) {
+	found := map[entra.Ref]int{}
+	for r := range catalog.All() {
+		if _, ok := catalog.RoleHeld(entra.Object{Ref: entra.Ref{Type: r.Type}}); !ok {
+			continue
+		}
+		for e, err := range m.goal.Entries(m.ctx, r.Type) {
+			if err != nil {
+				return nil, err
+			}
+			o, err := m.goal.Object(m.ctx, e.Ref)
+			if err != nil {
+				return nil, err
+			}
+			h, _ := catalog.RoleHeld(o)
+			tier := tierAdministrators
+			if d, ok, err := get(m.ctx, m.goal, entra.Ref{Type: catalog.RoleType, ID: h.Role}); err != nil {
+				return nil, err
+			} else if role, _ := catalog.Role(d); ok && !role.Privileged {
+				tier = tierControl
+			}
+			found[e.Ref] = tier
+			for _, t := range []entra.Type{catalog.UserType, catalog.GroupType, catalog.ServicePrincipalType} {
+				who := entra.Ref{Type: t, ID: h.Principal}
+				found[who] = min(found[who], tier)
+			}
+		}
+	}
+	return found, nil
 }
 
 // named returns the steps that bring back what values name.
