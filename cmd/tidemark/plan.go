@@ -151,7 +151,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 		if base, err = s.capture(ctx); err != nil {
 			return err
 		}
-		fresh, err := s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers}, writer)
+		fresh, err := s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken}, writer)
 		if err != nil {
 			return err
 		}

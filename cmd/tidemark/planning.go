@@ -34,6 +34,7 @@ type wish struct {
 	allow       []string
 	enforce     bool
 	enableUsers bool
+	renameTaken bool
 }
 
 func (w *wish) flags(c *cobra.Command) {
@@ -51,6 +52,7 @@ func (w *wish) undoFlags(c *cobra.Command) {
 	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
 	f.BoolVar(&w.enforce, "enforce", false, "let re-created policies come back as they were instead of report-only")
 	f.BoolVar(&w.enableUsers, "enable-users", false, "let re-created users come back enabled instead of disabled")
+	f.BoolVar(&w.renameTaken, "rename-taken", false, "bring back under a free name, without the address, what has a name or an address that another took since")
 }
 
 // limits are the configured ones, raised by --allow.
@@ -114,7 +116,7 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 	if err != nil {
 		return nil, err
 	}
-	return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers}, writer)
+	return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
 }
 
 // judge makes the plan from base to goal, or to base with u undone, and asks guard.

@@ -36,7 +36,8 @@ func restoreCommand(e *env) *cobra.Command {
 again and compares. Interrupted, the same command continues where it stopped.
 
 Re-created Conditional Access policies come back report-only and re-created users disabled, unless --enforce and
---enable-users ask for more. Nothing is deleted without --with-deletes, and nothing is ever purged.`,
+--enable-users ask for more. What has a name or an address that another took since does not come back, unless
+--rename-taken asks for a free one. Nothing is deleted without --with-deletes, and nothing is ever purged.`,
 		Example: `  tidemark restore --object user:anna@contoso.com --to "3 days ago"
   tidemark restore --object "conditionalAccessPolicy:Require MFA" --field state --to 12
   tidemark restore --to latest~1 --with-deletes --allow deletions=5 --dry-run`,
@@ -182,7 +183,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	}
 	scope.Delete = w.deletes
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers
+		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken
 	})
 	if err != nil || k == nil {
 		return 0, nil, err

@@ -382,7 +382,7 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry
 		return err
 	}
 	// What the goal has otherwise than base is what is undone, so the plan needs no scope but the leave to delete.
-	x, err := s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers}, writer)
+	x, err := s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func apps() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
-		create: createApp, update: updateApp,
+		create: createApp, update: updateApp, keys: appKeys,
 	}, {
 		Type: ServicePrincipalType, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999,

@@ -55,6 +55,9 @@ type Resource struct {
 	fixed  func(m map[string]any, rel string) string                           // why its links are not written
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
+	keys   func(m map[string]any) []Key                                        // what only one living object can have
+	spare  []string                                                            // properties to which an undelete can give another value
+	revive func(set map[string]any) map[string]any                             // how an undelete says so
 	disarm func(m map[string]any) []part                                       // what must be written before it can be removed
 
 	extensions []string // of With

@@ -46,7 +46,7 @@ func groups() []*Resource {
 			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Back: "memberOf", Write: true, Batch: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
 			{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByList, Path: "/groups/{id}/owners", Back: "ownedObjects", Write: true},
 		},
-		frozen: frozenGroup, fixed: fixedGroup, update: assignLicences,
+		frozen: frozenGroup, fixed: fixedGroup, keys: groupKeys, update: assignLicences,
 		create: func(set map[string]any, _ Fresh) (map[string]any, error) {
 			if _, ok := set["groupTypes"]; !ok {
 				set["groupTypes"] = []any{}

@@ -265,12 +265,18 @@ func wordByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-'
 }
 
-// IDs returns what the object's properties hold as references.
+// IDs returns by what an object is found as a holder: what its properties hold as references, and the keys of a
+// living one.
 func IDs(o entra.Object) []entra.ID {
 	refs := Refs(o)
 	ids := make([]entra.ID, len(refs))
 	for i, r := range refs {
 		ids[i] = r.ID
+	}
+	if r, ok := Lookup(o.Ref.Type); ok && r.keys != nil {
+		for _, k := range Keys(o) {
+			ids = append(ids, k.ID)
+		}
 	}
 	return ids
 }

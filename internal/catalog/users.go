@@ -134,7 +134,7 @@ func users() []*Resource {
 			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Back: "directReports", Write: true, Said: "users"},
 			{Rel: "sponsors", To: []entra.Type{UserType, GroupType}, Many: true, Read: ByExpand, Path: "/users/{id}/sponsors", Write: true},
 		},
-		rules: 1, read: readUser, frozen: synced,
+		rules: 1, read: readUser, frozen: synced, keys: userKeys, spare: []string{"userPrincipalName", "proxyAddresses"}, revive: reviveUser,
 		fixed: func(m map[string]any, rel string) string {
 			if rel == Manager {
 				return synced(m)

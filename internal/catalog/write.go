@@ -237,14 +237,17 @@ func (r *Resource) Disarm(o entra.Object) ([]Call, error) {
 }
 
 // Revive brings an object back from the recycle bin, under the ID it had. The receiver is the type it
-// had. The call's Path is "" where nothing comes back.
-func (r *Resource) Revive(id entra.ID) Call {
+// had. set holds other values for properties that it Spares. The call's Path is "" where nothing comes back.
+func (r *Resource) Revive(id entra.ID, set map[string]any) Call {
 	if r.Undelete == "" {
 		return Call{}
 	}
 	c := Call{Method: "POST", Version: r.Version, Path: strings.ReplaceAll(r.Undelete, "{id}", escape(id)), Body: []byte("{}")}
 	if bin, ok := Lookup(r.Bin); ok {
 		c.Version = bin.Version
+	}
+	if r.revive != nil {
+		c.Body, _ = encode(r.revive(set)) // texts and booleans can be written
 	}
 	return c
 }

@@ -244,7 +244,7 @@ func TestOtherCalls(t *testing.T) {
 	}
 	got := show(
 		r("group").Remove("g"), r("appRoleAssignment").Remove(entra.Join("p", "a/_-")), r("domain").Remove(""), r("user").Remove("a#b/c"),
-		r("user").Revive("u"), r("conditionalAccessPolicy").Revive("p"), r("domain").Revive("d"),
+		r("user").Revive("u", nil), r("conditionalAccessPolicy").Revive("p", nil), r("domain").Revive("d", nil),
 		r("servicePrincipal").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
 		call(r("group").Bind(member)), call(r("group").Unbind(member)), call(r("group").Linked(member)),
 		call(r("user").Bind(manager)), call(r("user").Unbind(manager)), call(r("user").Linked(manager)), batch,

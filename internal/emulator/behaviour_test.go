@@ -125,10 +125,16 @@ func TestDeletedUserComesBack(t *testing.T) {
 	if slices.Contains(c.members("/v1.0/groups/"+i["glass"]+"/owners"), u) {
 		t.Error("a deleted owner is listed")
 	}
-	r = c.want(400, "POST", "/v1.0/users", `{"accountEnabled":true,"displayName":"N","mailNickname":"n","userPrincipalName":"`+i["upn1"]+`","passwordProfile":{"password":"Abcdefg1!"}}`)
+	// The name is free until somebody takes it; then the restore is refused, or gives another.
+	other := c.want(201, "POST", "/v1.0/users", `{"accountEnabled":true,"displayName":"N","mailNickname":"n","userPrincipalName":"`+i["upn1"]+`","passwordProfile":{"password":"Abcdefg1!"}}`).text("id")
+	r = c.want(400, "POST", "/v1.0/directory/deletedItems/"+u+"/restore", "{}")
 	if d := r.body["error"].(map[string]any)["details"].([]any)[0].(map[string]any); d["code"] != "ObjectConflict" {
-		t.Errorf("conflict with a deleted user: %s", r.raw)
+		t.Errorf("conflict with a living user: %s", r.raw)
 	}
+	c.want(200, "POST", "/v1.0/directory/deletedItems/"+u+"/restore", `{"newUserPrincipalName":"free@contoso.example"}`)
+	c.want(204, "DELETE", "/v1.0/users/"+other, "")
+	c.want(204, "PATCH", "/v1.0/users/"+u, `{"userPrincipalName":"`+i["upn1"]+`"}`)
+	c.want(204, "DELETE", "/v1.0/users/"+u, "")
 	c.want(200, "POST", "/v1.0/directory/deletedItems/"+u+"/restore", "{}")
 	if got := c.members("/v1.0/users/" + u + "/memberOf"); !slices.Equal(got, groups) {
 		t.Errorf("groups %v, before %v", got, groups)

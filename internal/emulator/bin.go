@@ -204,6 +204,8 @@ func (c *call) undelete(o *object) (answer, error) {
 				return answer{}, err
 			}
 			d.p["userPrincipalName"] = v
+		} else if other := t.byUPN(text(o.p["userPrincipalName"])); other.live() && other.id != o.id {
+			return answer{}, conflict("userPrincipalName")
 		}
 		if taken := t.proxyTaken(o); len(taken) > 0 {
 			if body["autoReconcileProxyConflict"] != true {

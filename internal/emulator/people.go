@@ -77,7 +77,7 @@ func (c *call) checkUPN(upn string, o *object) error {
 	if !d.live() || d.kind != kDomain || !flag(d.p["isVerified"]) {
 		return bad("The domain portion of the userPrincipalName property is invalid. You must use one of the verified domain names in your organization.")
 	}
-	if other := c.t.byUPN(upn); other != nil && (o == nil || other.id != o.id) {
+	if other := c.t.byUPN(upn); other.live() && (o == nil || other.id != o.id) {
 		return conflict("userPrincipalName")
 	}
 	return nil

@@ -211,7 +211,9 @@ func (s *store) index(o *object) {
 	}
 	switch o.kind {
 	case kUser:
-		s.upn[strings.ToLower(text(o.p["userPrincipalName"]))] = o.id
+		if o.live() { // the name of a deleted one is free
+			s.upn[strings.ToLower(text(o.p["userPrincipalName"]))] = o.id
+		}
 	case kApp:
 		s.appID[text(o.p["appId"])] = o.id
 	case kSP:
@@ -243,7 +245,7 @@ func (s *store) unindex(o *object) {
 	}
 }
 
-// byUPN finds a user, live or deleted, by the name it has or had.
+// byUPN finds who has a name: a living user, or a computed one that was deleted since and had it.
 func (s *store) byUPN(upn string) *object {
 	upn = strings.ToLower(upn)
 	if id := s.upn[upn]; id != "" {

@@ -71,7 +71,7 @@ func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases m
 	}
 	// References and relations are held in objects outside the selection, and an ID that no longer means
 	// anything looks equal: what would have to be done again says so.
-	again, err := plan.Make(ctx, after, goal, plan.Request{Scope: p.Scope, Aliases: paired, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers})
+	again, err := plan.Make(ctx, after, goal, plan.Request{Scope: p.Scope, Aliases: paired, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken})
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
