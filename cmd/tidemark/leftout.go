@@ -36,7 +36,6 @@ delegatedPermissionClassification /servicePrincipals/{parent}/delegatedPermissio
 device /devices
 deviceRegistrationPolicy /policies/deviceRegistrationPolicy
 entitlementManagementSettings /identityGovernance/entitlementManagement/settings
-extensionProperty /applications/{parent}/extensionProperties
 externalIdentitiesPolicy beta /policies/externalIdentitiesPolicy
 featureRolloutPolicy /policies/featureRolloutPolicies
 federatedIdentityCredential /applications/{parent}/federatedIdentityCredentials

@@ -34,6 +34,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	if err != nil {
 		return Failed, "", err
 	}
+	r = r.With(slices.Collect(maps.Keys(set))...)
 	target := names.now(s.Ref, false)
 	calls, err := r.Create(target.ID, set, catalog.Fresh{Password: u.o.Password()})
 	if err != nil {
@@ -119,6 +120,11 @@ func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest
 	ref := made.Ref
 	u.mu.Lock()
 	u.made[ref] = true
+	for _, property := range catalog.Naming(ref.Type) {
+		if v, _ := made.Body.Get(property); v != nil {
+			u.coined[entra.ID(fmt.Sprint(v))] = true
+		}
+	}
 	for property, was := range s.Values {
 		if v, _ := made.Body.Get(property); v != nil {
 			now := entra.ID(fmt.Sprint(v))

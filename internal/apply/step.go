@@ -97,13 +97,22 @@ func (n naming) translate(t entra.Type, set map[string]any) (map[string]any, err
 	}
 	renamed := catalog.Rename(entra.Object{Ref: entra.Ref{Type: t, ID: "-"}, Body: body}, n.ids).Body.Decode()
 	out := map[string]any{}
-	for path, v := range set {
+	for path, v := range n.paths(set) {
 		if v != nil {
 			v, _ = entra.Get(renamed, path)
 		}
 		out[path] = v
 	}
 	return out, nil
+}
+
+// paths puts the tenant's IDs into paths that hold some.
+func (n naming) paths(values map[string]any) map[string]any {
+	out := make(map[string]any, len(values))
+	for path, v := range values {
+		out[catalog.RenamePath(path, n.ids)] = v
+	}
+	return out
 }
 
 // same compares two values by their canonical text; nil is the absent one, and so is an empty array.
@@ -173,7 +182,7 @@ func unseen(err error) bool {
 	case http.StatusNotFound:
 		return true
 	case http.StatusBadRequest:
-		return said("not exist", "don't exist", "not found", "does not reference a valid", "cannot be found") ||
+		return said("not exist", "don't exist", "not found", "does not reference a valid", "cannot be found", "are not available") ||
 			said("invalid") && said("value") && strings.HasPrefix(strings.TrimLeft(refused.Message, "0123456789"), ": ")
 	case http.StatusForbidden:
 		return said("backing application")
@@ -230,6 +239,8 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	if err != nil {
 		return Failed, err
 	}
+	s.Was = names.paths(s.Was)
+	r = r.With(slices.Collect(maps.Keys(set))...)
 	// Twice: a write whose outcome is not known is looked at, and written again only if it did not happen.
 	for range 2 {
 		o, err := u.fetch(ctx, r, ref)
@@ -307,6 +318,7 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 	if !ok {
 		return Failed, fmt.Errorf("%s: it has no recycle bin", s.Ref)
 	}
+	r, bin = r.With(s.Asked...), bin.With(s.Asked...)
 	u.mu.Lock()
 	_, asked := u.open[s.Number]
 	u.mu.Unlock()
@@ -333,7 +345,7 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 		if o.Version() != s.Version {
 			return Stale, fmt.Errorf("%s: it was deleted anew: %w", s.Ref, ErrStale)
 		}
-		if _, err = u.call(ctx, r.Revive(ref.ID, s.Set)); err == nil {
+		if _, err = u.call(ctx, r.Revive(ref.ID)); err == nil {
 			return Done, nil
 		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
@@ -506,6 +518,7 @@ func (u *run) again(ctx context.Context, refs []entra.Ref, c catalog.Call, settl
 }
 
 func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Outcome, error) {
+	r = r.With(s.Asked...)
 	ref := u.names().now(s.Ref, s.OfBase)
 	u.mu.Lock()
 	_, begun := u.open[s.Number]

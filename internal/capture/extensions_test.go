@@ -94,7 +94,7 @@ func TestExtensionValues(t *testing.T) {
 		t.Errorf("from the applications: %v", named(s, catalog.UserType))
 	}
 
-	app := l.Tenant.Find("applications", "Payroll")
+	app := l.Tenant.Find("applications", "Survey")
 	for _, path := range []string{"/v1.0/applications/" + app, "/v1.0/directory/deletedItems/" + app} {
 		if status, answer := l.Tenant.Do("DELETE", path, nil); status != 204 {
 			t.Fatalf("%d %v", status, answer)
@@ -117,7 +117,7 @@ func TestExtensionValues(t *testing.T) {
 // A tenant with hundreds of extensions has them captured all the same: what no address can hold goes inside a batch.
 func TestManyExtensions(t *testing.T) {
 	l := lab.New(t, lab.Start(t, emulator.Options{}))
-	app := l.Tenant.Find("applications", "Payroll")
+	app := l.Tenant.Find("applications", "Survey")
 	last := ""
 	for i := range 180 {
 		status, answer := l.Tenant.Do("POST", "/v1.0/applications/"+app+"/extensionProperties", map[string]any{"name": "anotherAttribute" + string(rune('a'+i%26)) + strings.Repeat("x", i/26), "dataType": "String", "targetObjects": []string{"User"}})

@@ -32,6 +32,12 @@ func definitions() *Resource {
 			omit("copied from the application", "appDisplayName"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
+		// Where the directory on premises has nothing to do with it, that is nothing to tell.
+		read: func(m map[string]any) {
+			if m["isSyncedFromOnPremises"] == false {
+				delete(m, "isSyncedFromOnPremises")
+			}
+		},
 		frozen: func(m map[string]any) string {
 			if m["isSyncedFromOnPremises"] == true {
 				return "Entra Connect defines it"
@@ -232,3 +238,23 @@ func define(m map[string]any) Definition {
 func Consented(app entra.ID) Call {
 	return Call{Method: "GET", Version: "v1.0", Path: "/servicePrincipals(appId='" + escape(app) + "')", Query: url.Values{"$select": {"id"}}}
 }
+
+// Naming returns the properties besides the ID by which others may name objects of a type, ascending.
+func Naming(t entra.Type) []string {
+	var all []string
+	for r := range All() {
+		for _, p := range r.Properties {
+			if p.By != "" && slices.Contains(p.Ref, t) {
+				all = append(all, p.By)
+			}
+		}
+	}
+	if t == definitionType {
+		all = append(all, "name")
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Defines reports whether objects of a type define properties of others, which are asked for by name from then on.
+func Defines(t entra.Type) bool { return t == definitionType }

@@ -57,7 +57,7 @@ func answers() []struct {
 			"grantControls":{"operator":"OR","authenticationStrength@odata.context":"x","authenticationStrength":{"id":"` + g3 + `","displayName":"S"}}}`, g1, "P",
 			`{"conditions":{"users":{"excludeUsers":["a","b"],"includeUsers":[]}},"displayName":"P","grantControls":{"authenticationStrength":{"id":"` + g3 + `"},"operator":"OR"},"state":"enabled"}`},
 		{"extensionProperty", "p", `{"id":"d","deletedDateTime":null,"appDisplayName":"HR","name":"extension_` + x1 + `_a","dataType":"String","isMultiValued":false,"isSyncedFromOnPremises":false,"targetObjects":["User","Group"]}`,
-			"p/d", "extension_" + x1 + "_a", `{"dataType":"String","isMultiValued":false,"isSyncedFromOnPremises":false,"name":"extension_` + x1 + `_a","targetObjects":["Group","User"]}`},
+			"p/d", "extension_" + x1 + "_a", `{"dataType":"String","isMultiValued":false,"name":"extension_` + x1 + `_a","targetObjects":["Group","User"]}`},
 		{"namedLocation", "", `{"@odata.type":"#microsoft.graph.ipNamedLocation","id":"` + g1 + `","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"}]}`, g1, "L",
 			`{"@odata.type":"#microsoft.graph.ipNamedLocation","displayName":"L","ipRanges":[{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"1.0.0.0/8"},{"@odata.type":"#microsoft.graph.iPv4CidrRange","cidrAddress":"2.0.0.0/8"}]}`},
 		{"authenticationStrengthPolicy", "", `{"id":"` + g1 + `","displayName":"S","allowedCombinations":["password, sms","fido2"],"requirementsSatisfied":"mfa"}`, g1, "S", `{"allowedCombinations":["fido2","password,sms"],"displayName":"S"}`},

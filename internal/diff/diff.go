@@ -390,7 +390,7 @@ func (c *comparison) object(r entra.Ref, before, after *entra.Object) (Change, b
 		ch.Kind = Changed
 		ch.Fields = slices.DeleteFunc(Bodies(resource, before.Body, after.Body), func(f Field) bool {
 			// No one asks for an annotation; it comes by itself.
-			return !strings.HasPrefix(f.Path, "@") && !(was.Asks(f.Path) && is.Asks(f.Path))
+			return !strings.HasPrefix(f.Path, "@") && !(was.Asks(catalog.RenamePath(f.Path, c.was)) && is.Asks(f.Path))
 		})
 		return ch, len(ch.Fields) > 0
 	}

@@ -14,7 +14,8 @@ import (
 // names says how the earlier tree's refs are called in the later one, where that differs.
 type names struct {
 	to, from map[entra.Ref]entra.Ref // from the earlier name to the later one, and back
-	ids      map[entra.ID]entra.ID   // the same for what bodies hold
+	ids      map[entra.ID]entra.ID   // the same for what bodies hold, and for what else names objects
+	was      map[entra.ID]entra.ID   // what else names objects, from the later name to the earlier
 	extra    []entra.Ref             // later names of what a renaming may have changed although its version did not; ascending
 	moved    map[part][]entra.Link   // the earlier tree's links with a renamed end, under later names; ascending
 }
@@ -68,16 +69,39 @@ func (n names) movedFrom(r entra.Ref) []entra.Link {
 func (n names) renamed(o entra.Object) *entra.Object {
 	if len(n.ids) > 0 {
 		r := n.later(o.Ref)
+		own := o.Body
 		o = catalog.Rename(o, n.ids)
 		o.Ref = r
+		o.Body = n.keep(o, own)
 	}
 	return &o
+}
+
+// keep gives an object back what it is named by itself: that this is another now is a change of it.
+func (n names) keep(o entra.Object, own entra.Body) entra.Body {
+	r, ok := catalog.Lookup(o.Ref.Type)
+	if _, renamed := n.from[o.Ref]; !ok || !renamed {
+		return o.Body
+	}
+	m := o.Body.Decode()
+	for _, property := range catalog.Naming(o.Ref.Type) {
+		if p, ok := r.Property(property); ok && p.Write == catalog.Never {
+			if v, ok := own.Get(property); ok {
+				m[property] = v
+			}
+		}
+	}
+	body, err := entra.Encode(m)
+	if err != nil {
+		return o.Body // unreachable: Decode made every value
+	}
+	return body
 }
 
 // prepare finds out which aliases matter between two trees.
 func prepare(ctx context.Context, before, after snapshot.Tree, o Options) (*comparison, error) {
 	c := &comparison{before: before, after: after, types: o.Types, names: names{
-		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, ids: map[entra.ID]entra.ID{}, moved: map[part][]entra.Link{},
+		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, ids: map[entra.ID]entra.ID{}, was: map[entra.ID]entra.ID{}, moved: map[part][]entra.Link{},
 	}}
 	if t, ok := after.(touched); ok {
 		if refs, ok := t.Touched(ctx, before); ok {
@@ -153,6 +177,7 @@ func (c *comparison) pair(ctx context.Context, aliases map[entra.Ref]entra.Ref) 
 		for old := range was {
 			for to := range is {
 				c.rename(old, to)
+				c.revalue(was[old], is[to])
 			}
 		}
 	}
@@ -165,6 +190,22 @@ func (c *comparison) rename(old, to entra.Ref) {
 	}
 	c.to[old], c.from[to] = to, old
 	c.ids[old.ID] = to.ID
+}
+
+// revalue notes by what else an object is named, where that changed.
+func (c *comparison) revalue(old, to *entra.Object) {
+	if old == nil || to == nil || old.Ref == to.Ref {
+		return
+	}
+	for _, property := range catalog.Naming(to.Ref.Type) {
+		was, _ := old.Body.Get(property)
+		is, _ := to.Body.Get(property)
+		a, _ := was.(string)
+		b, _ := is.(string)
+		if a != "" && b != "" && a != b {
+			c.ids[entra.ID(a)], c.was[entra.ID(b)] = entra.ID(b), entra.ID(a)
+		}
+	}
 }
 
 // contained renames what lies in a renamed object and has no alias of its own: its ID has the parent's in it.
@@ -243,6 +284,17 @@ func (c *comparison) follow(ctx context.Context) error {
 			}
 			l = c.link(l)
 			links[l], extra[l.From] = true, true
+		}
+	}
+	for to, old := range c.was {
+		if c.ids[old] != to {
+			continue
+		}
+		for r, err := range c.before.Holders(ctx, old) {
+			if err != nil {
+				return err
+			}
+			extra[c.later(r)] = true
 		}
 	}
 	c.extra = slices.SortedFunc(maps.Keys(extra), entra.Ref.Compare)

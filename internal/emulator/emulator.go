@@ -121,7 +121,7 @@ func Start(o Options) (*Tenant, error) {
 	}
 	pop := population{seed: o.Seed, users: uint64(o.Users), groups: uint64(o.Groups), ids: newGUIDs(o.Seed), start: o.Start.UTC()}
 	for n, name := range []string{extCostCenter: "costCenter", extPayGrade: "payGrade", extBadges: "badges"} {
-		pop.extensions[n] = extensionName(pop.ids.at(kAppID, 0), name)
+		pop.extensions[n] = extensionName(pop.ids.at(kAppID, definer(o)), name)
 	}
 	t := &Tenant{o: o, schema: s, now: time.Now, began: began, store: newStore(pop), denied: map[string]bool{}, done: make(chan struct{})}
 	t.id = pop.ids.at(kNone, 0)

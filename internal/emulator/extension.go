@@ -228,7 +228,10 @@ func (c *call) available() (answer, error) {
 	return answer{status: 200, body: append(b, ']', '}')}, nil
 }
 
-// The first application of every tenant defines these, and some people and groups hold values of them.
+// definer is the application of a population that defines extensions: the last of the first twelve.
+func definer(o Options) uint64 { return uint64(min(o.Apps, 12) - 1) }
+
+// That application defines these, and some people and groups hold values of them.
 const (
 	extCostCenter = iota // a text, of people and groups
 	extPayGrade          // a number, of people

@@ -11,10 +11,12 @@ import (
 // and are written only where a definition allows it.
 func TestExtensions(t *testing.T) {
 	at, c, i := world(t)
-	app := "/v1.0/applications/" + i["payroll"]
+	i["survey"], i["surveysp"] = at.Find("applications", "Survey"), at.Find("servicePrincipals", "Survey")
+	i["appid"] = c.do("GET", "/v1.0/applications/"+i["survey"], "").text("appId")
+	app := "/v1.0/applications/" + i["survey"]
 	prefix := "extension_" + strings.ReplaceAll(i["appid"], "-", "") + "_"
 	defs, _, _ := c.all(app + "/extensionProperties")
-	if len(defs) != 3 || defs[0]["name"] != prefix+"costCenter" || defs[0]["appDisplayName"] != "Payroll" {
+	if len(defs) != 3 || defs[0]["name"] != prefix+"costCenter" || defs[0]["appDisplayName"] != "Survey" {
 		t.Fatalf("definitions: %v", defs)
 	}
 	user := "/v1.0/users/" + i["user1"]
@@ -88,19 +90,19 @@ func TestExtensions(t *testing.T) {
 		t.Errorf("available without the application: %v", n)
 	}
 	must(t, at, 400, "GET", named, nil)
-	must(t, at, 200, "POST", "/v1.0/directory/deletedItems/"+i["payroll"]+"/restore", nil)
+	must(t, at, 200, "POST", "/v1.0/directory/deletedItems/"+i["survey"]+"/restore", nil)
 	if n := len(must(t, at, 200, "GET", app+"/extensionProperties", nil)["value"].([]any)); n != 3 {
 		t.Errorf("%d definitions came back with the application", n)
 	}
 	must(t, at, 400, "GET", named, nil)
-	must(t, at, 200, "POST", "/v1.0/directory/deletedItems/"+i["payrollsp"]+"/restore", nil)
+	must(t, at, 200, "POST", "/v1.0/directory/deletedItems/"+i["surveysp"]+"/restore", nil)
 	if m := must(t, at, 200, "GET", named, nil); m[prefix+"costCenter"] != "CC1" {
 		t.Errorf("after the application came back: %v", m)
 	}
 
 	// One that is purged leaves them out of sight for good.
 	must(t, at, 204, "DELETE", app, nil)
-	must(t, at, 204, "DELETE", "/v1.0/directory/deletedItems/"+i["payroll"], nil)
+	must(t, at, 204, "DELETE", "/v1.0/directory/deletedItems/"+i["survey"], nil)
 	must(t, at, 400, "GET", named, nil)
 	if n := available(); len(n) != 0 {
 		t.Errorf("available after the purge: %v", n)
@@ -110,7 +112,9 @@ func TestExtensions(t *testing.T) {
 // What documentation says about definitions and values that are not taken.
 func TestExtensionRefusals(t *testing.T) {
 	at, c, i := world(t)
-	app := "/v1.0/applications/" + i["payroll"] + "/extensionProperties"
+	i["survey"], i["surveysp"] = at.Find("applications", "Survey"), at.Find("servicePrincipals", "Survey")
+	i["appid"] = c.do("GET", "/v1.0/applications/"+i["survey"], "").text("appId")
+	app := "/v1.0/applications/" + i["survey"] + "/extensionProperties"
 	prefix := "extension_" + strings.ReplaceAll(i["appid"], "-", "") + "_"
 	user, group := "/v1.0/users/"+i["user1"], "/v1.0/groups/"+i["plain"]
 	rows := []struct {

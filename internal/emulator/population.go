@@ -44,7 +44,7 @@ type population struct {
 	users, groups uint64
 	ids           guids
 	start         time.Time
-	extensions    [extBadges + 1]string // names of what the first application defines
+	extensions    [extBadges + 1]string // names of what an application defines
 }
 
 func (p population) count(k kindID) uint64 {

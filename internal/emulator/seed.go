@@ -228,7 +228,7 @@ func (t *Tenant) seedApps(born, admin string) {
 			p["passwordCredentials"] = []any{map[string]any{"customKeyIdentifier": nil, "displayName": "deploy", "endDateTime": until, "hint": "aB3", "keyId": t.pop.ids.at(kKey, n*4+3+1<<40), "secretText": nil, "startDateTime": born}}
 		}
 		app := t.seed(kApp, "application", "", p)
-		if n == 0 {
+		if n == definer(t.o) {
 			t.seedExtensions(app)
 		}
 		owner := t.pop.ids.at(kUser, t.pop.owner(n+fixedGroups))

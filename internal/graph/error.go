@@ -115,6 +115,7 @@ func (e *Error) exists() bool {
 			"One or more added object references already exist",
 			"Another object with the same value for property",
 			"Permission being assigned already exists on the object",
+			"An extension property exists with the name",
 			"A conflicting object with one or more of the specified property values is present",
 		} {
 			if strings.HasPrefix(e.Message, text) {

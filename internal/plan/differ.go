@@ -151,16 +151,12 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		return err
 	}
 	was, is := m.base.Snapshot().Part(g.Type, ""), m.goal.Snapshot().Part(g.Type, "")
-	taken, err := m.clashes(g, goal)
-	if err != nil {
-		return err
-	}
 	var take []diff.Field
 	var paths []string
 	var again []string // what only a re-creation changes
 	late := len(m.q.Scope.Fields) == 0
 	for _, f := range diff.Bodies(r, named.Body, goal.Body) {
-		if !strings.HasPrefix(f.Path, "@") && !(was.Asks(f.Path) && is.Asks(f.Path)) || !m.inField(f.Path) || !whole && !m.refersToEnds(f) {
+		if !strings.HasPrefix(f.Path, "@") && !(was.Asks(catalog.RenamePath(f.Path, m.plan.Values)) && is.Asks(f.Path)) || !m.inField(f.Path) || !whole && !m.refersToEnds(f) {
 			continue
 		}
 		p, ok := r.Property(f.Path)
@@ -172,8 +168,6 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		switch frozen := catalog.Frozen(base); {
 		case frozen != "":
 			why = frozen + "; change it where it is mastered"
-		case m.occupies(goal, taken, f.Path) != "":
-			why = m.occupies(goal, taken, f.Path)
 		case !ok:
 			why = "it is not known how to write it"
 		case p.Elements != "":
@@ -200,7 +194,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		case p.Lift == "enforce" && m.anew[b] && f.Before == p.Safe && harmful(f.After) && len(missing) > 0:
 			why = lacking
 		default:
-			if id, lost := mentions(f.After, missing); lost {
+			if id, lost := lacks(f, missing); lost {
 				why, without = fmt.Sprintf("it names %s, which does not exist; restore that as well", id), id
 			}
 		}
@@ -229,7 +223,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	for _, p := range paths {
 		p, _, _ = strings.Cut(p, "[") // an array travels whole
 		n.Set[p], _ = entra.Get(next, p)
-		if v, ok := entra.Get(now, p); ok || !m.born[g] {
+		if v, ok := entra.Get(now, catalog.RenamePath(p, m.plan.Values)); ok || !m.born[g] {
 			n.Was[p] = v
 		}
 	}
@@ -269,6 +263,9 @@ func (m *maker) refersToEnds(f diff.Field) bool {
 		if mark, ok := m.stale[id]; ok {
 			ids[string(mark)] = true
 		}
+	}
+	if ids[f.Path] {
+		return true
 	}
 	_, before := mentions(f.Before, ids)
 	_, after := mentions(f.After, ids)
@@ -461,7 +458,7 @@ func (m *maker) remove(refs []entra.Ref) error {
 			continue
 		}
 		m.deletes[b] = m.add(node{Step: Step{
-			Action: Delete, Ref: b, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Why: "it did not exist",
+			Action: Delete, Ref: b, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Asked: catalog.Named(o), Why: "it did not exist",
 		}, rank: rankDelete})
 	}
 	return nil

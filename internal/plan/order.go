@@ -452,6 +452,11 @@ func (m *maker) postpone(n *node, late func(*node) bool) bool {
 		for _, v := range made.Values {
 			by[v] = append(by[v], made)
 		}
+		for _, property := range names(made.Ref.Type) {
+			if v, ok := made.Set[property].(string); ok {
+				by[entra.ID(v)] = append(by[entra.ID(v)], made)
+			}
+		}
 	}
 	later := node{Step: Step{
 		Action: Update, Ref: n.Ref, Name: n.Name, Set: map[string]any{}, Why: "it names what had to be created first",

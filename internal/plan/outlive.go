@@ -225,7 +225,7 @@ func (m *maker) leftovers() error {
 // clean plans the deletion of a leftover after other steps, of which some can be nil.
 func (m *maker) clean(o entra.Object, after ...*node) *node {
 	n := m.add(node{Step: Step{
-		Action: Delete, Ref: o.Ref, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Why: "what it belonged to is gone for good, and another takes its place",
+		Action: Delete, Ref: o.Ref, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Asked: catalog.Named(o), Why: "what it belonged to is gone for good, and another takes its place",
 	}, rank: rankDelete, needs: slices.DeleteFunc(after, func(n *node) bool { return n == nil })})
 	m.deletes[o.Ref] = n
 	return n

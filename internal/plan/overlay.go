@@ -93,6 +93,7 @@ func take(ctx context.Context, o *snapshot.Overlay, s Step, ref entra.Ref, name 
 		}
 		fresh := rename(entra.Object{Ref: s.Ref, Body: set}, ids).Body.Decode()
 		for path := range s.Set {
+			path = catalog.RenamePath(path, ids)
 			v, _ := entra.Get(fresh, path)
 			put(m, path, v)
 		}
@@ -117,9 +118,6 @@ func take(ctx context.Context, o *snapshot.Overlay, s Step, ref entra.Ref, name 
 		x, err := revived(bin, ref.Type)
 		if err != nil {
 			return err
-		}
-		for property, v := range s.Set {
-			x = with(x, property, v)
 		}
 		o.Set(x)
 		o.Drop(bin.Ref)

@@ -105,6 +105,16 @@ func (m *maker) exists(r entra.Ref) (bool, error) {
 func (m *maker) missing(o entra.Object) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, f := range catalog.Refs(o) {
+		if f.Firm {
+			is, err := m.stands(f)
+			if err != nil {
+				return nil, err
+			}
+			if !is {
+				found[string(f.ID)] = true
+			}
+			continue
+		}
 		if f.By != "" || len(f.Types) == 0 {
 			continue
 		}
@@ -121,6 +131,44 @@ func (m *maker) missing(o entra.Object) (map[string]bool, error) {
 		}
 	}
 	return found, nil
+}
+
+// stands reports whether what a reference by name leads to in the goal is in base, will be, or cannot be told. What
+// the goal does not have either belongs to somebody else.
+func (m *maker) stands(f catalog.Reference) (bool, error) {
+	for _, t := range f.Types {
+		if m.called[t] == nil {
+			by := map[entra.ID]entra.Ref{}
+			for e, err := range m.goal.Entries(m.ctx, t) {
+				if err != nil {
+					return false, err
+				}
+				o, err := m.goal.Object(m.ctx, e.Ref)
+				if err != nil {
+					return false, err
+				}
+				for _, id := range handles(o) {
+					by[id] = e.Ref
+				}
+			}
+			if m.called == nil {
+				m.called = map[entra.Type]map[entra.ID]entra.Ref{}
+			}
+			m.called[t] = by
+		}
+		if r, ok := m.called[t][f.ID]; ok {
+			return m.exists(r)
+		}
+	}
+	return true, nil
+}
+
+// lacks reports whether a field is or holds one of the IDs, and which.
+func lacks(f diff.Field, ids map[string]bool) (string, bool) {
+	if ids[f.Path] {
+		return f.Path, true
+	}
+	return mentions(f.After, ids)
 }
 
 // mentions reports whether a value holds one of the IDs, and which.

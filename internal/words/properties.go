@@ -53,7 +53,7 @@ func (s *speaker) say(t turn) []clause {
 
 // plain is the wording for what has none of its own.
 func (s *speaker) plain(t turn) clause {
-	return clause{text: fmt.Sprintf("the property %s of %s %s", strings.TrimSuffix(t.full, "[]"), s.self(), s.became(t)), risk: Low, plain: true}
+	return clause{text: fmt.Sprintf("the property %s of %s %s", s.label(strings.TrimSuffix(t.full, "[]")), s.self(), s.became(t)), risk: Low, plain: true}
 }
 
 // became says how a value changed.

@@ -69,14 +69,36 @@ func (s *speaker) name(r entra.Ref) string {
 	for _, o := range []*entra.Object{s.c.After, s.c.Before} {
 		if o != nil && o.Ref == r {
 			if n := catalog.Name(*o); n != string(r.ID) {
-				return n
+				return unprefixed(n)
 			}
 		}
 	}
 	if n, ok := s.names.Name(r); ok && n != "" {
-		return n
+		return unprefixed(n)
 	}
 	return string(r.ID)
+}
+
+// unprefixed leaves of the name of a directory extension what people gave it.
+func unprefixed(name string) string {
+	if _, short, ok := catalog.Extension(name); ok {
+		return short
+	}
+	return name
+}
+
+// label returns what people call the property at a path: of a directory extension its plain name and the
+// application that added it, else the path.
+func (s *speaker) label(path string) string {
+	app, short, ok := catalog.Extension(path)
+	if !ok {
+		return path
+	}
+	short = strings.TrimSuffix(short, "[]")
+	if _, name, ok := s.names.Find(app, []entra.Type{catalog.ApplicationType, catalog.ServicePrincipalType}, "appId"); ok {
+		return short + " (extension of " + name + ")"
+	}
+	return short + " (directory extension)"
 }
 
 // called returns an object's noun and name: "group Finance".
