@@ -345,7 +345,7 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 		if o.Version() != s.Version {
 			return Stale, fmt.Errorf("%s: it was deleted anew: %w", s.Ref, ErrStale)
 		}
-		if _, err = u.call(ctx, r.Revive(ref.ID)); err == nil {
+		if _, err = u.call(ctx, r.Revive(ref.ID, s.Set)); err == nil {
 			return Done, nil
 		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {

@@ -151,6 +151,10 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		return err
 	}
 	was, is := m.base.Snapshot().Part(g.Type, ""), m.goal.Snapshot().Part(g.Type, "")
+	taken, err := m.clashes(g, goal)
+	if err != nil {
+		return err
+	}
 	var take []diff.Field
 	var paths []string
 	var again []string // what only a re-creation changes
@@ -168,6 +172,8 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		switch frozen := catalog.Frozen(base); {
 		case frozen != "":
 			why = frozen + "; change it where it is mastered"
+		case m.occupies(goal, taken, f.Path) != "":
+			why = m.occupies(goal, taken, f.Path)
 		case !ok:
 			why = "it is not known how to write it"
 		case p.Elements != "":

@@ -22,6 +22,9 @@ type Request struct {
 	Aliases              map[entra.Ref]entra.Ref
 	Limits               Limits
 	Enforce, EnableUsers bool
+	// RenameTaken lets what comes back and has a name or an address that another took since come back under a free
+	// name, without the address. Otherwise it does not come back.
+	RenameTaken bool
 }
 
 // lifts reports whether the request asks for what a property's Lift stands for.
@@ -47,6 +50,7 @@ type maker struct {
 	former   map[entra.ID]bool         // the goal's values by which base no longer means what they meant
 	left     map[entra.Ref]entra.Ref   // what of base is hidden because another stands for the goal's, to the goal's name
 	along    map[entra.Ref][]entra.Ref // what is hidden along with it
+	given    map[entra.ID]entra.Ref    // free keys to who comes back with them
 
 	selected map[entra.Ref]bool                    // what Scope.Refs comes to; nil is everything
 	ends     map[entra.ID]bool                     // IDs and values that name the selected objects
@@ -72,9 +76,9 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		ctx: ctx, base: base, goal: goal, world: over(base), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
-		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
+		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
-			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers,
+			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken,
 			Steps: []Step{}, Gaps: []Gap{},
 		},
 	}
@@ -228,7 +232,7 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	if r.Revive(name.ID).Path == "" {
+	if r.Revive(name.ID, nil).Path == "" {
 		return false, nil
 	}
 	if m.bereft(r, bin.Body).ID != "" {
@@ -238,11 +242,26 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	taken, err := m.clashes(g.Ref, live)
+	if err != nil {
+		return false, err
+	}
+	if why := m.clashing(r, live, taken); why != "" {
+		m.gap(g.Ref, catalog.Name(g), "", "it lies in the recycle bin, but "+why)
+		return true, nil
+	}
+	set, err := m.spare(live, taken)
+	if err != nil {
+		return false, err
+	}
+	for property, v := range set {
+		live = with(live, property, v)
+	}
 	m.world.Set(live)
 	m.pair(g, live)
 	m.born[g.Ref] = true
 	n := node{Step: Step{
-		Action: Undelete, Ref: g.Ref, Name: catalog.Name(g), Version: bin.Version(), Asked: catalog.Named(bin),
+		Action: Undelete, Ref: g.Ref, Name: catalog.Name(g), Version: bin.Version(), Asked: catalog.Named(bin), Set: set,
 		Why: "it lies in the recycle bin and comes back with the ID it had",
 	}, rank: rankUndelete}
 	if enforced(r) {
@@ -683,7 +702,13 @@ func (m *maker) create() error {
 		if err != nil {
 			return err
 		}
-		if why := m.refuse(o); why != "" {
+		why := m.refuse(o)
+		if why == "" && !m.q.RenameTaken {
+			if why, err = m.occupied(o); err != nil {
+				return err
+			}
+		}
+		if why != "" {
 			m.gap(g, catalog.Name(o), "", why)
 			continue
 		}
@@ -811,6 +836,11 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 		}
 	}
 	set = catalog.Writable(entra.Object{Ref: o.Ref, Body: body})
+	if tell {
+		if err := m.rename(o, set); err != nil {
+			return nil, "", err
+		}
+	}
 	for _, p := range r.Properties {
 		if v := set[p.Name]; p.Must && !p.Omit && (v == nil || v == "") {
 			return nil, fmt.Sprintf("it cannot be created without %s, which was not captured", p.Name), nil

@@ -119,6 +119,9 @@ func take(ctx context.Context, o *snapshot.Overlay, s Step, ref entra.Ref, name 
 		if err != nil {
 			return err
 		}
+		for property, v := range s.Set {
+			x = with(x, property, v)
+		}
 		o.Set(x)
 		o.Drop(bin.Ref)
 	case Delete:

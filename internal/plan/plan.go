@@ -25,6 +25,9 @@ type Plan struct {
 	Enforce bool `json:"enforce,omitempty"`
 	// EnableUsers lets re-created users come back enabled; otherwise they come back disabled.
 	EnableUsers bool `json:"enableUsers,omitempty"`
+	// RenameTaken lets what comes back and has a name or an address that another took since come back under a free
+	// name, without the address.
+	RenameTaken bool `json:"renameTaken,omitempty"`
 
 	// IDs maps objects as the goal names them to what base calls them, where the two differ: what an
 	// earlier restore re-created, and what Match recognised.
@@ -68,7 +71,8 @@ type Step struct {
 	Ref    entra.Ref `json:"ref"`
 	Name   string    `json:"name,omitempty"` // what a person calls it
 	OfBase bool      `json:"ofBase,omitempty"`
-	// Set holds the values to write, by path, arrays whole; nil clears. IDs inside are the goal's. Values are
+	// Set holds the values to write, by path, arrays whole; nil clears. Of an undelete it holds what the object gets in
+	// the place of names and addresses that others have. IDs inside are the goal's. Values are
 	// those of entra.Decode.
 	Set map[string]any `json:"set,omitempty"`
 	// Values holds, by property, the goal's values of what else will name a created object and the service
