@@ -31,7 +31,7 @@ snapshot, keeps its last known state, and never looks like a deletion; the comma
 			}
 			defer s.close()
 			var stats graph.Stats
-			taken, err := s.captured(c.Context(), &stats)
+			taken, err := s.captured(c.Context(), &stats, nil)
 			if err != nil {
 				return err
 			}
@@ -61,10 +61,11 @@ func incomplete(taken *snapshot.Snapshot) error {
 
 // capture takes a snapshot of the tenant as it is now.
 func (s *session) capture(ctx context.Context) (*snapshot.Snapshot, error) {
-	return s.captured(ctx, nil)
+	return s.captured(ctx, nil, nil)
 }
 
-func (s *session) captured(ctx context.Context, stats *graph.Stats) (*snapshot.Snapshot, error) {
+// captured takes a snapshot that reads the tenant as far as the target goes, nil for all of it.
+func (s *session) captured(ctx context.Context, stats *graph.Stats, target *capture.Target) (*snapshot.Snapshot, error) {
 	client, permissions, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats) (*snapshot.S
 	}
 	progress := s.env.newProgress()
 	defer progress.close()
-	o := capture.Options{Permissions: permissions, Progress: progress.part}
+	o := capture.Options{Permissions: permissions, Progress: progress.part, Target: target}
 	for _, t := range s.settings.Capture.Exclude {
 		o.Exclude = append(o.Exclude, entra.Type(t))
 	}

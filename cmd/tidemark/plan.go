@@ -16,6 +16,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/guard"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 func planCommand(e *env) *cobra.Command {
@@ -148,10 +149,14 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 		if age := s.now().Sub(k.Made); age > validity {
 			return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
 		}
-		if base, err = s.capture(ctx); err != nil {
+		reach, err := s.reach(ctx, p.Scope, goal, k.Undo, writer)
+		if err != nil {
 			return err
 		}
-		fresh, err := s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken}, writer)
+		fresh, err := s.proposed(ctx, reach, func(now *snapshot.Snapshot) (*proposal, error) {
+			base = now
+			return s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken}, writer)
+		})
 		if err != nil {
 			return err
 		}
@@ -161,6 +166,9 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 	}
 	x, err := s.cleared(ctx, k, p, base, goal, writer)
 	if err != nil {
+		return err
+	}
+	if x.reach, err = s.reach(ctx, p.Scope, goal, k.Undo, writer); err != nil {
 		return err
 	}
 	doc := s.planDoc(ctx, x)

@@ -35,6 +35,7 @@ type wish struct {
 	enforce     bool
 	enableUsers bool
 	renameTaken bool
+	full        bool
 }
 
 func (w *wish) flags(c *cobra.Command) {
@@ -51,6 +52,7 @@ func (w *wish) undoFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
 	f.BoolVar(&w.enforce, "enforce", false, "let re-created policies come back as they were instead of report-only")
+	f.BoolVar(&w.full, "full", false, "read the whole tenant first, not only what the plan may touch")
 	f.BoolVar(&w.enableUsers, "enable-users", false, "let re-created users come back enabled instead of disabled")
 	f.BoolVar(&w.renameTaken, "rename-taken", false, "bring back under a free name, without the address, what has a name or an address that another took since")
 }
@@ -78,7 +80,8 @@ type proposal struct {
 	plan       *plan.Plan
 	digest     string
 	base, goal *snapshot.Snapshot
-	undo       *undoing // nil for a restore
+	undo       *undoing    // nil for a restore
+	reach      *plan.Reach // what was read for it; nil is the whole tenant
 	requester  string
 	conflicts  []conflictDoc
 	cleared    guard.Cleared
@@ -112,11 +115,15 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 		return nil, err
 	}
 	scope.Delete = w.deletes
-	base, err := s.capture(ctx)
-	if err != nil {
-		return nil, err
+	var reach *plan.Reach
+	if !w.full {
+		if reach, err = s.reach(ctx, scope, goal, nil, writer); err != nil {
+			return nil, err
+		}
 	}
-	return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+	return s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
+		return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+	})
 }
 
 // judge makes the plan from base to goal, or to base with u undone, and asks guard.

@@ -69,6 +69,7 @@ type restoreDoc struct {
 	Conflicts   []conflictDoc     `json:"conflicts"`
 	Differences []differenceDoc   `json:"differences"`
 	Verified    bool              `json:"verified"`
+	Requests    int64             `json:"requests"` // sent to the tenant, the captures' included
 	Seconds     float64           `json:"seconds"`
 }
 
@@ -141,7 +142,7 @@ func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal
 		}
 		text += "dry run: nothing was written\n"
 	}
-	out.Seconds = s.now().Sub(began).Seconds()
+	out.Requests, out.Seconds = s.requests(), s.now().Sub(began).Seconds()
 	if err := s.print(result{doc: out, rows: []any{out}, text: text}); err != nil {
 		return err
 	}
@@ -193,6 +194,10 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 		return 0, nil, err
 	}
 	x, err := s.cleared(ctx, k, p, base, goal, writer)
+	if err != nil {
+		return 0, nil, err
+	}
+	x.reach, err = s.reach(ctx, scope, goal, nil, writer)
 	return record, x, err
 }
 
@@ -287,7 +292,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
 	}
 	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts,
-		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Seconds: s.now().Sub(began).Seconds()}
+		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Requests: s.requests(), Seconds: s.now().Sub(began).Seconds()}
 	for old, now := range report.IDs {
 		if old != now { // what the service brought back by itself kept its ID
 			out.NewIDs[old.String()] = string(now.ID)
@@ -366,7 +371,7 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 		}
 	}
 	for i := 0; ; i++ {
-		after, err := s.capture(ctx)
+		after, err := s.captured(ctx, nil, s.target(ctx, x.written(report.IDs), false))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -30,6 +30,21 @@ type session struct {
 	url      string
 	repo     *repository.Repository
 	index    *index.Index
+	clients  map[string]connection // by what they are for
+}
+
+// A connection is one of the tenant's two identities signed in. Its permissions are nil where they cannot be read.
+type connection struct {
+	client      *graph.Client
+	permissions []string
+}
+
+// requests is how many requests were sent to the tenant so far.
+func (s *session) requests() (n int64) {
+	for _, c := range s.clients {
+		n += c.client.Stats().Requests
+	}
+	return n
 }
 
 // tenantSettings returns what is configured for the tenant; with --repository alone there is no
@@ -218,9 +233,24 @@ func (s *session) close() {
 	}
 }
 
-// connect signs in to the tenant as one of its two identities. It returns the client and the permissions
+// connect signs in to the tenant as one of its two identities, once. It returns the client and the permissions
 // that the token carries, nil where they cannot be read.
 func (s *session) connect(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, error) {
+	if c, ok := s.clients[what]; ok {
+		return c.client, c.permissions, nil
+	}
+	client, permissions, err := s.signIn(ctx, id, what)
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.clients == nil {
+		s.clients = map[string]connection{}
+	}
+	s.clients[what] = connection{client, permissions}
+	return client, permissions, nil
+}
+
+func (s *session) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, error) {
 	if id.ClientID == "" && !id.ManagedIdentity {
 		return nil, nil, &exit{code: 2, err: fmt.Errorf("no %s identity is configured for tenant %q", what, s.settings.Name),
 			hint: "add a section " + what + " with client_id and certificate; tidemark types --permissions lists what it needs"}

@@ -295,33 +295,30 @@ func (s *session) ledger(ctx context.Context, u *undoing) error {
 	return err
 }
 
-// undone returns base with the changes taken back.
-func (s *session) undone(ctx context.Context, base *index.Tree, u *undoing) (snapshot.Tree, []conflictDoc, error) {
-	q := merge.Request{Types: u.Scope.Types, Refs: u.Scope.Refs, Anyway: u.Prefer == preferUndo}
-	var err error
+// undoRequest returns the trees between which u takes changes back, and which.
+func (s *session) undoRequest(ctx context.Context, u *undoing) (from, to *index.Tree, q merge.Request, err error) {
+	q = merge.Request{Types: u.Scope.Types, Refs: u.Scope.Refs, Anyway: u.Prefer == preferUndo}
 	if q.Aliases, err = s.index.Aliases(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, q, err
 	}
 	if u.Restore != 0 && u.refs == nil {
 		if err := s.ofRestore(ctx, u); err != nil {
-			return nil, nil, err
+			return nil, nil, q, err
 		}
 	}
 	if len(u.By) > 0 && u.acts == nil {
 		if err := s.ledger(ctx, u); err != nil {
-			return nil, nil, err
+			return nil, nil, q, err
 		}
 	}
-	from, err := s.index.Tree(ctx, s.repo, u.From)
-	if err != nil {
-		return nil, nil, err
+	if from, err = s.index.Tree(ctx, s.repo, u.From); err != nil {
+		return nil, nil, q, err
 	}
-	to, err := s.index.Tree(ctx, s.repo, u.To)
-	if err != nil {
-		return nil, nil, err
+	if to, err = s.index.Tree(ctx, s.repo, u.To); err != nil {
+		return nil, nil, q, err
 	}
 	if q.Refs, err = s.about(ctx, u.Scope.Refs, from, to); err != nil {
-		return nil, nil, err
+		return nil, nil, q, err
 	}
 	narrowing := &selection{fields: u.Scope.Fields, links: u.Scope.Links}
 	q.Keep = func(c diff.Change) (diff.Change, bool) {
@@ -335,6 +332,15 @@ func (s *session) undone(ctx context.Context, base *index.Tree, u *undoing) (sna
 			return c, true
 		}
 		return u.acts.By(c, u.By)
+	}
+	return from, to, q, nil
+}
+
+// undone returns base with the changes taken back.
+func (s *session) undone(ctx context.Context, base *index.Tree, u *undoing) (snapshot.Tree, []conflictDoc, error) {
+	from, to, q, err := s.undoRequest(ctx, u)
+	if err != nil {
+		return nil, nil, err
 	}
 	done, err := merge.Undo(ctx, base, from, to, q)
 	if err != nil {
@@ -377,12 +383,16 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry
 	if err != nil {
 		return err
 	}
-	base, err := s.capture(ctx)
-	if err != nil {
-		return err
+	var reach *plan.Reach
+	if !w.full {
+		if reach, err = s.reach(ctx, plan.Scope{}, goal, u, writer); err != nil {
+			return err
+		}
 	}
 	// What the goal has otherwise than base is what is undone, so the plan needs no scope but the leave to delete.
-	x, err := s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+	x, err := s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
+		return s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+	})
 	if err != nil {
 		return err
 	}
@@ -417,6 +427,9 @@ func (s *session) proceedUndo(ctx context.Context, u *undoing, writer guard.Writ
 		return 0, nil, err
 	}
 	x.undo = u
+	if x.reach, err = s.reach(ctx, plan.Scope{}, goal, u, writer); err != nil {
+		return 0, nil, err
+	}
 	if _, x.conflicts, err = s.undone(ctx, tree, u); err != nil {
 		return 0, nil, err
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	// Permissions are the application permissions that the identity holds; nil means they are not known.
 	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
 	Permissions []string
+	// Target narrows the capture; nil reads the whole tenant. It is left unused where there is nothing to carry the
+	// rest from, or what there is was read by other rules.
+	Target *Target
 	// Progress is told of each part as it is read, from several goroutines at once; nil means silence.
 	Progress func(Progress)
 }
@@ -87,15 +90,27 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *inde
 	if rd.writer, err = r.Begin(ctx, rd.before, rd.began); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
-	var s *snapshot.Snapshot
-	if err = rd.discover(ctx); err == nil {
-		s, err = rd.run(ctx)
-	}
+	s, err := rd.read(ctx)
 	if err != nil {
 		rd.writer.Abort()
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	return s, nil
+}
+
+// read reads what is wanted and commits it.
+func (rd *reading) read(ctx context.Context) (*snapshot.Snapshot, error) {
+	aimed, err := rd.aimed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if aimed {
+		return rd.targeted(ctx)
+	}
+	if err := rd.discover(ctx); err != nil {
+		return nil, err
+	}
+	return rd.run(ctx)
 }
 
 func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
@@ -245,11 +260,13 @@ func unlicensed(e *graph.Error) bool {
 	return strings.Contains(said, "premium license") || strings.Contains(said, "not licensed") || strings.Contains(said, "requires a license")
 }
 
+const leftOut = "left out by the configuration"
+
 // skip records a type that the configuration leaves out, with its relations.
 func (rd *reading) skip(ctx context.Context, r *catalog.Resource) error {
 	for _, rel := range append([]string{""}, relations(r)...) {
 		p := rd.part(r, rel)
-		p.Coverage, p.Reason = snapshot.Skipped, "left out by the configuration"
+		p.Coverage, p.Reason = snapshot.Skipped, leftOut
 		if err := rd.end(ctx, p, 0, nil); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
+
+// ErrAnother says that an answer is an object of another type than the one that was asked for.
+var ErrAnother = errors.New("it is of another type")
 
 // Object turns what the service sent into an object in canonical form. Its body has neither the ID, which
 // the Ref holds, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
@@ -26,6 +30,10 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	}
 	if own == "" {
 		return entra.Object{}, fmt.Errorf("reading a %s: it has no id", r.Type)
+	}
+	// The recycle bin is asked for an object by its ID alone, and gives one of any type.
+	if kind, ok := m["@odata.type"].(string); ok && r.Live != "" && !r.Variants && kind != "#microsoft.graph."+string(r.Live) {
+		return entra.Object{}, fmt.Errorf("reading %s %s: it is a %s: %w", r.Type, own, strings.TrimPrefix(kind, "#microsoft.graph."), ErrAnother)
 	}
 	if (parent != "") != (r.Under != "") {
 		return entra.Object{}, fmt.Errorf("reading %s %s: a parent is given to what is not contained, or missing", r.Type, own)

@@ -229,6 +229,15 @@ func (l *Lab) Capture() *snapshot.Snapshot {
 	return s
 }
 
+// Aim takes a snapshot that is after a target only.
+func (l *Lab) Aim(target *capture.Target) *snapshot.Snapshot {
+	l.t.Helper()
+	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{Target: target})
+	l.must(err)
+	l.Follow()
+	return s
+}
+
 // Follow brings the index up to date.
 func (l *Lab) Follow() {
 	l.t.Helper()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -68,18 +69,9 @@ func Undo(ctx context.Context, base, from, to snapshot.Tree, q Request) (*Result
 		}
 	}
 	var links []diff.Change
-	for c, err := range diff.Trees(ctx, from, to, diff.Options{Types: q.Types, Refs: q.Refs, Aliases: q.Aliases}) {
+	for c, err := range Changes(ctx, from, to, q) {
 		if err != nil {
 			return nil, fmt.Errorf("undo: %w", err)
-		}
-		if r, ok := catalog.Lookup(c.Ref.Type); !ok || r.Live != "" || r.Stream {
-			continue // recycle bins follow what they are of
-		}
-		if q.Keep != nil {
-			var some bool
-			if c, some = q.Keep(c); !some {
-				continue
-			}
 		}
 		if c.IsLink() {
 			links = append(links, c) // an object that comes back is there before its links
@@ -98,6 +90,30 @@ func Undo(ctx context.Context, base, from, to snapshot.Tree, q Request) (*Result
 	}
 	slices.SortFunc(u.conflicts, func(a, b Conflict) int { return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Field, b.Field)) })
 	return &Result{Goal: u.goal, Conflicts: u.conflicts, Touched: slices.SortedFunc(maps.Keys(u.touched), entra.Ref.Compare)}, nil
+}
+
+// Changes yields the changes between two trees that a request chooses, in the order of diff.Trees.
+func Changes(ctx context.Context, from, to snapshot.Tree, q Request) iter.Seq2[diff.Change, error] {
+	return func(yield func(diff.Change, error) bool) {
+		for c, err := range diff.Trees(ctx, from, to, diff.Options{Types: q.Types, Refs: q.Refs, Aliases: q.Aliases}) {
+			if err != nil {
+				yield(c, err)
+				return
+			}
+			if r, ok := catalog.Lookup(c.Ref.Type); !ok || r.Live != "" || r.Stream {
+				continue // recycle bins follow what they are of
+			}
+			if q.Keep != nil {
+				var some bool
+				if c, some = q.Keep(c); !some {
+					continue
+				}
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
 }
 
 func order(c diff.Change) int {

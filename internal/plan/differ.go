@@ -389,6 +389,7 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
 		}
 	}
 	if unknown && m.makes[l.From] == nil && m.makes[l.To] == nil {
+		m.plan.Unread.Links = append(m.plan.Unread.Links, entra.Link{From: m.baseName(l.From), Rel: l.Rel, To: m.baseName(l.To)})
 		m.gap(l.From, name, linkField(l), "it could not be read whether it still holds; capture again with the missing permission and plan again")
 		return nil
 	}

@@ -168,14 +168,7 @@ func (m *maker) mark(g entra.Ref) {
 func (m *maker) alias() error {
 	lines := map[entra.Ref][]entra.Ref{}
 	for _, old := range slices.SortedFunc(maps.Keys(m.q.Aliases), entra.Ref.Compare) {
-		last := old
-		for range m.q.Aliases {
-			next, ok := m.q.Aliases[last]
-			if !ok || next == last {
-				break
-			}
-			last = next
-		}
+		last := newest(old, m.q.Aliases)
 		m.anew[m.q.Aliases[old]] = true
 		if len(lines[last]) == 0 {
 			lines[last] = []entra.Ref{last}
@@ -776,8 +769,10 @@ func (m *maker) refuse(o entra.Object) string {
 	case why != "":
 		return why
 	case !m.base.Snapshot().Absent(o.Ref):
+		m.plan.Unread.Around = append(m.plan.Unread.Around, o)
 		return "it could not be read whether it still exists; capture again with the missing permission and plan again"
 	case !m.binned(r, o.Ref):
+		m.plan.Unread.Around = append(m.plan.Unread.Around, o)
 		return "it could not be read whether it lies in the recycle bin; capture again with the missing permission and plan again"
 	}
 	return ""

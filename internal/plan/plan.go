@@ -38,6 +38,10 @@ type Plan struct {
 
 	Steps []Step `json:"steps"`
 	Gaps  []Gap  `json:"gaps"`
+
+	// Unread is what base does not tell and the plan depends on, for a capture that goes after it. It is no part of
+	// the document.
+	Unread Reach `json:"-"`
 }
 
 // A Scope says what to restore. The zero Scope is everything, deleting nothing.

@@ -94,6 +94,7 @@ func (m *maker) exists(r entra.Ref) (bool, error) {
 		return false, err
 	}
 	if !is && !m.base.Snapshot().Absent(b) {
+		m.plan.Unread.Refs = append(m.plan.Unread.Refs, b)
 		is = true
 	}
 	m.resolved[r] = is
