@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemark-backup/tidemark/internal/apply"
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/diff"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -90,15 +91,11 @@ type proposal struct {
 	made       time.Time
 }
 
-// An estimate says how many writes a plan costs and how long the service's quota makes them take.
+// An estimate says how many writes a plan costs and how long they take within the service's quotas.
 type estimate struct {
 	Writes  int     `json:"writes"`
 	Seconds float64 `json:"seconds"`
 }
-
-// writesPerSecond is what the service lets one application write to a tenant, sustained: 3,000 in 150 s
-// (Microsoft Graph documentation, service-specific throttling limits, identity and access).
-const writesPerSecond = 20
 
 // propose captures the tenant, makes the plan that the wish asks for, and has it judged.
 func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*proposal, error) {
@@ -183,7 +180,8 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 		}
 		c.BreakGlass = append(c.BreakGlass, ref)
 	}
-	x := &proposal{plan: p, digest: digest, base: base, goal: goal, undo: k.Undo, requester: k.Requester, made: k.Made, estimate: estimate{len(p.Steps), float64(len(p.Steps)) / writesPerSecond}}
+	f := apply.Estimate(p)
+	x := &proposal{plan: p, digest: digest, base: base, goal: goal, undo: k.Undo, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
 	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, approvals, s.now()); err != nil {
 		return nil, fmt.Errorf("judge plan: %w", err)
 	}

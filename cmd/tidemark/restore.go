@@ -71,6 +71,9 @@ type restoreDoc struct {
 	Verified    bool              `json:"verified"`
 	Requests    int64             `json:"requests"` // sent to the tenant, the captures' included
 	Seconds     float64           `json:"seconds"`
+	// After so many seconds of writing the first administrator that the plan brings back could work; left out where
+	// it brings none.
+	FirstAdministrator *float64 `json:"firstAdministratorSeconds,omitempty"`
 }
 
 type differenceDoc struct {
@@ -265,7 +268,11 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return err
 	}
 	progress := s.env.newProgress()
-	done := 0
+	told, done := progress.applying(apply.Estimate(x.plan), client.Waiting)
+	quiet := context.AfterFunc(ctx, func() {
+		progress.note("stopping: what is under way is finished first, within half a minute")
+	})
+	writing, held := s.now(), map[int]time.Duration{}
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
 		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text,
 		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
@@ -276,10 +283,14 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 			return err == nil, err
 		},
 		Progress: func(t plan.Step, r apply.Result) {
-			done++
-			progress.step(done, len(x.plan.Steps), fmt.Sprintf("%s %s %s", t.Action, t.Ref.Type, r.Outcome))
+			if r.Outcome == apply.Done || r.Outcome == apply.AlreadyDone {
+				held[t.Number] = s.now().Sub(writing)
+			}
+			told(t.Number, fmt.Sprintf("%s %s %s", t.Action, t.Ref.Type, r.Outcome))
 		},
 	})
+	quiet()
+	done()
 	progress.close()
 	if e := s.update(context.WithoutCancel(ctx)); e != nil {
 		return errors.Join(err, e)
@@ -293,6 +304,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	}
 	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts,
 		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Requests: s.requests(), Seconds: s.now().Sub(began).Seconds()}
+	out.FirstAdministrator = earliest(x.cleared.Returning(), report, held)
 	for old, now := range report.IDs {
 		if old != now { // what the service brought back by itself kept its ID
 			out.NewIDs[old.String()] = string(now.ID)
@@ -316,6 +328,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "restore %d: %d done, %d already done, %d stale, %d failed in %s\n", record, report.Count(apply.Done), report.Count(apply.AlreadyDone), stale, failed, duration(out.Seconds))
+	if f := out.FirstAdministrator; f != nil {
+		fmt.Fprintf(&b, "  the first administrator could work after %s\n", duration(*f))
+	}
 	for _, r := range report.Results {
 		if r.Error != "" {
 			fmt.Fprintf(&b, "  step %d %s: %s\n", r.Step, r.Outcome, clean(r.Error))
@@ -352,6 +367,24 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return nil // what else could not be read was no part of this
 	}
 	return incomplete(after)
+}
+
+// earliest returns after how many seconds of writing the first of several sets of steps held, nil where none does.
+// held says when each step did; one that an earlier run carried out held from the beginning.
+func earliest(ways [][]int, report *apply.Report, held map[int]time.Duration) (first *float64) {
+	for _, steps := range ways {
+		last := time.Duration(0)
+		whole := true
+		for _, n := range steps {
+			o := report.Results[n-1].Outcome
+			whole = whole && (o == apply.Done || o == apply.AlreadyDone)
+			last = max(last, held[n])
+		}
+		if at := last.Seconds(); whole && (first == nil || at < *first) {
+			first = &at
+		}
+	}
+	return first
 }
 
 // settles are the waits between captures while what was written does not show yet. The service promises no time

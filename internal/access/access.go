@@ -424,6 +424,38 @@ func (v *View) Administrators(ctx context.Context) ([]entra.Ref, error) {
 	return slices.Compact(all), nil
 }
 
+// Privileged yields the enabled users who hold a role that is known to be privileged, over any scope, each as often as
+// there are ways in which they hold it.
+func (v *View) Privileged(ctx context.Context) iter.Seq2[Holding, error] {
+	return func(yield func(Holding, error) bool) {
+		var roles []entra.ID
+		for _, h := range v.holdings {
+			if r, ok := v.Role(h.Role); ok && r.Privileged && !slices.Contains(roles, v.template(h.Role)) {
+				roles = append(roles, v.template(h.Role))
+			}
+		}
+		for _, role := range roles {
+			for h, err := range v.Holders(ctx, role) {
+				if err != nil {
+					yield(Holding{}, err)
+					return
+				}
+				if h.Principal.Type != catalog.UserType {
+					continue
+				}
+				on, err := v.Enabled(ctx, h.Principal)
+				if err != nil {
+					yield(Holding{}, err)
+					return
+				}
+				if on && !yield(h, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Enabled reports whether the tree has the object and shows its account as enabled.
 func (v *View) Enabled(ctx context.Context, r entra.Ref) (bool, error) {
 	o, err := v.tree.Object(ctx, r)

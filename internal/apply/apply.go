@@ -82,7 +82,7 @@ func (o Outcome) holds() bool { return o == Done || o == AlreadyDone }
 
 const (
 	wave     = 200              // steps whose intents share a record
-	parallel = 8                // writes under way at once
+	parallel = 24               // writes under way at once: what uses up the quota though each takes half a second
 	grace    = 30 * time.Second // for what is under way when the person asks to stop
 )
 
@@ -109,6 +109,7 @@ type run struct {
 
 	mu      sync.Mutex
 	results map[int]Result
+	settled int                     // so many steps from the first have results
 	ids     map[entra.Ref]entra.Ref // goal's ref -> tenant's
 	values  map[entra.ID]entra.ID   // what else names objects: goal's value -> tenant's
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
@@ -225,7 +226,12 @@ func (u *run) note(s plan.Step, res Result) {
 // be off before a policy can be turned on. Steps that need one that does not hold are settled on the way.
 func (u *run) next() []plan.Step {
 	var steps []plan.Step
-	for _, s := range u.plan.Steps {
+	for ; u.settled < len(u.plan.Steps); u.settled++ {
+		if _, settled := u.results[u.settled+1]; !settled {
+			break
+		}
+	}
+	for _, s := range u.plan.Steps[u.settled:] {
 		if _, settled := u.results[s.Number]; settled {
 			continue
 		}
@@ -256,6 +262,7 @@ func (u *run) next() []plan.Step {
 // reopen opens the steps that were refused before others were carried out, once, with those that need them: what
 // made the service refuse may be what a later step put right, as a role that has to be there before it is given.
 func (u *run) reopen() (any bool) {
+	u.settled = 0
 	last := 0
 	for n, res := range u.results {
 		if res.Outcome == Done {

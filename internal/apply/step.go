@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -396,69 +395,77 @@ func (u *run) attach(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	return u.again(ctx, []entra.Ref{l.From, l.To}, c, fs.ErrExist)
 }
 
-// together carries out attachments of one kind to one object in calls of up to catalog.MaxBind, and returns the steps
-// that are left. Such a call does all or nothing, and is refused where one of the links is there already: its steps
-// are then left to be taken one by one, which tells those that are done from those that cannot be.
-func (u *run) together(ctx, work context.Context, steps []plan.Step) []plan.Step {
-	type bundle struct {
+// A bundle is steps that one call carries out.
+type bundle struct {
+	call  catalog.Call
+	steps []plan.Step
+}
+
+// bundled puts attachments of one kind to one object together, up to catalog.MaxBind in a call, and returns what is
+// left too.
+func (u *run) bundled(steps []plan.Step) (bundles []bundle, rest []plan.Step) {
+	type kind struct {
 		from entra.Ref
 		rel  string
 	}
-	bundles := map[bundle][]plan.Step{}
-	var order []bundle
-	var rest []plan.Step
+	of := map[kind][]plan.Step{}
+	to := map[int]entra.Ref{} // by step
+	var order []kind
 	for _, s := range steps {
 		l, err := u.ends(s)
 		if s.Action != plan.Attach || err != nil {
 			rest = append(rest, s)
 			continue
 		}
-		b := bundle{l.From, l.Rel}
-		if len(bundles[b]) == 0 {
-			order = append(order, b)
+		k := kind{l.From, l.Rel}
+		if len(of[k]) == 0 {
+			order = append(order, k)
 		}
-		bundles[b] = append(bundles[b], s)
+		of[k], to[s.Number] = append(of[k], s), l.To
 	}
-	var mu sync.Mutex
-	leave := func(some []plan.Step) {
-		mu.Lock()
-		defer mu.Unlock()
-		rest = append(rest, some...)
+	for _, k := range order {
+		r, ok := catalog.Lookup(k.from.Type)
+		for some := range slices.Chunk(of[k], catalog.MaxBind) {
+			ends := make([]entra.Ref, len(some))
+			for i, s := range some {
+				ends[i] = to[s.Number]
+			}
+			if ok && len(some) > 1 {
+				if c, bound := r.BindMany(k.from, k.rel, ends); bound {
+					bundles = append(bundles, bundle{c, some})
+					continue
+				}
+			}
+			rest = append(rest, some...)
+		}
 	}
+	return bundles, rest
+}
+
+// together carries out bundles of attachments and returns the steps that are left. A bundle does all or nothing, and
+// is refused where one of the links is there already: its steps are then left to be taken one by one, which tells
+// those that are done from those that cannot be.
+func (u *run) together(ctx, work context.Context, steps []plan.Step) []plan.Step {
+	bundles, rest := u.bundled(steps)
 	var g errgroup.Group
 	g.SetLimit(parallel)
-	for _, b := range order {
-		r, ok := catalog.Lookup(b.from.Type)
-		for some := range slices.Chunk(bundles[b], catalog.MaxBind) {
-			to := make([]entra.Ref, len(some))
-			for i, s := range some {
-				l, _ := u.ends(s) // it has ends: they were looked at above
-				to[i] = l.To
+	for _, b := range bundles {
+		g.Go(func() error {
+			err := ctx.Err()
+			if err == nil {
+				_, err = u.call(work, b.call)
 			}
-			var c catalog.Call
-			bound := ok && len(some) > 1
-			if bound {
-				c, bound = r.BindMany(b.from, b.rel, to)
-			}
-			if !bound {
-				leave(some)
-				continue
-			}
-			g.Go(func() error {
-				if ctx.Err() != nil {
-					leave(some)
-				} else if _, err := u.call(work, c); err != nil {
-					leave(some)
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			for _, s := range b.steps {
+				if err == nil {
+					u.settle(s, Result{Step: s.Number, Outcome: Done})
 				} else {
-					u.mu.Lock()
-					defer u.mu.Unlock()
-					for _, s := range some {
-						u.settle(s, Result{Step: s.Number, Outcome: Done})
-					}
+					rest = append(rest, s)
 				}
-				return nil
-			})
-		}
+			}
+			return nil
+		})
 	}
 	_ = g.Wait() // what was refused is left
 	slices.SortFunc(rest, func(a, b plan.Step) int { return cmp.Compare(a.Number, b.Number) })

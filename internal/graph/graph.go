@@ -30,7 +30,7 @@ import (
 
 const (
 	defaultEndpoint   = "https://graph.microsoft.com"
-	defaultInFlight   = 8
+	defaultInFlight   = 24
 	defaultMaxPage    = 64 << 20
 	defaultNoProgress = 30 * time.Minute
 	defaultUserAgent  = "tidemark"
@@ -44,7 +44,7 @@ type Options struct {
 	// Endpoint is the origin of the service, without a path: "https://graph.microsoft.com", which is also what
 	// the empty string means. Only https is accepted.
 	Endpoint string
-	// InFlight is the largest number of requests under way at once; 0 means 8.
+	// InFlight is the largest number of requests under way at once; 0 means 24.
 	InFlight int
 	// Now is the clock for token lifetimes, dates in Retry-After and [Error.At]; nil means time.Now. Waiting
 	// does not depend on it.

@@ -52,6 +52,76 @@ func (j *judge) administrators(ctx context.Context, tight []access.Policy) error
 	return nil
 }
 
+// returning finds what brings administrators back.
+func (j *judge) returning(ctx context.Context) ([][]int, error) {
+	had := map[entra.Ref]bool{}
+	for h, err := range j.was.Privileged(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		had[h.Principal] = true
+	}
+	var all [][]int
+	for h, err := range j.is.Privileged(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if had[h.Principal] {
+			continue
+		}
+		steps, err := j.way(ctx, append(h.Path, h.Principal))
+		if err != nil {
+			return nil, err
+		}
+		if len(steps) > 0 {
+			all = append(all, steps)
+		}
+	}
+	return all, nil
+}
+
+// way returns the steps that make the chain from a role to a person: the objects in it, what puts one into the other,
+// what gives them roles, and all that those steps need.
+func (j *judge) way(ctx context.Context, chain []entra.Ref) ([]int, error) {
+	in := func(r entra.Ref, ofBase bool) bool {
+		return slices.ContainsFunc(j.both(r, ofBase), func(r entra.Ref) bool { return slices.Contains(chain, r) })
+	}
+	taken := map[int]bool{}
+	var take func(n int)
+	take = func(n int) {
+		if taken[n] {
+			return
+		}
+		taken[n] = true
+		for _, need := range j.p.Steps[n-1].Needs {
+			take(need)
+		}
+	}
+	for _, s := range j.p.Steps {
+		_, held := catalog.RoleHeld(entra.Object{Ref: s.Ref})
+		switch {
+		case s.Action == plan.Delete || s.Action == plan.Detach:
+		case s.Link != nil:
+			if s.Link.Rel == catalog.Members && in(s.Link.From, s.OfBase) && in(s.Link.To, s.OfBase) {
+				take(s.Number)
+			}
+		case held:
+			all, err := j.seen(ctx, j.names(s))
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range all {
+				if h, _ := catalog.RoleHeld(o); slices.ContainsFunc(chain, func(r entra.Ref) bool { return r.ID == h.Principal }) {
+					take(s.Number)
+				}
+			}
+		case in(s.Ref, s.OfBase):
+			take(s.Number)
+		}
+	}
+	return slices.Sorted(maps.Keys(taken)), nil
+}
+
 // from returns the steps that write the people, or role assignments, or groups between them.
 func (j *judge) from(ctx context.Context, people []entra.Ref) ([]int, error) {
 	steps := j.touching(people...)

@@ -74,10 +74,17 @@ type Objection struct {
 }
 
 // A Cleared plan met no objection. Only Clear fills one; the zero Cleared holds no plan.
-type Cleared struct{ p *plan.Plan }
+type Cleared struct {
+	p         *plan.Plan
+	returning [][]int
+}
 
 // Plan returns the plan that was cleared, nil of the zero Cleared.
 func (c Cleared) Plan() *plan.Plan { return c.p }
+
+// Returning says how the plan brings administrators back: for each enabled user who holds a privileged role after it
+// and did not before, and each way to it, the numbers of the steps that it takes, ascending.
+func (c Cleared) Returning() [][]int { return c.returning }
 
 // Clear judges a plan against the tenant it is for. It returns the plan cleared where it has no objection,
 // and the objections otherwise, in the order of their rules. It errs where the trees cannot be read or
@@ -90,7 +97,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 		return Cleared{}, nil, fmt.Errorf("clear plan: it is for tenant %s, the snapshot is of %s", p.Tenant, t)
 	}
 	if len(p.Steps) == 0 {
-		return Cleared{p}, nil, nil
+		return Cleared{p: p}, nil, nil
 	}
 	j := &judge{p: p, c: c, base: base, ids: map[entra.ID]entra.ID{}}
 	j.after, j.others = p.Simulate(base)
@@ -115,7 +122,11 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 		return Cleared{}, nil, fmt.Errorf("clear plan: %w", err)
 	}
 	if len(j.objections) == 0 {
-		return Cleared{p}, nil, nil
+		returning, err := j.returning(ctx)
+		if err != nil {
+			return Cleared{}, nil, fmt.Errorf("clear plan: who comes back: %w", err)
+		}
+		return Cleared{p, returning}, nil, nil
 	}
 	order := []Rule{LockOut, Coverage, Privilege, BlastRadius, Permission, Approvals}
 	slices.SortStableFunc(j.objections, func(a, b Objection) int {

@@ -1,0 +1,67 @@
+package graph
+
+import (
+	"net/http"
+	"time"
+)
+
+// A Forecast says when requests can go by the quotas that a Client begins with, each of them full. The zero value
+// is ready. It is not safe for concurrent use.
+type Forecast struct{ levels map[service]*level }
+
+// A level is what is left of a quota at a moment.
+type level struct {
+	quota
+	left float64
+	at   time.Duration
+}
+
+// Go returns when a request that is ready at a time may go. Times count from the beginning and shall not fall by more
+// than what is under way at once.
+func (f *Forecast) Go(method, path string, ready time.Duration) time.Duration {
+	if f.levels == nil {
+		f.levels = map[service]*level{}
+		for s, q := range quotas() {
+			f.levels[s] = &level{quota: q, left: q.requests}
+		}
+	}
+	l := f.levels[serviceOf(path, method == http.MethodGet)]
+	if ready > l.at {
+		l.left = min(l.requests, l.left+l.perSecond()*(ready-l.at).Seconds())
+		l.at = ready
+	}
+	if l.left < 1 {
+		l.at += time.Duration((1 - l.left) / l.perSecond() * float64(time.Second))
+		l.left, ready = 1, l.at
+	}
+	l.left--
+	return ready
+}
+
+// Waiting says what holds most requests of a Client back, and for how long yet, about. It says "" and 0 while none
+// waits for the service.
+func (c *Client) Waiting() (rule string, d time.Duration) {
+	for _, b := range c.buckets {
+		if wait := b.wait(); wait > d {
+			rule, d = b.rule, wait
+		}
+	}
+	return rule, d
+}
+
+// wait is how long those that wait now will need.
+func (b *bucket) wait() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting == 0 {
+		return 0
+	}
+	d := time.Duration(0)
+	if b.holds > 0 {
+		d = b.held
+	}
+	if b.paced {
+		d = max(d, time.Duration(float64(b.waiting)/b.pace()*float64(time.Second)))
+	}
+	return d
+}
