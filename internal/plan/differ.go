@@ -183,7 +183,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		case p.Secret:
 			why = secret(p)
 		case p.Write == catalog.Never || p.Write == catalog.OnCreate || !r.Can.Has(catalog.Update):
-			if m.born[g] && f.Before == nil {
+			if m.born[g] && f.Before == nil && !renewed {
 				continue // the recycle bin does not show all that comes back
 			}
 			if renewed && p.Write == catalog.Never {

@@ -155,7 +155,31 @@ func (m *maker) need() error {
 			}
 		}
 	}
+	bound := map[entra.ID][]*node{} // deletions by what the deleted is bound to
 	for _, n := range m.nodes {
+		if n.Action != Delete {
+			continue
+		}
+		o, ok, err := get(m.ctx, m.base, m.baseName(n.Ref))
+		if err != nil {
+			return err
+		}
+		if r, _ := catalog.Lookup(n.Ref.Type); ok {
+			for _, f := range bonds(r, o.Body) {
+				bound[f.ID] = append(bound[f.ID], n)
+			}
+		}
+	}
+	for _, n := range m.nodes {
+		if n.Action == Update && len(bound) > 0 {
+			o, _, err := get(m.ctx, m.base, m.baseName(n.Ref))
+			if err != nil {
+				return err
+			}
+			for _, id := range handles(o) {
+				n.needs = append(n.needs, bound[id]...) // what follows it would no longer be as it was
+			}
+		}
 		switch n.Action {
 		case Create, Update, Undelete:
 			set := n.Set
