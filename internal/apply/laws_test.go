@@ -1,0 +1,250 @@
+package apply_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/apply"
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/diff"
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/guard"
+	"github.com/tidemark-backup/tidemark/internal/lab"
+	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// lawful runs a law over seeds, few in a short run and many in a long one, several in the same tenant.
+func lawful(t *testing.T, short, many int, law func(t *testing.T, l *lab.Lab, seed uint64, random *rand.Rand)) {
+	seeds, from := short, uint64(1)
+	if long() {
+		seeds, from = many, uint64(time.Now().UnixNano())
+	}
+	if s := os.Getenv("TIDEMARK_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds, from = tenants, n
+	}
+	for done := 0; done < seeds; done += tenants {
+		tenant := lab.Start(t, emulator.Options{Seed: from + uint64(done), Users: 24, Groups: 10, Apps: 4})
+		synctest.Test(t, func(t *testing.T) {
+			l := lab.New(t, tenant)
+			for i := range min(tenants, seeds-done) {
+				seed := from + uint64(done+i)
+				tenant.Advance(48 * time.Hour)
+				law(t, l, seed, rand.New(rand.NewPCG(seed, 0)))
+				if t.Failed() {
+					t.Fatalf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, from+uint64(done))
+				}
+			}
+		})
+		tenant.Close()
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("seeds %d to %d", from, from+uint64(seeds)-1)
+}
+
+// changes returns what differs between two snapshots, without what lies in bins and what was written down.
+func changes(t *testing.T, l *lab.Lab, before, after *snapshot.Snapshot) (all []diff.Change) {
+	t.Helper()
+	for c, err := range diff.Trees(t.Context(), l.Tree(before), l.Tree(after), diff.Options{Aliases: l.Aliases()}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := catalog.Lookup(c.Ref.Type); ok && r.Live == "" && !r.Stream {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// A choice is a random selection of objects.
+type choice struct {
+	scope plan.Scope
+	ids   map[string]bool // what names a selected object, in either tree
+}
+
+// choose selects types, or objects, and narrows them to properties, relations or neither. Most are among those that
+// a plan for everything is about.
+func choose(t *testing.T, l *lab.Lab, s *snapshot.Snapshot, all *plan.Plan, random *rand.Rand) choice {
+	t.Helper()
+	c := choice{ids: map[string]bool{}}
+	tree := l.Tree(s)
+	v := newVandal(t, l, s)
+	var kinds []*catalog.Resource
+	for r := range catalog.All() {
+		if r.Can != 0 {
+			kinds = append(kinds, r)
+		}
+	}
+	if random.IntN(2) == 0 {
+		for range 1 + random.IntN(3) {
+			kind := kinds[random.IntN(len(kinds))].Type
+			if len(all.Steps) > 0 && random.IntN(4) > 0 {
+				kind = all.Steps[random.IntN(len(all.Steps))].Ref.Type
+			}
+			c.scope.Types = append(c.scope.Types, kind)
+		}
+	} else {
+		for range 1 + random.IntN(6) {
+			var o entra.Object
+			if some := v.objects(kinds[random.IntN(len(kinds))]); len(some) > 0 {
+				o = some[random.IntN(len(some))]
+			}
+			if len(all.Steps) > 0 && random.IntN(4) > 0 {
+				if damaged, err := tree.Object(t.Context(), all.Steps[random.IntN(len(all.Steps))].Ref); err == nil {
+					o = damaged
+				}
+			}
+			if o.Ref == (entra.Ref{}) {
+				continue
+			}
+			if _, contained := catalog.Container(o.Ref); contained {
+				continue // what contains it would belong to it
+			}
+			c.scope.Refs = append(c.scope.Refs, o.Ref)
+			c.ids[string(o.Ref.ID)] = true
+			for _, name := range []string{"appId", "templateId"} {
+				if id, ok := o.Body.Get(name); ok {
+					c.ids[fmt.Sprint(id)], c.ids[strings.ReplaceAll(fmt.Sprint(id), "-", "")] = true, true
+					for _, kind := range kinds { // an application and its service principal are one
+						for _, twin := range v.objects(kind) {
+							if its, ok := twin.Body.Get(name); ok && its == id {
+								c.ids[string(twin.Ref.ID)] = true
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	switch random.IntN(4) {
+	case 0:
+		c.scope.Fields = []string{"displayName", "description", "state", "conditions", "jobTitle"}[random.IntN(3):]
+	case 1:
+		c.scope.Links = []string{"members", "owners", "manager"}[random.IntN(2):]
+	}
+	return c
+}
+
+// about reports whether something said of an object and of what it is linked with is about a selected one: it names
+// one, or is of a selected type.
+func (c choice) about(ref entra.Ref, link *entra.Link, said any) bool {
+	if len(c.scope.Types) > 0 {
+		return slices.Contains(c.scope.Types, ref.Type) || link != nil && slices.Contains(c.scope.Types, link.To.Type)
+	}
+	text, err := json.Marshal([]any{ref.String(), link, said})
+	if err != nil {
+		panic(err)
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Keys(c.ids)), func(id string) bool { return strings.Contains(string(text), id) })
+}
+
+// narrowed reports whether a property or relation is among those that the selection was narrowed to.
+func (c choice) narrowed(what string, link bool) bool {
+	only := c.scope.Fields
+	if link {
+		only = c.scope.Links
+	}
+	if len(c.scope.Fields)+len(c.scope.Links) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(only, func(o string) bool {
+		return what == o || strings.HasPrefix(what, o+".") || strings.HasPrefix(what, o+"[")
+	})
+}
+
+// TestNothingOutsideTheSelection damages a tenant at random and restores a random part of it: no step is about
+// anything else, and all else in the tenant is afterwards as it was.
+func TestNothingOutsideTheSelection(t *testing.T) {
+	steps, quiet, refused, failed := 0, 0, 0, 0
+	lawful(t, 20, 300, func(t *testing.T, l *lab.Lab, _ uint64, random *rand.Rand) {
+		goal := l.Capture()
+		havoc(t, l, goal, random, 10+random.IntN(25))
+		base := l.Capture()
+		c := choose(t, l, goal, l.Plan(base, goal, plan.Request{}), random)
+		if len(c.scope.Refs)+len(c.scope.Types) == 0 {
+			return
+		}
+		p := l.Plan(base, goal, plan.Request{Scope: c.scope})
+		narrow := len(c.scope.Fields)+len(c.scope.Links) > 0
+		back := map[entra.ID]bool{}
+		for _, s := range p.Steps {
+			if !c.about(s.Ref, s.Link, []any{s.Set, s.Was, s.Values}) {
+				t.Errorf("step %d %s %s %v %v is outside of %+v", s.Number, s.Action, s.Ref, s.Link, s.Set, c.scope)
+			}
+			if s.Action == plan.Undelete {
+				back[s.Ref.ID] = true
+			}
+			switch {
+			case s.Link != nil:
+				if !c.narrowed(s.Link.Rel, true) {
+					t.Errorf("step %d %s %v is outside of %+v", s.Number, s.Action, s.Link, c.scope)
+				}
+			case s.Action == plan.Delete:
+				t.Errorf("step %d deletes %s unasked", s.Number, s.Ref)
+			case narrow && s.Action != plan.Update:
+				t.Errorf("step %d %s %s though narrowed to %+v", s.Number, s.Action, s.Ref, c.scope)
+			default:
+				for path := range s.Set {
+					if narrow && !c.narrowed(path, false) {
+						t.Errorf("step %d %s %s sets %s, outside of %+v", s.Number, s.Action, s.Ref, path, c.scope)
+					}
+				}
+			}
+		}
+		_, objections, err := guard.Clear(t.Context(), p, l.Tree(base), guard.Config{}, nil, l.Tenant.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(objections) > 0 {
+			refused++
+			return
+		}
+		failed += l.Apply(p, base).Count(apply.Failed) // what is needed may be outside
+		after := l.Capture()
+		aliases := l.Aliases()
+		for range aliases { // a new name may get a newer one
+			for old, to := range aliases {
+				if c.ids[string(old.ID)] {
+					c.ids[string(to.ID)] = true
+				}
+			}
+		}
+		for _, ch := range changes(t, l, base, after) {
+			var link *entra.Link
+			if ch.IsLink() {
+				link = &ch.Link
+			}
+			if ch.Kind == diff.Added && slices.ContainsFunc(catalog.IDs(*ch.After), func(id entra.ID) bool { return back[id] }) {
+				continue // the service brings it back along with what it relates
+			}
+			if !c.about(ch.Ref, link, []any{ch.Before, ch.After, ch.Fields}) {
+				t.Errorf("%s %s %v %v changed, outside of %+v", ch.Kind, ch.Ref, ch.Link, ch.Fields, c.scope)
+			}
+		}
+		if len(p.Steps) == 0 {
+			quiet++
+		}
+		steps += len(p.Steps)
+		restored(t, l, goal, plan.Request{}) // all else, for the next
+	})
+	t.Logf("%d steps; %d selections needed none, %d were refused by guard, %d steps failed", steps, quiet, refused, failed)
+	if steps < 20 {
+		t.Error("too little happened")
+	}
+}
