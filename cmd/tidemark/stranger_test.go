@@ -163,7 +163,7 @@ func (s *stranger) graph(method, path, query, kind string, body []byte) stranger
 		if err := json.Unmarshal(body, &in); err != nil || !strings.HasPrefix(kind, "application/json") {
 			return s.refuse(400, "BadRequest", "A JSON object is required.")
 		}
-		if path != "/$batch" {
+		if path != "/$batch" && path != "/directoryObjects/getAvailableExtensionProperties" { // which read
 			s.wrote = append(s.wrote, method+" "+path+" "+string(body))
 		}
 	} else if len(body) > 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ type undoing struct {
 	By      []catalog.Actor `json:"by,omitempty"`
 	Prefer  string          `json:"prefer"` // later or undo
 	refs    []entra.Ref     // what the restore touched
+	made    []entra.Ref     // and what it created, which its base cannot have had
 	acts    *history.Acts
 }
 
@@ -171,7 +173,7 @@ func (s *session) window(ctx context.Context, u *undoing, from, to string) error
 
 // ofRestore finds what a restore started from, the first snapshot after it, and what it touched.
 func (s *session) ofRestore(ctx context.Context, u *undoing) error {
-	records, err := s.index.Records(ctx, repository.KindPlan, repository.KindOutcomes)
+	records, err := s.index.Records(ctx, repository.KindPlan, repository.KindOutcomes, repository.KindResult)
 	if err != nil {
 		return err
 	}
@@ -183,10 +185,14 @@ func (s *session) ofRestore(ctx context.Context, u *undoing) error {
 	if err != nil {
 		return err
 	}
-	last := u.Restore
+	last, over := u.Restore, int64(math.MaxInt64)
 	for _, r := range records {
-		if r.Kind == repository.KindOutcomes && r.Parent == u.Restore {
+		switch {
+		case r.Parent != u.Restore:
+		case r.Kind == repository.KindOutcomes:
 			last = r.Number
+		case r.Kind == repository.KindResult:
+			over = r.Number
 		}
 	}
 	all, err := s.index.Snapshots(ctx)
@@ -196,6 +202,10 @@ func (s *session) ofRestore(ctx context.Context, u *undoing) error {
 	j := slices.IndexFunc(all, func(x *snapshot.Snapshot) bool { return x.Number > last })
 	if j < 0 {
 		return &exit{code: 1, err: fmt.Errorf("no snapshot shows what restore %d did", u.Restore), hint: "tidemark capture, then undo it"}
+	}
+	// The restore itself looked until what it wrote was to be seen.
+	for j+1 < len(all) && all[j+1].Number < over && over != math.MaxInt64 {
+		j++
 	}
 	u.From, u.To = k.Base, all[j].Number
 	return s.touchedBy(ctx, u, p)
@@ -212,6 +222,9 @@ func (s *session) touchedBy(ctx context.Context, u *undoing, p *plan.Plan) error
 		refs := []entra.Ref{t.Ref}
 		if t.Link != nil {
 			refs = []entra.Ref{t.Link.From}
+		}
+		if t.Action == plan.Create && aliases[t.Ref] != (entra.Ref{}) {
+			u.made = append(u.made, aliases[t.Ref])
 		}
 		for _, r := range refs {
 			for _, name := range []entra.Ref{r, p.IDs[r], aliases[r]} {
@@ -314,6 +327,7 @@ func (s *session) undoRequest(ctx context.Context, u *undoing) (from, to *index.
 	if from, err = s.index.Tree(ctx, s.repo, u.From); err != nil {
 		return nil, nil, q, err
 	}
+	from = from.Knowing(u.made)
 	if to, err = s.index.Tree(ctx, s.repo, u.To); err != nil {
 		return nil, nil, q, err
 	}
@@ -402,7 +416,7 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry
 // proceedUndo finds the same undo where it was begun and not finished.
 func (s *session) proceedUndo(ctx context.Context, u *undoing, writer guard.Writer) (int64, *proposal, error) {
 	same := func(a, b undoing) bool {
-		a.refs, a.acts, b.refs, b.acts = nil, nil, nil, nil
+		a.refs, a.made, a.acts, b.refs, b.made, b.acts = nil, nil, nil, nil, nil, nil
 		a.Scope.Delete, b.Scope.Delete = false, false
 		return normal(a.Scope) == normal(b.Scope) && a.From == b.From && a.To == b.To && a.Restore == b.Restore && a.Prefer == b.Prefer && reflect.DeepEqual(a.By, b.By)
 	}

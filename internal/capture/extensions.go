@@ -11,7 +11,6 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
-	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // extensions are the properties that applications have added to the objects of a tenant. Their values come only where
@@ -133,18 +132,6 @@ func (rd *reading) asked(r *catalog.Resource) []string {
 		slices.Sort(names)
 	}
 	return names
-}
-
-// steady reports whether the parent's parts know of the properties that this reading knows of, so that what is read
-// and what is carried can stand side by side.
-func (rd *reading) steady() bool {
-	for r := range catalog.All() {
-		was := rd.parent.Part(r.Type, "")
-		if r.Extended != "" && was.Complete != 0 && was.Coverage != snapshot.Skipped && !slices.Equal(was.Asked, rd.asked(rd.extended(r))) {
-			return false
-		}
-	}
-	return true
 }
 
 // plain reports whether a listing was refused for what it asks for, which can be a name that has gone since it was

@@ -73,7 +73,7 @@ func (rd *reading) aimed(ctx context.Context) (bool, error) {
 // probe finds which of the directory extensions that the parent asked for the tenant still has: that a list of them
 // lacks one proves nothing. It reports false where that cannot be told.
 func (rd *reading) probe(ctx context.Context, there map[string]bool) (bool, error) {
-	rd.extensions.names = map[entra.Type][]string{}
+	rd.extensions.names, rd.extensions.gone = map[entra.Type][]string{}, map[entra.Type][]string{}
 	var requests []graph.Request
 	var names []string
 	var types []entra.Type
@@ -106,7 +106,9 @@ func (rd *reading) probe(ctx context.Context, there map[string]bool) (bool, erro
 		switch {
 		case result.Err == nil:
 			rd.extensions.names[types[i]] = append(rd.extensions.names[types[i]], names[i])
-		case !ok || refused.Status != http.StatusBadRequest:
+		case ok && refused.Status == http.StatusBadRequest:
+			rd.extensions.gone[types[i]] = append(rd.extensions.gone[types[i]], names[i])
+		default:
 			return false, ctx.Err()
 		}
 	}

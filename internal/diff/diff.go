@@ -374,11 +374,11 @@ func (c *comparison) object(r entra.Ref, before, after *entra.Object) (Change, b
 	case before == nil && after == nil:
 		return ch, false
 	case before == nil:
-		if ch.Kind = Added; !c.before.Snapshot().Absent(r) {
+		if ch.Kind = Added; !c.before.Snapshot().Knows(r) {
 			ch.Kind, ch.Reason = Unknown, NoBefore
 		}
 	case after == nil:
-		if ch.Kind = Removed; !c.after.Snapshot().Absent(r) {
+		if ch.Kind = Removed; !c.after.Snapshot().Knows(r) {
 			ch.Kind, ch.Reason = Unknown, NoAfter
 		}
 	default:
@@ -442,11 +442,11 @@ func (c *comparison) links(ctx context.Context, before, after iter.Seq2[entra.Li
 func (c *comparison) loose(ctx context.Context, t snapshot.Tree, l entra.Link, name func(entra.Ref) entra.Ref) (bool, error) {
 	l.From, l.To = name(l.From), name(l.To)
 	s := t.Snapshot()
-	if s.Apart(l) {
+	if s.KnowsLink(l) {
 		return true, nil
 	}
 	for _, end := range []entra.Ref{l.From, l.To} {
-		if !s.Absent(end) {
+		if !s.Knows(end) {
 			continue
 		}
 		has, err := fetch(ctx, t, []entra.Ref{end})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/repository"
@@ -45,6 +46,24 @@ func (x *Index) of(ctx context.Context, r *repository.Repository) error {
 		return fmt.Errorf("index: it was filled from repository %q, not from %q: %w", id, r.ID(), fs.ErrNotExist)
 	}
 	return nil
+}
+
+// Knowing returns the tree with the knowledge that what it does not have of the objects was not there, for a caller
+// that has it from elsewhere.
+func (t *Tree) Knowing(refs []entra.Ref) *Tree {
+	s := *t.s
+	s.Parts = slices.Clone(s.Parts)
+	for _, r := range refs {
+		i, ok := slices.BinarySearchFunc(s.Parts, snapshot.Part{Type: r.Type}, snapshot.Part.Compare)
+		if !ok {
+			continue
+		}
+		p := &s.Parts[i]
+		if at, has := slices.BinarySearchFunc(p.Seen, r, entra.Ref.Compare); !has {
+			p.Seen = slices.Insert(slices.Clone(p.Seen), at, r)
+		}
+	}
+	return &Tree{t.x, t.r, &s}
 }
 
 // Snapshot implements snapshot.Tree.

@@ -145,6 +145,9 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	if !known {
 		return nil
 	}
+	if !m.born[g] && !m.base.Snapshot().Knows(b) {
+		m.plan.Unread.Refs = append(m.plan.Unread.Refs, b)
+	}
 	named := rename(base, m.renaming())
 	missing, err := m.missing(goal)
 	if err != nil {
@@ -421,6 +424,9 @@ func (m *maker) detach(l entra.Link) error {
 	if why := m.fixed(b, from); why != "" {
 		m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+why)
 		return nil
+	}
+	if !m.base.Snapshot().KnowsLink(b) {
+		m.plan.Unread.Links = append(m.plan.Unread.Links, b)
 	}
 	m.add(node{Step: Step{Action: Detach, Ref: b.From, OfBase: true, Name: catalog.Name(from), Link: &b, Why: "it did not hold"}, rank: rankDetach})
 	return nil

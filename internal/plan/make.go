@@ -618,7 +618,7 @@ func (m *maker) match(r *catalog.Resource, goals, bases []entra.Ref) (map[entra.
 			for i := range min(len(g.goals), len(g.bases)) {
 				m.pair(g.goals[i], g.bases[i])
 			}
-		case len(g.goals) == 1 && len(g.bases) == 1 && m.base.Snapshot().Absent(g.goals[0].Ref) && m.goal.Snapshot().Absent(g.bases[0].Ref):
+		case len(g.goals) == 1 && len(g.bases) == 1 && m.base.Snapshot().Knows(g.goals[0].Ref) && m.goal.Snapshot().Knows(g.bases[0].Ref):
 			m.pair(g.goals[0], g.bases[0])
 		default:
 			for _, o := range g.bases {
@@ -671,7 +671,7 @@ func (m *maker) binned(r *catalog.Resource, g entra.Ref) bool {
 	case snapshot.Unsupported, snapshot.Unlicensed:
 		return true
 	}
-	return s.Absent(entra.Ref{Type: r.Bin, ID: g.ID})
+	return s.Knows(entra.Ref{Type: r.Bin, ID: g.ID})
 }
 
 // create plans what has to be made anew.
@@ -768,7 +768,7 @@ func (m *maker) refuse(o entra.Object) string {
 		return "the service offers no way to create it"
 	case why != "":
 		return why
-	case !m.base.Snapshot().Absent(o.Ref):
+	case !m.base.Snapshot().Knows(o.Ref):
 		m.plan.Unread.Around = append(m.plan.Unread.Around, o)
 		return "it could not be read whether it still exists; capture again with the missing permission and plan again"
 	case !m.binned(r, o.Ref):

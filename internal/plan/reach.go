@@ -126,6 +126,9 @@ func Around(ctx context.Context, refs []entra.Ref, aliases map[entra.Ref]entra.R
 			}
 		}
 		around[r] = o
+		if p, ok := catalog.Container(r); ok {
+			note(near, p, false)
+		}
 		todo = append(todo, names[r]...)
 	}
 	out := Reach{}

@@ -93,7 +93,7 @@ func (m *maker) exists(r entra.Ref) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !is && !m.base.Snapshot().Absent(b) {
+	if !m.base.Snapshot().Knows(b) {
 		m.plan.Unread.Refs = append(m.plan.Unread.Refs, b)
 		is = true
 	}

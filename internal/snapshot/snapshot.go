@@ -158,14 +158,15 @@ func (p Part) Compare(q Part) int {
 // Hole reports whether the ref is one of the part's holes.
 func (p Part) Hole(r entra.Ref) bool { return slices.Contains(p.Holes, r) }
 
-// Absent reports whether the snapshot proves that an object which its tree does not have was not there.
-func (s *Snapshot) Absent(r entra.Ref) bool {
+// Knows reports whether the snapshot saw whether an object was there, and how: one that its tree does not have was not
+// there then, and one that it has is not carried.
+func (s *Snapshot) Knows(r entra.Ref) bool {
 	p := s.Part(r.Type, "")
 	return p.saw(p.Seen, r) || p.Coverage == Complete && !p.Hole(r)
 }
 
-// Apart reports whether the snapshot's part proves that a link which its tree does not have did not hold.
-func (s *Snapshot) Apart(l entra.Link) bool {
+// KnowsLink reports whether the snapshot saw whether a link held: one that its tree does not have did not.
+func (s *Snapshot) KnowsLink(l entra.Link) bool {
 	p := s.Part(l.From.Type, l.Rel)
 	return p.saw(p.Seen, l.From) || p.saw(p.SeenTo, l.To) || p.Coverage == Complete && !p.Hole(l.From)
 }
