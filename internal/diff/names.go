@@ -158,10 +158,12 @@ func (c *comparison) pair(ctx context.Context, aliases map[entra.Ref]entra.Ref) 
 			same[newest] = append(same[newest], old)
 		}
 	}
-	for _, newest := range slices.SortedFunc(maps.Keys(same), entra.Ref.Compare) {
-		all := same[newest]
-		if !slices.ContainsFunc(all, known) {
-			continue
+	lines := slices.SortedFunc(maps.Keys(same), entra.Ref.Compare)
+	lines = slices.DeleteFunc(lines, func(newest entra.Ref) bool { return !slices.ContainsFunc(same[newest], known) })
+	for some := range slices.Chunk(lines, batch) {
+		var all []entra.Ref
+		for _, newest := range some {
+			all = append(all, same[newest]...)
 		}
 		was, err := fetch(ctx, c.before, all)
 		if err != nil {
@@ -171,17 +173,30 @@ func (c *comparison) pair(ctx context.Context, aliases map[entra.Ref]entra.Ref) 
 		if err != nil {
 			return err
 		}
-		if len(was) != 1 || len(is) != 1 {
-			continue
-		}
-		for old := range was {
-			for to := range is {
+		for _, newest := range some {
+			old, one := only(was, same[newest])
+			to, other := only(is, same[newest])
+			if one && other {
 				c.rename(old, to)
 				c.revalue(was[old], is[to])
 			}
 		}
 	}
 	return nil
+}
+
+// only returns the one of the names under which there is an object; false where there is none, or several.
+func only(found map[entra.Ref]*entra.Object, names []entra.Ref) (one entra.Ref, ok bool) {
+	for _, r := range names {
+		if found[r] == nil {
+			continue
+		}
+		if ok {
+			return one, false
+		}
+		one, ok = r, true
+	}
+	return one, ok
 }
 
 func (c *comparison) rename(old, to entra.Ref) {

@@ -210,7 +210,41 @@ func (b Body) Decode() map[string]any {
 }
 
 // Get returns the value at a path of member names separated by dots. It reports false where there is none.
-func (b Body) Get(path string) (any, bool) { return Get(b.Decode(), path) }
+func (b Body) Get(path string) (any, bool) {
+	if strings.Contains(path, ".") {
+		return Get(b.Decode(), path)
+	}
+	v, ok, err := b.member(path)
+	if err != nil {
+		panic("entra: not a canonical body: " + err.Error())
+	}
+	return v, ok
+}
+
+// member returns the value of one member and skips the others.
+func (b Body) member(name string) (any, bool, error) {
+	if b == "" {
+		return nil, false, nil
+	}
+	d := jsontext.NewDecoder(strings.NewReader(string(b)))
+	if _, err := d.ReadToken(); err != nil {
+		return nil, false, err
+	}
+	for d.PeekKind() == '"' {
+		t, err := d.ReadToken()
+		if err != nil {
+			return nil, false, err
+		}
+		if t.String() == name {
+			v, err := decode(d, 1)
+			return v, err == nil, err
+		}
+		if err := d.SkipValue(); err != nil {
+			return nil, false, err
+		}
+	}
+	return nil, false, nil
+}
 
 // Get returns the value at a path of member names separated by dots. A name that itself holds dots, as an
 // annotation does, is found too, longest first.

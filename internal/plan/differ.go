@@ -41,7 +41,10 @@ func (m *maker) differ() error {
 		return err
 	}
 	if m.whole() || len(m.q.Scope.Fields) > 0 {
-		for _, r := range slices.SortedFunc(maps.Keys(changed), entra.Ref.Compare) {
+		for r, err := range m.each(slices.SortedFunc(maps.Keys(changed), entra.Ref.Compare), m.names) {
+			if err != nil {
+				return err
+			}
 			if err := m.update(r, changed[r]); err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ func (q Request) lifts(lift string) bool {
 // A maker is one run of Make. Refs are the goal's names unless they are said to be base's.
 type maker struct {
 	ctx        context.Context
-	base, goal snapshot.Tree
+	base, goal *reader
 	world      *snapshot.Overlay // base with what the plan undeletes
 	q          Request
 	plan       *Plan
@@ -72,8 +72,9 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 	if b, g := base.Snapshot().Tenant, goal.Snapshot().Tenant; b != g {
 		return nil, fmt.Errorf("make plan: base is of tenant %s, goal of tenant %s", b, g)
 	}
+	was := newReader(base)
 	m := &maker{
-		ctx: ctx, base: base, goal: goal, world: over(base), q: q,
+		ctx: ctx, base: was, goal: newReader(goal), world: over(was), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
 		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
@@ -182,7 +183,11 @@ func (m *maker) alias() error {
 		return err
 	}
 	var older []leftover
-	for _, last := range slices.SortedFunc(maps.Keys(lines), entra.Ref.Compare) {
+	sorted := slices.SortedFunc(maps.Keys(lines), entra.Ref.Compare)
+	for last, err := range m.each(sorted, func(r entra.Ref) []entra.Ref { return lines[r] }) {
+		if err != nil {
+			return err
+		}
 		var g, b []entra.Object
 		for _, r := range lines[last] {
 			if o, ok, err := get(m.ctx, m.goal, r); err != nil {
@@ -523,7 +528,10 @@ func (m *maker) find() error {
 			continue
 		}
 		var left []entra.Ref
-		for _, g := range goals {
+		for g, err := range m.each(goals, m.names) {
+			if err != nil {
+				return err
+			}
 			if m.wants(g) {
 				o, err := m.goal.Object(m.ctx, g)
 				if err != nil {
@@ -547,7 +555,10 @@ func (m *maker) find() error {
 		if err != nil {
 			return err
 		}
-		for _, g := range left {
+		for g, err := range m.each(left, m.names) {
+			if err != nil {
+				return err
+			}
 			if _, found := m.to[g]; !found && m.wants(g) && !vague[g] {
 				m.absent = append(m.absent, g)
 				if err := m.renew(g); err != nil {
@@ -570,7 +581,10 @@ func (m *maker) match(r *catalog.Resource, goals, bases []entra.Ref) (map[entra.
 	type group struct{ goals, bases []entra.Object }
 	groups := map[string]*group{}
 	collect := func(refs []entra.Ref, t snapshot.Tree, ofGoal bool) error {
-		for _, ref := range refs {
+		for ref, err := range m.each(refs, func(r entra.Ref) []entra.Ref { return []entra.Ref{r} }) {
+			if err != nil {
+				return err
+			}
 			o, err := t.Object(m.ctx, ref)
 			if err != nil {
 				return err
@@ -690,7 +704,10 @@ func (m *maker) create() error {
 	}
 	var objects []entra.Object
 	lame := map[entra.Ref]bool{} // made without something they name
-	for _, g := range m.absent {
+	for g, err := range m.each(m.absent, m.names) {
+		if err != nil {
+			return err
+		}
 		o, err := m.goal.Object(m.ctx, g)
 		if err != nil {
 			return err

@@ -135,7 +135,10 @@ func (m *maker) need() error {
 		place[t] = i
 	}
 	by := map[entra.ID][]*node{} // who brings back what an ID or a value names
-	for _, r := range slices.SortedFunc(maps.Keys(m.makes), entra.Ref.Compare) {
+	for r, err := range m.each(slices.SortedFunc(maps.Keys(m.makes), entra.Ref.Compare), m.names) {
+		if err != nil {
+			return err
+		}
 		o, err := m.goal.Object(m.ctx, r)
 		if err != nil {
 			return err

@@ -99,30 +99,35 @@ type leftover struct {
 
 // outdated returns what an earlier restore left beside the objects that it made: of two that a line of aliases takes
 // for one and that do nothing but relate others, only the newest relates what the goal's did.
-func outdated(ctx context.Context, t snapshot.Tree, aliases map[entra.Ref]entra.Ref) (map[entra.Ref]bool, error) {
-	found := map[entra.Ref]bool{}
+func outdated(ctx context.Context, t *reader, aliases map[entra.Ref]entra.Ref) (map[entra.Ref]bool, error) {
+	pairs := map[entra.Ref]entra.Ref{}
 	for old := range aliases {
-		last := old
-		for range aliases {
-			next, ok := aliases[last]
-			if !ok || next == last {
-				break
-			}
-			last = next
+		last := newest(old, aliases)
+		if r, ok := catalog.Lookup(old.Type); ok && r.Relates() && old != last {
+			pairs[old] = last
 		}
-		if r, ok := catalog.Lookup(old.Type); !ok || !r.Relates() || old == last {
-			continue
+	}
+	found := map[entra.Ref]bool{}
+	for some := range slices.Chunk(slices.SortedFunc(maps.Keys(pairs), entra.Ref.Compare), ahead) {
+		all := slices.Clone(some)
+		for _, old := range some {
+			all = append(all, pairs[old])
 		}
-		both := true
-		for _, r := range []entra.Ref{old, last} {
-			_, ok, err := get(ctx, t, r)
+		if err := t.read(ctx, all...); err != nil {
+			return nil, err
+		}
+		for _, old := range some {
+			_, was, err := get(ctx, t, old)
 			if err != nil {
 				return nil, err
 			}
-			both = both && ok
-		}
-		if both {
-			found[old] = true
+			_, is, err := get(ctx, t, pairs[old])
+			if err != nil {
+				return nil, err
+			}
+			if was && is {
+				found[old] = true
+			}
 		}
 	}
 	return found, nil
@@ -131,7 +136,7 @@ func outdated(ctx context.Context, t snapshot.Tree, aliases map[entra.Ref]entra.
 // Present returns the tree without what an earlier restore left beside the objects that it made anew, as aliases
 // tell: a service principal that cannot follow its application to another appId.
 func Present(ctx context.Context, t snapshot.Tree, aliases map[entra.Ref]entra.Ref) (snapshot.Tree, error) {
-	old, err := outdated(ctx, t, aliases)
+	old, err := outdated(ctx, newReader(t), aliases)
 	if err != nil || len(old) == 0 {
 		return t, err
 	}

@@ -256,25 +256,46 @@ type Values map[entra.ID]entra.ID
 // maps the goal's refs to the tree's; what either tree does not have is left out.
 func Recognise(ctx context.Context, goal, tree snapshot.Tree, pairs map[entra.Ref]entra.Ref) (Values, error) {
 	found := Values{}
+	var all []entra.Ref
 	for _, g := range slices.SortedFunc(maps.Keys(pairs), entra.Ref.Compare) {
-		if len(names(g.Type)) == 0 {
-			continue
+		if len(names(g.Type)) > 0 {
+			all = append(all, g)
 		}
-		was, ok, err := get(ctx, goal, g)
+	}
+	of := func(t snapshot.Tree, refs []entra.Ref) ([]entra.Object, error) {
+		read := newReader(t)
+		if err := read.read(ctx, refs...); err != nil {
+			return nil, err
+		}
+		objects := make([]entra.Object, len(refs))
+		for i, r := range refs {
+			o, _, err := get(ctx, read, r) // none has no values
+			if err != nil {
+				return nil, err
+			}
+			objects[i] = o
+		}
+		return objects, nil
+	}
+	for some := range slices.Chunk(all, ahead) {
+		was, err := of(goal, some)
 		if err != nil {
 			return nil, err
 		}
-		is, there, err := get(ctx, tree, pairs[g])
+		named := make([]entra.Ref, len(some))
+		for i, g := range some {
+			named[i] = pairs[g]
+		}
+		is, err := of(tree, named)
 		if err != nil {
 			return nil, err
 		}
-		if !ok || !there {
-			continue
-		}
-		now := values(is)
-		for property, v := range values(was) {
-			if w := now[property]; w != "" && w != v {
-				found[w] = v
+		for i := range some {
+			now := values(is[i])
+			for property, v := range values(was[i]) {
+				if w := now[property]; w != "" && w != v {
+					found[w] = v
+				}
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"iter"
 	"maps"
@@ -173,6 +174,43 @@ func (o *Overlay) Object(ctx context.Context, r entra.Ref) (entra.Object, error)
 		return x, nil
 	}
 	return o.tree.Object(ctx, r)
+}
+
+// Objects yields those of the objects that the overlay has, in the order asked for, leaving the others out. What lies
+// in the tree below is read in one go where that tree can.
+func (o *Overlay) Objects(ctx context.Context, refs []entra.Ref) iter.Seq2[entra.Object, error] {
+	return func(yield func(entra.Object, error) bool) {
+		below := map[entra.Ref]entra.Object{}
+		shelf, ok := o.tree.(interface {
+			Objects(ctx context.Context, refs []entra.Ref) iter.Seq2[entra.Object, error]
+		})
+		if ok && o.err == nil {
+			some := slices.DeleteFunc(slices.Clone(refs), func(r entra.Ref) bool { return !o.below(r) })
+			for x, err := range shelf.Objects(ctx, some) {
+				if err != nil {
+					yield(entra.Object{}, err)
+					return
+				}
+				below[x.Ref] = x
+			}
+		}
+		for _, r := range refs {
+			x, known := below[r]
+			if !known && ok && o.err == nil && o.below(r) {
+				continue
+			}
+			var err error
+			if !known {
+				x, err = o.Object(ctx, r)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if !yield(x, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Holders implements Tree.
