@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -37,8 +39,22 @@ func Canonical(raw []byte) (Body, error) {
 // Decode reads one JSON object strictly. Members are string, bool, Number, nil, []any or map[string]any.
 // It refuses what the package refuses.
 func Decode(raw []byte) (map[string]any, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
-	v, err := decode(d, 0)
+	return readObject(raw, jsontext.AllowDuplicateNames(false))
+}
+
+// A reader reads JSON. Names of members are few and come often, so it keeps one string of each.
+type reader struct {
+	jsontext.Decoder
+	names map[string]string
+}
+
+var readers = sync.Pool{New: func() any { return &reader{names: map[string]string{}} }}
+
+func readObject(raw []byte, o jsontext.Options) (map[string]any, error) {
+	d := readers.Get().(*reader)
+	defer readers.Put(d)
+	d.Reset(bytes.NewBuffer(raw), o, jsontext.AllowInvalidUTF8(false))
+	v, err := d.decode(0)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +68,62 @@ func Decode(raw []byte) (map[string]any, error) {
 	return m, nil
 }
 
-func decode(d *jsontext.Decoder, depth int) (any, error) {
+// name reads the name of a member.
+func (d *reader) name() (string, error) {
+	const most, longest = 1 << 12, 64
+	v, err := d.ReadValue()
+	if err != nil {
+		return "", fmt.Errorf("json: %w", err)
+	}
+	if v = v[1 : len(v)-1]; bytes.IndexByte(v, '\\') >= 0 {
+		s, err := jsontext.AppendUnquote(nil, slices.Concat([]byte{'"'}, v, []byte{'"'}))
+		return string(s), err
+	}
+	s, ok := d.names[string(v)]
+	if !ok {
+		if s = string(v); len(s) <= longest && len(d.names) < most {
+			d.names[s] = s
+		}
+	}
+	return s, nil
+}
+
+// twice returns a name that another differs from in case alone, or "".
+func twice(m map[string]any) string {
+	folded := make(map[string]bool, len(m))
+	for name := range m {
+		low := strings.ToLower(name)
+		if folded[low] {
+			return name
+		}
+		folded[low] = true
+	}
+	return ""
+}
+
+// unlike reports whether no two of the names can differ in case alone: they are ASCII, and no two have the same hash
+// of what case leaves of a letter.
+func unlike(m map[string]any) bool {
+	var seen [64]uint64 // a bit for each of 4,096 hashes
+	for name := range m {
+		h := uint32(2166136261) // FNV-1a
+		for i := range len(name) {
+			if name[i] >= utf8.RuneSelf {
+				return false
+			}
+			h = (h ^ uint32(name[i]&31)) * 16777619
+		}
+		h ^= h >> 16
+		word, bit := &seen[h>>6&63], uint64(1)<<(h&63)
+		if *word&bit != 0 {
+			return false
+		}
+		*word |= bit
+	}
+	return true
+}
+
+func (d *reader) decode(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("json: nested deeper than %d", maxDepth)
 	}
@@ -63,29 +134,18 @@ func decode(d *jsontext.Decoder, depth int) (any, error) {
 	switch t.Kind() {
 	case '{':
 		m := map[string]any{}
-		var folded map[string]bool
 		for d.PeekKind() != '}' {
-			name, err := d.ReadToken()
+			key, err := d.name()
 			if err != nil {
-				return nil, fmt.Errorf("json: %w", err)
-			}
-			key := name.String()
-			if low := strings.ToLower(key); low != key || folded != nil {
-				// Names are folded only once one of them has an upper-case letter, which is where a
-				// case variant can hide; the names before it are folded then.
-				if folded == nil {
-					folded = make(map[string]bool, len(m))
-					for k := range m {
-						folded[strings.ToLower(k)] = true
-					}
-				}
-				if folded[low] {
-					return nil, fmt.Errorf("json: member %q occurs twice in different case", key)
-				}
-				folded[low] = true
-			}
-			if m[key], err = decode(d, depth+1); err != nil {
 				return nil, err
+			}
+			if m[key], err = d.decode(depth + 1); err != nil {
+				return nil, err
+			}
+		}
+		if !unlike(m) {
+			if name := twice(m); name != "" {
+				return nil, fmt.Errorf("json: member %q occurs twice in different case", name)
 			}
 		}
 		_, err := d.ReadToken()
@@ -93,7 +153,7 @@ func decode(d *jsontext.Decoder, depth int) (any, error) {
 	case '[':
 		a := []any{}
 		for d.PeekKind() != ']' {
-			v, err := decode(d, depth+1)
+			v, err := d.decode(depth + 1)
 			if err != nil {
 				return nil, err
 			}
@@ -178,6 +238,17 @@ func appendValue(b []byte, v any) ([]byte, error) {
 // compareUTF16 orders strings by UTF-16 code units, as RFC 8785 section 3.2.3 asks. It differs from the
 // order of bytes only between the surrogate range and the code points U+E000 to U+FFFF.
 func compareUTF16(x, y string) int {
+	for i := 0; ; i++ {
+		if i == len(x) || i == len(y) {
+			return len(x) - len(y)
+		}
+		if x[i] != y[i] && x[i] < 0xEE && y[i] < 0xEE { // below U+E000 the orders are the same
+			return int(x[i]) - int(y[i])
+		}
+		if x[i] != y[i] {
+			break
+		}
+	}
 	a, b := []rune(x), []rune(y)
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
@@ -202,7 +273,7 @@ func (b Body) Decode() map[string]any {
 	if b == "" {
 		return map[string]any{}
 	}
-	m, err := Decode([]byte(b))
+	m, err := readObject([]byte(b), jsontext.AllowDuplicateNames(true)) // canonical, so it has none
 	if err != nil {
 		panic("entra: not a canonical body: " + err.Error())
 	}
@@ -226,17 +297,19 @@ func (b Body) member(name string) (any, bool, error) {
 	if b == "" {
 		return nil, false, nil
 	}
-	d := jsontext.NewDecoder(strings.NewReader(string(b)))
+	d := readers.Get().(*reader)
+	defer readers.Put(d)
+	d.Reset(bytes.NewBufferString(string(b)), jsontext.AllowDuplicateNames(true))
 	if _, err := d.ReadToken(); err != nil {
 		return nil, false, err
 	}
 	for d.PeekKind() == '"' {
-		t, err := d.ReadToken()
+		key, err := d.name()
 		if err != nil {
 			return nil, false, err
 		}
-		if t.String() == name {
-			v, err := decode(d, 1)
+		if key == name {
+			v, err := d.decode(1)
 			return v, err == nil, err
 		}
 		if err := d.SkipValue(); err != nil {

@@ -447,7 +447,7 @@ func (m *maker) breakCircles() {
 		if len(creates) == before {
 			// A circle: take the first that can do without what it waits for.
 			for _, n := range creates {
-				if m.postpone(n, func(o *node) bool { return !done[o] }) {
+				if m.postpone(n, creates) {
 					break
 				}
 			}
@@ -458,23 +458,20 @@ func (m *maker) breakCircles() {
 	}
 	for _, n := range slices.Clone(m.nodes) {
 		if n.Action == Create {
-			m.postpone(n, func(o *node) bool { return o == n })
+			m.postpone(n, []*node{n})
 		}
 	}
 }
 
-// postpone moves the properties that name what some creations bring into an update after both. It reports
+// postpone moves the properties that name what late creations bring into an update after both. It reports
 // whether it moved any.
-func (m *maker) postpone(n *node, late func(*node) bool) bool {
+func (m *maker) postpone(n *node, late []*node) bool {
 	r, ok := catalog.Lookup(n.Ref.Type)
 	if !ok || !r.Can.Has(catalog.Update) {
 		return false
 	}
 	by := map[entra.ID][]*node{}
-	for _, made := range m.makes {
-		if made.Action != Create || !late(made) {
-			continue
-		}
+	for _, made := range late {
 		by[made.Ref.ID] = append(by[made.Ref.ID], made)
 		for _, v := range made.Values {
 			by[v] = append(by[v], made)
