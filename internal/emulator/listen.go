@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -193,9 +194,11 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := a.body
 	if len(out) > 2048 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		var z bytes.Buffer
-		g, _ := gzip.NewWriterLevel(&z, gzip.BestSpeed) // the level is valid
-		_, _ = g.Write(out)                             // into memory
+		g := zippers.Get().(*gzip.Writer)
+		g.Reset(&z)
+		_, _ = g.Write(out) // into memory
 		_ = g.Close()
+		zippers.Put(g)
 		out = z.Bytes()
 		h.Set("Content-Encoding", "gzip")
 	}
@@ -205,6 +208,12 @@ func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.status)
 	_, _ = w.Write(out) // the client may be gone
 }
+
+// zippers are at rest. One is a megabyte, and every page wants one.
+var zippers = sync.Pool{New: func() any {
+	g, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+	return g
+}}
 
 func (t *Tenant) requestID() string {
 	var b [16]byte
