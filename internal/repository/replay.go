@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
-	"sync"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -188,16 +187,12 @@ func (r *Repository) Data(ctx context.Context, rec Record) ([]byte, error) {
 	return nil, nil
 }
 
-// dataEncoder returns the encoder of all small data: making one costs more than they do. Its EncodeAll, which is all
-// that is used, may be called at once.
-var dataEncoder = sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(zstd.SpeedDefault) })
-
 // sealData stores a record's data.
 func (r *Repository) sealData(ctx context.Context, data []byte) (Blob, error) {
 	if len(data) > maxData {
 		return Blob{}, fmt.Errorf("%d bytes are more than a record's data may have", len(data))
 	}
-	z, err := dataEncoder()
+	z, err := r.encoder()
 	if err != nil {
 		return Blob{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -41,6 +42,8 @@ type Repository struct {
 	given  []age.Identity // the caller's
 
 	gate sync.Mutex // held while the log is read on or appended to
+
+	encoder func() (*zstd.Encoder, error) // of small data, which costs less than making one; for EncodeAll alone
 
 	digs   sync.Mutex // guards rested
 	rested []*digger  // what Bodies read with last
@@ -250,6 +253,7 @@ func fresh(s store.Store, h header, o Options) (*Repository, error) {
 		return nil, corrupt(repoName, "recovery: %v", err)
 	}
 	return &Repository{store: s, tenant: entra.Tenant(h.Tenant), id: h.Repository, now: o.Now, signer: o.Signer, given: o.Identities,
+		encoder:   sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(zstd.SpeedDefault) }),
 		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, recoverers: []note.Verifier{recovery}, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
 }
 
