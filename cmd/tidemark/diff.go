@@ -204,6 +204,11 @@ func (s *session) changeResult(ctx context.Context, said []words.Said, acts *his
 	for _, one := range said {
 		d := changeOf(one, called)
 		d.Between = between
+		// What the earlier capture did not look at may have changed since it was last read.
+		c := one.Change
+		if p := a.Part(c.Ref.Type, c.Link.Rel); !p.Read.IsZero() && p.Read.Before(a.Began) && (c.IsLink() && !a.KnowsLink(c.Link) || !c.IsLink() && !a.Knows(c.Ref)) {
+			d.Between[0] = p.Read.UTC().Format(time.RFC3339)
+		}
 		d.Actor, _ = actedBy(acts.About(one.Change))
 		counts[d.Risk]++
 		docs = append(docs, d)

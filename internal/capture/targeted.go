@@ -101,18 +101,59 @@ func (rd *reading) probe(ctx context.Context, there map[string]bool) (bool, erro
 	if err != nil {
 		return false, err
 	}
+	defined := map[entra.ID]map[string]bool{}
 	for i, result := range results {
 		refused, ok := errors.AsType[*graph.Error](result.Err)
 		switch {
 		case result.Err == nil:
 			rd.extensions.names[types[i]] = append(rd.extensions.names[types[i]], names[i])
-		case ok && refused.Status == http.StatusBadRequest:
-			rd.extensions.gone[types[i]] = append(rd.extensions.gone[types[i]], names[i])
-		default:
+			continue
+		case !ok || refused.Status != http.StatusBadRequest:
 			return false, ctx.Err()
 		}
+		// The service does not show it now, which alone does not say that the values are gone.
+		app, _, _ := catalog.Extension(names[i])
+		if _, asked := defined[app]; !asked {
+			if defined[app], err = rd.defined(ctx, app); err != nil {
+				return false, err
+			}
+		}
+		if defined[app] == nil || defined[app][names[i]] {
+			return false, nil
+		}
+		rd.extensions.gone[types[i]] = append(rd.extensions.gone[types[i]], names[i])
 	}
 	return true, nil
+}
+
+// defined returns which directory extensions an application defines: what it says itself, or none where it has no
+// service principal, without which they cannot be used. Nil is not known.
+func (rd *reading) defined(ctx context.Context, app entra.ID) (map[string]bool, error) {
+	own := catalog.Definers()
+	own.Query.Set("$filter", "appId eq '"+string(app)+"'")
+	var names map[string]bool
+	err := rd.pages(ctx, own, func(page graph.Page) error {
+		for _, item := range page.Items {
+			_, defines, more, err := catalog.Definer(item)
+			if err != nil || more.Path != "" {
+				return errors.Join(err, errors.New("it defines more than one answer tells"))
+			}
+			names = map[string]bool{}
+			for _, d := range defines {
+				names[d.Name] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, ctx.Err()
+	}
+	if names == nil {
+		if _, err := rd.client.Do(ctx, request(catalog.Consented(app))); errors.Is(err, fs.ErrNotExist) {
+			names = map[string]bool{}
+		}
+	}
+	return names, ctx.Err()
 }
 
 // small reports whether a tenant has few objects of the type however large it is: what is no part of the directory's
