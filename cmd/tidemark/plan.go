@@ -71,6 +71,7 @@ Nothing is written to the tenant.`,
 		},
 	}
 	w.flags(c)
+	c.Flags().BoolVar(&w.newSecrets, "new-secrets", false, "plan new passwords and certificates where the old secrets cannot come back; apply hands them out with --new-secrets FILE")
 	c.Flags().StringVar(&out, "out", "", "also write the plan to this file, for apply")
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 4 where the plan has steps")
 	return c
@@ -96,6 +97,7 @@ const validity = 4 * time.Hour
 
 func applyCommand(e *env) *cobra.Command {
 	var yes string
+	var out receipt
 	c := &cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Carry out a plan that was made earlier",
@@ -104,19 +106,23 @@ is older than four hours, or no longer fits the tenant is refused before anythin
 		Example: "  tidemark apply finance.plan\n  tidemark apply 17",
 		Args:    takes(1, 1, "a plan file, or the number of an unfinished restore"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
 			s, err := e.open(c.Context())
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			return s.applyPlan(c.Context(), args[0], yes)
+			return s.applyPlan(c.Context(), args[0], out, yes)
 		},
 	}
+	out.flags(c)
 	c.Flags().StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\"")
 	return c
 }
 
-func (s *session) applyPlan(ctx context.Context, name, yes string) error {
+func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes string) error {
 	began := s.now()
 	client, writer, err := s.writer(ctx)
 	if err != nil {
@@ -145,6 +151,12 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 	if p.Tenant != s.repo.Tenant().ID {
 		return &exit{code: 6, err: fmt.Errorf("the plan is for tenant %s, this is %s; nothing was written", p.Tenant, s.repo.Tenant().ID)}
 	}
+	switch {
+	case out.file != "" && !p.NewSecrets:
+		return usage("--new-secrets: the plan makes no secrets; plan --new-secrets makes one that does")
+	case out.file == "" && record == 0 && issues(p):
+		return usage("the plan makes new secrets; say where to hand them out with --new-secrets FILE")
+	}
 	if record == 0 {
 		if age := s.now().Sub(k.Made); age > validity {
 			return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
@@ -155,7 +167,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 		}
 		fresh, err := s.proposed(ctx, reach, func(now *snapshot.Snapshot) (*proposal, error) {
 			base = now
-			return s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken}, writer)
+			return s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken, NewSecrets: p.NewSecrets}, writer)
 		})
 		if err != nil {
 			return err
@@ -168,6 +180,7 @@ func (s *session) applyPlan(ctx context.Context, name, yes string) error {
 	if err != nil {
 		return err
 	}
+	x.receipt = out
 	if x.reach, err = s.reach(ctx, p.Scope, goal, k.Undo, writer); err != nil {
 		return err
 	}

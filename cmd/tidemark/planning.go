@@ -36,6 +36,7 @@ type wish struct {
 	enforce     bool
 	enableUsers bool
 	renameTaken bool
+	newSecrets  bool
 	full        bool
 }
 
@@ -82,6 +83,7 @@ type proposal struct {
 	digest     string
 	base, goal *snapshot.Snapshot
 	undo       *undoing    // nil for a restore
+	receipt    receipt     // where new secrets go
 	reach      *plan.Reach // what was read for it; nil is the whole tenant
 	requester  string
 	conflicts  []conflictDoc
@@ -119,7 +121,7 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 		}
 	}
 	return s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
-		return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+		return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
 	})
 }
 
@@ -399,7 +401,7 @@ func count(n int, thing string) string {
 }
 
 func sign(a plan.Action) string {
-	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-"}[a]
+	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-", plan.Issue: "*"}[a]
 }
 
 // stepName is what to call the object of a step.

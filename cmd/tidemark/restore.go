@@ -29,6 +29,7 @@ func restoreCommand(e *env) *cobra.Command {
 	var w wish
 	var yes string
 	var dry, anew bool
+	var out receipt
 	c := &cobra.Command{
 		Use:   "restore --to SNAPSHOT",
 		Short: "Bring the tenant, or a part of it, back to a snapshot",
@@ -37,21 +38,30 @@ again and compares. Interrupted, the same command continues where it stopped.
 
 Re-created Conditional Access policies come back report-only and re-created users disabled, unless --enforce and
 --enable-users ask for more. What has a name or an address that another took since does not come back, unless
---rename-taken asks for a free one. Nothing is deleted without --with-deletes, and nothing is ever purged.`,
+--rename-taken asks for a free one. Nothing is deleted without --with-deletes, and nothing is ever purged.
+
+Passwords and private keys of applications cannot come back. With --new-secrets FILE new ones are made in their place
+and handed out once, in that file, sealed with age for the repository's key holders or for whom --secrets-to names.`,
 		Example: `  tidemark restore --object user:anna@contoso.com --to "3 days ago"
   tidemark restore --object "conditionalAccessPolicy:Require MFA" --field state --to 12
+  tidemark restore --object application:Payroll --to latest~1 --new-secrets payroll.age
   tidemark restore --to latest~1 --with-deletes --allow deletions=5 --dry-run`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			w.newSecrets = out.file != ""
 			s, err := e.open(c.Context())
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			return s.restore(c.Context(), &w, yes, dry, anew)
+			return s.restore(c.Context(), &w, out, yes, dry, anew)
 		},
 	}
 	w.flags(c)
+	out.flags(c)
 	f := c.Flags()
 	f.StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\" for whatever guard clears")
 	f.BoolVar(&dry, "dry-run", false, "everything but the writes")
@@ -71,9 +81,16 @@ type restoreDoc struct {
 	Verified    bool              `json:"verified"`
 	Requests    int64             `json:"requests"` // sent to the tenant, the captures' included
 	Seconds     float64           `json:"seconds"`
+	Secrets     *secretsDoc       `json:"secrets,omitempty"` // left out where the plan makes none or nobody took them
 	// After so many seconds of writing the first administrator that the plan brings back could work; left out where
 	// it brings none.
 	FirstAdministrator *float64 `json:"firstAdministratorSeconds,omitempty"`
+}
+
+// A secretsDoc says where new secrets are.
+type secretsDoc struct {
+	File        string `json:"file"` // sealed with age
+	Credentials int    `json:"credentials"`
 }
 
 type differenceDoc struct {
@@ -84,7 +101,7 @@ type differenceDoc struct {
 	Reason string     `json:"reason"`
 }
 
-func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bool) error {
+func (s *session) restore(ctx context.Context, w *wish, out receipt, yes string, dry, anew bool) error {
 	began := s.now()
 	client, writer, err := s.writer(ctx)
 	if err != nil {
@@ -102,6 +119,7 @@ func (s *session) restore(ctx context.Context, w *wish, yes string, dry, anew bo
 			return err
 		}
 	}
+	x.receipt = out
 	return s.conclude(ctx, client, x, record, yes, dry, began)
 }
 
@@ -187,7 +205,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	}
 	scope.Delete = w.deletes
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken
+		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
 	})
 	if err != nil || k == nil {
 		return 0, nil, err
@@ -267,6 +285,18 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
+	before, err := s.index.Tree(ctx, s.repo, x.goal.Number)
+	if err != nil {
+		return err
+	}
+	secrets, err := s.hands(ctx, x.receipt, x, before)
+	if err != nil {
+		return err
+	}
+	var give apply.Handout // an interface that holds nothing is not the same as none
+	if secrets != nil {
+		give = secrets
+	}
 	progress := s.env.newProgress()
 	told, done := progress.applying(apply.Estimate(x.plan), client.Waiting)
 	quiet := context.AfterFunc(ctx, func() {
@@ -274,7 +304,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	})
 	writing, held := s.now(), map[int]time.Duration{}
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
-		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text,
+		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text, Secrets: give,
 		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
 			_, err := base.Object(ctx, r)
 			if errors.Is(err, fs.ErrNotExist) {
@@ -310,6 +340,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 			out.NewIDs[old.String()] = string(now.ID)
 		}
 	}
+	if secrets != nil {
+		out.Secrets = &secretsDoc{x.receipt.file, secrets.count()}
+	}
 	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)
 	stale := report.Count(apply.Stale)
 	out.Verified = len(differences) == 0 && proves(after, x.plan.Scope)
@@ -338,6 +371,9 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	}
 	for _, old := range slices.Sorted(mapsKeys(out.NewIDs)) {
 		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, out.NewIDs[old])
+	}
+	if out.Secrets != nil {
+		fmt.Fprintf(&b, "  %s in %s, and nowhere else: open it with age --decrypt, give each to who uses it, destroy the file\n", count(out.Secrets.Credentials, "new secret"), out.Secrets.File)
 	}
 	for _, d := range out.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", clean(d.line()))

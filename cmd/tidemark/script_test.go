@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -101,6 +102,7 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant get VAR PATH FIELD             set VAR to a field of an answer
 //	tenant owner COLLECTION ID USER, tenant member GROUP USER, tenant manager USER MANAGER
 //	tenant advance DURATION               let time pass, for the program too
+//	tenant login FILE                     each appId in the file signs in with the secret on the next line
 //	tenant deny|grant PERMISSION
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
@@ -215,6 +217,21 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		var value any
 		ts.Check(json.Unmarshal([]byte(args[2]), &value))
 		w.patch(ts, args[0], args[1], value)
+	case "login": // tenant login FILE: each appId in it signs in with the secret on the next line
+		lines := strings.Fields(ts.ReadFile(args[0]))
+		if len(lines) == 0 || len(lines)%2 != 0 {
+			ts.Fatalf("%s holds %d lines, want pairs", args[0], len(lines))
+		}
+		for i := 0; i < len(lines); i += 2 {
+			form := url.Values{"grant_type": {"client_credentials"}, "scope": {"https://graph.microsoft.com/.default"}, "client_id": {lines[i]}, "client_secret": {lines[i+1]}}
+			r := httptest.NewRequest("POST", w.tenant.URL()+"/"+w.tenant.ID()+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			answer := httptest.NewRecorder()
+			w.tenant.ServeHTTP(answer, r)
+			if answer.Code != 200 {
+				ts.Fatalf("sign in as %s: %d %s", lines[i], answer.Code, answer.Body)
+			}
+		}
 	case "disablepolicies": // all that are on
 		all, _ := dig(w.must(ts, "GET", "/v1.0/identity/conditionalAccess/policies", nil), "value").([]any)
 		for _, p := range all {

@@ -91,6 +91,7 @@ func undoCommand(e *env) *cobra.Command {
 	var restore int64
 	var by []string
 	var dry, anew bool
+	var out receipt
 	c := &cobra.Command{
 		Use:   "undo --from A --to B",
 		Short: "Take back chosen changes and keep later ones",
@@ -113,6 +114,10 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 			case restore == 0 && (from == "" || to == ""):
 				return usage("name the window with --from and --to, or a restore with --restore")
 			}
+			if err := out.check(); err != nil {
+				return err
+			}
+			w.newSecrets = out.file != ""
 			ctx := c.Context()
 			s, err := e.open(ctx)
 			if err != nil {
@@ -129,10 +134,11 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 			if err := s.by(ctx, u, by); err != nil {
 				return err
 			}
-			return s.undo(ctx, u, &w, yes, dry, anew)
+			return s.undo(ctx, u, &w, out, yes, dry, anew)
 		},
 	}
 	w.undoFlags(c)
+	out.flags(c)
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "the snapshot before the changes: a number, a time, a date, latest~1")
 	f.StringVar(&to, "to", "", "the snapshot after them")
@@ -374,7 +380,7 @@ func (s *session) undone(ctx context.Context, base *index.Tree, u *undoing) (sna
 }
 
 // undo plans, asks, writes and verifies.
-func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry, anew bool) error {
+func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, yes string, dry, anew bool) error {
 	began := s.now()
 	client, writer, err := s.writer(ctx)
 	if err != nil {
@@ -385,11 +391,12 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry
 		return err
 	}
 	if !anew && !dry {
-		record, x, err := s.proceedUndo(ctx, u, writer)
+		record, x, err := s.proceedUndo(ctx, u, w, writer)
 		if err != nil {
 			return err
 		}
 		if x != nil {
+			x.receipt = out
 			return s.conclude(ctx, client, x, record, yes, dry, began)
 		}
 	}
@@ -405,22 +412,25 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, yes string, dry
 	}
 	// What the goal has otherwise than base is what is undone, so the plan needs no scope but the leave to delete.
 	x, err := s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
-		return s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken}, writer)
+		return s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
 	})
 	if err != nil {
 		return err
 	}
+	x.receipt = out
 	return s.conclude(ctx, client, x, 0, yes, dry, began)
 }
 
 // proceedUndo finds the same undo where it was begun and not finished.
-func (s *session) proceedUndo(ctx context.Context, u *undoing, writer guard.Writer) (int64, *proposal, error) {
+func (s *session) proceedUndo(ctx context.Context, u *undoing, w *wish, writer guard.Writer) (int64, *proposal, error) {
 	same := func(a, b undoing) bool {
 		a.refs, a.made, a.acts, b.refs, b.made, b.acts = nil, nil, nil, nil, nil, nil
 		a.Scope.Delete, b.Scope.Delete = false, false
 		return normal(a.Scope) == normal(b.Scope) && a.From == b.From && a.To == b.To && a.Restore == b.Restore && a.Prefer == b.Prefer && reflect.DeepEqual(a.By, b.By)
 	}
-	record, k, p, err := s.unfinished(ctx, func(k kept, _ *plan.Plan) bool { return k.Undo != nil && same(*k.Undo, *u) })
+	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
+		return k.Undo != nil && same(*k.Undo, *u) && (p.NewSecrets || !w.newSecrets)
+	})
 	if err != nil || k == nil {
 		return 0, nil, err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/guard"
@@ -37,6 +38,8 @@ type Options struct {
 	// Existed reports whether the plan's base has the object; required. Such a one was there before, so it is
 	// never taken for one that this plan created, however much alike they are.
 	Existed func(context.Context, entra.Ref) (bool, error)
+	// Secrets is where new credentials are handed out; steps that make one are not run where it is nil.
+	Secrets Handout
 	// Progress is told of each result, one at a time; nil means silence.
 	Progress func(plan.Step, Result)
 }
@@ -61,7 +64,7 @@ func (r *Report) Count(o Outcome) (n int) {
 type Result struct {
 	Step    int      `json:"step"`
 	Outcome Outcome  `json:"outcome"`
-	ID      entra.ID `json:"id,omitempty"` // of the object that a creation made, even if it could not be completed
+	ID      entra.ID `json:"id,omitempty"` // of the object that a creation made, even if it could not be completed; of an issue, of the new credential
 	Error   string   `json:"error,omitempty"`
 	Unknown bool     `json:"unknown,omitempty"` // of a failure: it may have happened all the same
 }
@@ -115,9 +118,11 @@ type run struct {
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
 	coined  map[entra.ID]bool       // what else names them
 	learned naming                  // of what ids and values held when the wave began
-	open    map[int]time.Time       // steps that were begun, of which nobody knows what became, and since when
-	begun   map[int]entra.ID        // objects that were created and not completed, by step
-	refused map[int]bool            // steps that the service refused as wrong, to be tried once more: false once they were
+	asked   map[int][]time.Time     // when each attempt at a step was written down
+	busy    map[entra.Ref]chan struct{}
+	open    map[int]time.Time // steps that were begun, of which nobody knows what became, and since when
+	begun   map[int]entra.ID  // objects that were created and not completed, by step
+	refused map[int]bool      // steps that the service refused as wrong, to be tried once more: false once they were
 }
 
 // Run carries out the plan that record number in the log holds. A step that failed, or found the tenant
@@ -129,7 +134,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 		return nil, errors.New("apply: the plan was not cleared")
 	}
 	u := &run{client: c, repo: r, plan: p, record: record, o: o,
-		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, asked: map[int][]time.Time{}, busy: map[entra.Ref]chan struct{}{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
 	}
@@ -178,6 +183,7 @@ func (u *run) resume(ctx context.Context) error {
 			}
 			for _, n := range in.Steps {
 				u.open[n] = rec.At
+				u.asked[n] = append(u.asked[n], rec.At)
 			}
 		case repository.KindOutcomes:
 			var out outcomes
@@ -254,6 +260,10 @@ func (u *run) next() []plan.Step {
 		if waits {
 			break
 		}
+		if s.Action == plan.Issue && u.o.Secrets == nil {
+			u.settle(s, Result{Step: s.Number, Outcome: NotRun, Error: "it makes a new secret, and there is nowhere to hand it out; the same command with --new-secrets FILE continues"})
+			continue
+		}
 		steps = append(steps, s)
 	}
 	return steps
@@ -306,8 +316,12 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 			clear = append(clear, s)
 		}
 	}
-	if err := u.append(ctx, repository.KindIntents, intents{numbers}); err != nil {
+	intended, err := u.append(ctx, repository.KindIntents, intents{numbers})
+	if err != nil {
 		return err
+	}
+	for _, n := range numbers {
+		u.asked[n] = append(u.asked[n], intended)
 	}
 	u.learn()
 	work, done := linger(ctx)
@@ -349,6 +363,11 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 			u.results[s.Number] = res
 		}
 		out.Results = append(out.Results, res)
+		if s.Action == plan.Issue && res.Outcome.holds() {
+			if old, err := replaces(s); err == nil {
+				out.IDs[credential(s.Ref, old.Key)] = credential(u.names().now(s.Ref, s.OfBase), res.ID)
+			}
+		}
 		if s.Action == plan.Create && res.ID != "" {
 			out.IDs[s.Ref] = entra.Ref{Type: s.Ref.Type, ID: res.ID}
 			for _, was := range s.Values {
@@ -359,10 +378,15 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 		}
 	}
 	// The outcome is written down even when the person has asked to stop.
-	if err := u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out); err != nil {
+	if _, err := u.append(context.WithoutCancel(ctx), repository.KindOutcomes, out); err != nil {
 		return err
 	}
 	return stopped
+}
+
+// credential is what the log calls a credential of an object.
+func credential(of entra.Ref, key entra.ID) entra.Ref {
+	return entra.Ref{Type: catalog.CredentialType, ID: entra.Join(of.ID, key)}
 }
 
 // linger returns a context that ends a while after ctx: a step that has begun is finished when the person asks to
@@ -404,13 +428,14 @@ func (u *run) take(ctx context.Context, s plan.Step) {
 	}
 }
 
-func (u *run) append(ctx context.Context, kind repository.Kind, doc any) error {
+// append writes a document into the log and returns when it says it was.
+func (u *run) append(ctx context.Context, kind repository.Kind, doc any) (time.Time, error) {
 	data, err := json.Marshal(doc)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
-	_, err = u.repo.Append(ctx, kind, u.record, append(data, '\n'))
-	return err
+	rec, err := u.repo.Append(ctx, kind, u.record, append(data, '\n'))
+	return rec.At, err
 }
 
 func (u *run) report() *Report {

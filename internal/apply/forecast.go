@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 )
@@ -31,7 +32,7 @@ func (f Forecast) Whole() time.Duration {
 // Estimate carries a plan out on paper: wave by wave, as many requests at once as Run sends, within the quotas that
 // its client keeps to.
 func Estimate(p *plan.Plan) Forecast {
-	u := &run{plan: p, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values)}
+	u := &run{plan: p, o: Options{Secrets: nobody{}}, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values)}
 	u.learn()
 	out := Forecast{Ends: make([]time.Duration, len(p.Steps))}
 	var quotas graph.Forecast
@@ -82,6 +83,12 @@ func Estimate(p *plan.Plan) Forecast {
 	return out
 }
 
+// nobody is where a forecast hands out what is not made.
+type nobody struct{}
+
+func (nobody) Given(plan.Step) (entra.ID, bool) { return "", false }
+func (nobody) Give(Issued) error                { return nil }
+
 // calls returns the requests that a step usually takes.
 func (u *run) calls(s plan.Step) []catalog.Call {
 	r, ok := catalog.Lookup(s.Ref.Type)
@@ -117,6 +124,10 @@ func (u *run) calls(s plan.Step) []catalog.Call {
 		return []catalog.Call{fetch, there, out}
 	case plan.Update:
 		return append([]catalog.Call{fetch}, several(r.Update(ref.ID, s.Set, s.Was))...)
+	case plan.Issue:
+		write := fetch
+		write.Method = http.MethodPost
+		return []catalog.Call{fetch, write}
 	case plan.Attach, plan.Detach:
 		l, err := u.ends(s)
 		if err != nil {

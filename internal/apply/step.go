@@ -44,6 +44,8 @@ func (u *run) do(ctx context.Context, s plan.Step) (Outcome, entra.ID, error) {
 		outcome, err = u.detach(ctx, r, s)
 	case plan.Delete:
 		outcome, err = u.delete(ctx, r, s)
+	case plan.Issue:
+		outcome, id, err = u.issue(ctx, r, s)
 	default:
 		err = fmt.Errorf("no such action: %s", s.Action)
 	}

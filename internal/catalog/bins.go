@@ -36,7 +36,7 @@ func bins(live []*Resource) (bins []*Resource) {
 			b.Read = []string{"User.Read.All"}
 		}
 		for _, p := range l.Properties {
-			p.Write, p.Must, p.Elements, p.Group, p.Safe, p.Lift = Never, false, "", "", nil, ""
+			p.Write, p.Must, p.Elements, p.Issue, p.Group, p.Safe, p.Lift = Never, false, "", "", "", nil, ""
 			if p.Name == "deletedDateTime" {
 				p.Omit, p.Reason = false, byService
 			}

@@ -92,6 +92,7 @@ type Property struct {
 	Set      bool         // an array whose order means nothing
 	Key      string       // of an array of objects: the member that tells its elements apart
 	Elements string       // "remove" where elements can be taken away but not added or changed; else ""
+	Issue    Issue        // what an element is that a new one can be made for; "" where it is nothing of the kind
 	Of       string       // it holds the key of an element that another object declares in this property: "appRoles"
 	Ref      []entra.Type // it holds IDs of objects of these types, alone, in scopes such as "/administrativeUnits/ID", or in text
 	By       string       // the property of the target that it holds; "" is the target's ID
@@ -107,6 +108,15 @@ type Property struct {
 	raw      bool         // omitted, yet asked for, because read makes another property of it
 	Lift     string       // with Safe: "enforce" or "enable-users", the wish that lets the goal's value come back
 }
+
+// An Issue says what sort of credential the elements of a property are.
+type Issue string
+
+// The sorts of credentials.
+const (
+	Password    Issue = "password"    // the service makes it, and shows it once
+	Certificate Issue = "certificate" // the service gets its public half
+)
 
 // A Write says when a property can be written.
 type Write uint8

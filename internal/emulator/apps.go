@@ -1,6 +1,9 @@
 package emulator
 
 import (
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/base64"
 	"maps"
 	"net/url"
 	"slices"
@@ -109,12 +112,12 @@ func (c *call) checkApp(o, old *object, in map[string]any) error {
 			return bad("Property api.preAuthorizedApplications references application '%s' that cannot be found.", id)
 		}
 	}
-	return checkKeys(o, old, in)
+	return c.checkKeys(o, old, in)
 }
 
 // checkKeys resolves keyCredentials: an entry sent back without its key keeps
-// the key it has.
-func checkKeys(o, old *object, in map[string]any) error {
+// the key it has, a new one gets its names from the certificate.
+func (c *call) checkKeys(o, old *object, in map[string]any) error {
 	if _, ok := in["keyCredentials"]; ok {
 		out := []any{}
 		for _, k := range subs(in["keyCredentials"]) {
@@ -134,12 +137,43 @@ func checkKeys(o, old *object, in map[string]any) error {
 			if k["type"] == nil || k["usage"] == nil {
 				return bad("Property keyCredentials needs type and usage.")
 			}
+			if k["keyId"] == nil {
+				if err := c.newKey(k); err != nil {
+					return err
+				}
+			}
 			out = append(out, k)
 		}
 		o.p["keyCredentials"] = out
 	}
 	if id := o.p["tokenEncryptionKeyId"]; id != nil && !slices.ContainsFunc(subs(o.p["keyCredentials"]), func(k map[string]any) bool { return k["keyId"] == id }) {
 		return bad("Property tokenEncryptionKeyId must be the keyId of a present keyCredential.")
+	}
+	return nil
+}
+
+// newKey completes a certificate that is new to its object.
+func (c *call) newKey(k map[string]any) error {
+	k["keyId"] = c.t.fresh(kKey)
+	if k["type"] != "AsymmetricX509Cert" {
+		return nil
+	}
+	der, err := base64.StdEncoding.DecodeString(text(k["key"]))
+	if err != nil {
+		return bad("Property keyCredentials.key is not valid.")
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return bad("Key credential certificate is invalid.")
+	}
+	sum := sha1.Sum(cert.Raw)
+	for name, v := range map[string]string{"startDateTime": stamp(cert.NotBefore), "endDateTime": stamp(cert.NotAfter), "customKeyIdentifier": base64.StdEncoding.EncodeToString(sum[:])} {
+		if k[name] == nil {
+			k[name] = v
+		}
+	}
+	if end, err := time.Parse(time.RFC3339, text(k["endDateTime"])); err != nil || end.After(cert.NotAfter) {
+		return bad("Key credential end date is invalid.")
 	}
 	return nil
 }
@@ -253,7 +287,7 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	if c.t.spByAppID(id, true) != nil {
 		return nil, refuse(409, "Request_MultipleObjectsWithSameKeyValue", "The service principal cannot be created, updated, or restored because the service principal name %s is already in use.", id)
 	}
-	if err := checkPrincipal(o, nil, p); err != nil {
+	if err := c.checkPrincipal(o, nil, p); err != nil {
 		return nil, err
 	}
 	full := c.t.servicePrincipalOf(app)
@@ -265,11 +299,11 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	return []func(){}, nil
 }
 
-func checkPrincipal(o, old *object, in map[string]any) error {
+func (c *call) checkPrincipal(o, old *object, in map[string]any) error {
 	if err := oneOf(in, "servicePrincipal", "preferredSingleSignOnMode", "password", "saml", "oidc", "notSupported", "external"); err != nil {
 		return err
 	}
-	return checkKeys(o, old, in)
+	return c.checkKeys(o, old, in)
 }
 
 func (c *call) changePrincipal(o, d *object, in checked) error {
@@ -289,7 +323,7 @@ func (c *call) changePrincipal(o, d *object, in checked) error {
 		}
 		syncPrincipal(d.p, app.p)
 	}
-	return checkPrincipal(d, o, in.p)
+	return c.checkPrincipal(d, o, in.p)
 }
 
 // newRoleGrant creates an app role assignment below one of its ends.
@@ -471,7 +505,18 @@ func (c *call) password(o *object, add bool) (answer, error) {
 	have := asList(o.p["passwordCredentials"])
 	act := "Update " + noun(o.kind) + " – Certificates and secrets management"
 	if add {
-		w := c.secret(sub(body["passwordCredential"]))
+		in := sub(body["passwordCredential"])
+		for k := range in {
+			if k != "displayName" && k != "endDateTime" && k != "startDateTime" {
+				return answer{}, bad("Property passwordCredential.%s cannot be set.", k)
+			}
+		}
+		w := c.secret(in)
+		from, err := time.Parse(time.RFC3339, text(w["startDateTime"]))
+		until, wrong := time.Parse(time.RFC3339, text(w["endDateTime"]))
+		if err != nil || wrong != nil || !from.Before(until) {
+			return answer{}, bad("Credential lifetime is invalid: endDateTime must be after startDateTime.")
+		}
 		d.p["passwordCredentials"] = append(have, w)
 		c.t.put(d, []string{"passwordCredentials"})
 		c.audit(act, d, nil)

@@ -3,6 +3,7 @@ package emulator
 import (
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -170,10 +171,7 @@ func (t *Tenant) token(c *call, tenant string) answer {
 		if f.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
 			return loginError(t, 400, "invalid_request", 900144, "The client_assertion_type is not supported.")
 		}
-		if which < 0 {
-			return loginError(t, 401, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application.")
-		}
-		if err := t.assertion(f.Get("client_assertion"), text(app.p["appId"]), tenant, which); err != nil {
+		if err := t.assertion(f.Get("client_assertion"), text(app.p["appId"]), tenant, t.certificatesOf(app, which, now)); err != nil {
 			return loginError(t, 401, "invalid_client", 700027, "Client assertion failed signature validation: "+err.Error())
 		}
 	case secret == "":
@@ -213,21 +211,36 @@ func (t *Tenant) secretOf(app *object, secret string, now time.Time) bool {
 	return false
 }
 
+// certificatesOf lists the certificates an application can sign in with;
+// which tells the tenant's own two, whose ones are not among its properties.
+func (t *Tenant) certificatesOf(app *object, which int, now time.Time) (certs []*x509.Certificate) {
+	t.keys.wait()
+	if which >= 0 && t.keys.certs[which] != nil {
+		certs = append(certs, t.keys.certs[which])
+	}
+	for _, k := range subs(app.p["keyCredentials"]) {
+		der, _ := base64.StdEncoding.DecodeString(text(k["key"]))
+		cert, err := x509.ParseCertificate(der)
+		until, wrong := time.Parse(time.RFC3339, text(k["endDateTime"]))
+		if err == nil && wrong == nil && k["usage"] == "Verify" && now.Before(until) {
+			certs = append(certs, cert)
+		}
+	}
+	return certs
+}
+
 // assertion checks a client assertion (Microsoft Graph documentation,
 // certificate credentials): PS256 or RS256 under the registered certificate,
 // audience the token endpoint of this tenant, issuer and subject the client.
-func (t *Tenant) assertion(signed, client, tenant string, which int) error {
-	t.keys.wait()
-	cert := t.keys.certs[which]
-	if cert == nil {
-		return errors.New("no certificate is registered")
-	}
+func (t *Tenant) assertion(signed, client, tenant string, certs []*x509.Certificate) error {
 	token, err := jwt.Parse(signed, func(j *jwt.Token) (any, error) {
-		old, new := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw)
-		for name, sum := range map[string][]byte{"x5t": old[:], "x5t#S256": new[:]} {
-			said := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text(j.Header[name])), "=") // one library spells it in plain base64
-			if said != "" && said == base64.RawURLEncoding.EncodeToString(sum) {
-				return cert.PublicKey, nil
+		for _, cert := range certs {
+			old, new := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw)
+			for name, sum := range map[string][]byte{"x5t": old[:], "x5t#S256": new[:]} {
+				said := strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(text(j.Header[name])), "=") // one library spells it in plain base64
+				if said != "" && said == base64.RawURLEncoding.EncodeToString(sum) {
+					return cert.PublicKey, nil
+				}
 			}
 		}
 		return nil, errors.New("the header names no registered certificate")

@@ -107,6 +107,9 @@ func (j *judge) matters(ctx context.Context, s plan.Step, named map[entra.Ref]bo
 		}
 		refs = j.both(s.Link.From, s.OfBase)
 	}
+	if s.Action == plan.Issue {
+		return true, nil // whoever holds the secret acts as the object, with all that it may
+	}
 	switch refs[0].Type {
 	case catalog.PolicyType, catalog.LocationType, catalog.StrengthType, catalog.RoleType:
 		return true, nil

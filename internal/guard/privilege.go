@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/access"
 	"github.com/tidemark-backup/tidemark/internal/catalog"
@@ -67,6 +68,11 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 	if s.Action == plan.Update && !empowers(s.Set) {
 		return false, nil
 	}
+	if s.Action == plan.Issue {
+		if refs, err = j.acting(ctx, refs, all); err != nil {
+			return false, err
+		}
+	}
 	for _, r := range refs {
 		has, err := j.holds(ctx, r)
 		if err != nil || has {
@@ -74,6 +80,26 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// acting adds to refs who acts with the credentials of the objects: an application's are used as its service principal.
+func (j *judge) acting(ctx context.Context, refs []entra.Ref, all []entra.Object) ([]entra.Ref, error) {
+	refs = slices.Clone(refs)
+	for _, o := range all {
+		for _, id := range catalog.IDs(o) {
+			for _, tree := range []snapshot.Tree{j.base, j.after} {
+				for h, err := range tree.Holders(ctx, id) {
+					if err != nil {
+						return nil, fmt.Errorf("who acts as %s: %w", o.Ref, err)
+					}
+					if h.Type == catalog.ServicePrincipalType && !slices.Contains(refs, h) {
+						refs = append(refs, h)
+					}
+				}
+			}
+		}
+	}
+	return refs, nil
 }
 
 // empowers reports whether an update decides who can act as the object, and not only how it looks.

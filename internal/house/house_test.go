@@ -152,7 +152,7 @@ func TestOnlyCatalogNamesTypes(t *testing.T) {
 
 // TestOnlyApplyWrites holds that no other package than apply turns a catalog's write into a request.
 func TestOnlyApplyWrites(t *testing.T) {
-	writes := strings.Fields("Create Update Remove Revive Bind Unbind BindMany")
+	writes := strings.Fields("Create Update Remove Revive Bind Unbind BindMany Issue")
 	seen := 0
 	eachFile(t, func(name string, fset *token.FileSet, f *ast.File) {
 		switch strings.Split(name, "/")[0] {

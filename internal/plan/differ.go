@@ -152,6 +152,11 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		m.plan.Unread.Refs = append(m.plan.Unread.Refs, b)
 	}
 	named := rename(base, m.renaming())
+	stands := m.standing(r, goal, base)
+	if named.Body, err = stand(r, named.Body, goal, base, stands, false); err != nil {
+		return fmt.Errorf("restore %s: %w", g, err)
+	}
+	issued := map[string]bool{}
 	missing, err := m.missing(goal)
 	if err != nil {
 		return err
@@ -182,6 +187,13 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			why = m.occupies(goal, taken, f.Path)
 		case !ok:
 			why = "it is not known how to write it"
+		case p.Issue != "" && m.q.NewSecrets && m.whole() && (f.After != nil || !strings.HasSuffix(f.Path, "]")):
+			if !issued[r.Unit(f.Path)] {
+				issued[r.Unit(f.Path)] = true
+				top, _ := r.Property(r.Unit(f.Path))
+				m.issue(goal, top, &base, stands, m.makes[g])
+			}
+			continue
 		case p.Elements != "":
 			if f.After != nil || !strings.HasSuffix(f.Path, "]") {
 				why = secret(p)
@@ -225,6 +237,9 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	}
 	body, err := diff.With(r, named.Body, take)
 	if err != nil {
+		return fmt.Errorf("restore %s: %w", g, err)
+	}
+	if body, err = stand(r, body, goal, base, stands, true); err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)
 	}
 	next, now := m.unmarked(g.Type, body).Decode(), base.Body.Decode()

@@ -25,6 +25,8 @@ type Request struct {
 	// RenameTaken lets what comes back and has a name or an address that another took since come back under a free
 	// name, without the address. Otherwise it does not come back.
 	RenameTaken bool
+	// NewSecrets asks for a new credential in the place of each that cannot come back.
+	NewSecrets bool
 }
 
 // lifts reports whether the request asks for what a property's Lift stands for.
@@ -79,7 +81,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
 		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
-			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken,
+			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken, NewSecrets: q.NewSecrets,
 			Steps: []Step{}, Gaps: []Gap{},
 		},
 	}
@@ -770,7 +772,7 @@ func (m *maker) create() error {
 			m.stale[v] = marker(v)
 		}
 		m.safe(r, o, made, lame[o.Ref])
-		m.lost(r, o)
+		m.lost(r, o, made)
 	}
 	return nil
 }
@@ -940,7 +942,7 @@ func unsafe(p catalog.Property) string {
 }
 
 // lost names what a creation cannot bring back.
-func (m *maker) lost(r *catalog.Resource, o entra.Object) {
+func (m *maker) lost(r *catalog.Resource, o entra.Object, made *node) {
 	body := o.Body.Decode()
 	name := catalog.Name(o)
 	for _, p := range r.Properties {
@@ -953,6 +955,8 @@ func (m *maker) lost(r *catalog.Resource, o entra.Object) {
 			has = false
 		}
 		switch {
+		case p.Issue != "" && has && m.q.NewSecrets:
+			m.issue(o, p, nil, nil, made)
 		case p.Elements != "" && has, p.Secret && (has || p.Must):
 			m.gap(o.Ref, name, p.Name, secret(p))
 		}

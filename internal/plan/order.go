@@ -30,6 +30,7 @@ const (
 	rankCreate
 	rankUpdate
 	rankAttach
+	rankIssue
 	rankPolicy
 	rankDetach
 	rankDelete
@@ -184,6 +185,10 @@ func (m *maker) need() error {
 			}
 		}
 		switch n.Action {
+		case Issue: // what is taken away goes first, because some credentials are only written all at once
+			if u := updates[m.baseName(n.Ref)]; u != nil {
+				n.needs = append(n.needs, u)
+			}
 		case Create, Update, Undelete:
 			set := n.Set
 			if n.Action != Update {

@@ -28,6 +28,8 @@ type Plan struct {
 	// RenameTaken lets what comes back and has a name or an address that another took since come back under a free
 	// name, without the address.
 	RenameTaken bool `json:"renameTaken,omitempty"`
+	// NewSecrets lets new credentials be made and handed out in the place of those that cannot come back.
+	NewSecrets bool `json:"newSecrets,omitempty"`
 
 	// IDs maps objects as the goal names them to what base calls them, where the two differ: what an
 	// earlier restore re-created, and what Match recognised.
@@ -78,6 +80,7 @@ type Step struct {
 	// Set holds the values to write, by path, arrays whole; nil clears. Of an undelete it holds what the object gets in
 	// the place of names and addresses that others have. IDs inside are the goal's. Values are
 	// those of entra.Decode.
+	// Of an issue it holds the credential in whose place a new one is made, as the goal has it, alone in its property.
 	Set map[string]any `json:"set,omitempty"`
 	// Values holds, by property, the goal's values of what else will name a created object and the service
 	// chooses, such as an application's appId. Later steps use them where the object is meant.
@@ -108,6 +111,7 @@ const (
 	Attach   Action = "attach"
 	Detach   Action = "detach"
 	Delete   Action = "delete"
+	Issue    Action = "issue" // make a new credential, and hand its secret out
 )
 
 // A Gap is something the goal has that no step can bring back, with the reason and the next thing to do.
