@@ -265,7 +265,7 @@ func (h *handout) consumers(i apply.Issued) consumersDoc {
 			d.Owners = append(d.Owners, who(l.To))
 		}
 	}
-	for _, id := range catalog.IDs(o) {
+	for _, id := range catalog.Handles(o) {
 		for r, err := range h.tree.Holders(h.ctx, id) {
 			if err == nil && r != o.Ref {
 				d.NamedBy = append(d.NamedBy, who(r))

@@ -256,5 +256,18 @@ func Naming(t entra.Type) []string {
 	return slices.Compact(all)
 }
 
+// Handles returns all by which others may name an object: its ID, and what Naming says.
+func Handles(o entra.Object) []entra.ID {
+	ids := []entra.ID{o.Ref.ID}
+	for _, name := range Naming(o.Ref.Type) {
+		if v, ok := o.Body.Get(name); ok {
+			if s, _ := v.(string); s != "" {
+				ids = append(ids, entra.ID(s))
+			}
+		}
+	}
+	return ids
+}
+
 // Defines reports whether objects of a type define properties of others, which are asked for by name from then on.
 func Defines(t entra.Type) bool { return t == definitionType }

@@ -394,7 +394,7 @@ func (s *scene) steps(text string) error {
 				return err
 			}
 			step.Action, step.Ref, step.Set = plan.Update, o.Ref, o.Body.Decode()
-		case "update":
+		case "update", "issue":
 			r, err := ref(f[1])
 			if err != nil {
 				return err

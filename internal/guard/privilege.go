@@ -86,7 +86,7 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 func (j *judge) acting(ctx context.Context, refs []entra.Ref, all []entra.Object) ([]entra.Ref, error) {
 	refs = slices.Clone(refs)
 	for _, o := range all {
-		for _, id := range catalog.IDs(o) {
+		for _, id := range catalog.Handles(o) {
 			for _, tree := range []snapshot.Tree{j.base, j.after} {
 				for h, err := range tree.Holders(ctx, id) {
 					if err != nil {

@@ -316,17 +316,7 @@ func names(t entra.Type) []string {
 }
 
 // handles returns all by which others may name an object.
-func handles(o entra.Object) []entra.ID {
-	ids := []entra.ID{o.Ref.ID}
-	for _, name := range names(o.Ref.Type) {
-		if v, ok := o.Body.Get(name); ok {
-			if s, _ := v.(string); s != "" {
-				ids = append(ids, entra.ID(s))
-			}
-		}
-	}
-	return ids
-}
+func handles(o entra.Object) []entra.ID { return catalog.Handles(o) }
 
 // values returns, by property, what else names the object and is chosen by the service.
 func values(o entra.Object) map[string]entra.ID {
