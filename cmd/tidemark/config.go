@@ -17,6 +17,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 )
 
@@ -36,6 +37,7 @@ type tenantSettings struct {
 	Graph      string           `yaml:"graph"`
 	Authority  string           `yaml:"authority"`
 	CA         string           `yaml:"ca"`
+	Quotas     int              `yaml:"quotas"`
 	Repository string           `yaml:"repository"`
 	Keys       keySettings      `yaml:"keys"`
 	Capture    captureSettings  `yaml:"capture"`
@@ -342,6 +344,12 @@ func (t *tenantSettings) check() error {
 			return fmt.Errorf("guard.approvers: %q is no approver's line; tidemark approve --new-key prints one", line)
 		}
 	}
+	switch {
+	case t.Quotas == 0:
+		t.Quotas = 1
+	case t.Quotas < 0 || t.Quotas > maxQuotas:
+		return fmt.Errorf("quotas: %d is not a number from 1 to %d; leave it out where Microsoft has not raised the tenant's quotas", t.Quotas, maxQuotas)
+	}
 	switch t.Index {
 	case "":
 		t.Index = "file"
@@ -351,6 +359,12 @@ func (t *tenantSettings) check() error {
 	}
 	return nil
 }
+
+// maxQuotas bounds how much faster than documented the service is ever asked.
+const maxQuotas = 100
+
+// scale is what the service grants the tenant of its quotas.
+func (t *tenantSettings) scale() graph.Scale { return graph.Scale(t.Quotas) }
 
 // limits are what a plan may do unless a flag allows more.
 func (t *tenantSettings) limits() plan.Limits {
@@ -383,6 +397,7 @@ tenants:
     # graph: https://127.0.0.1:8443     # cloud: custom only
     # authority: https://127.0.0.1:8443 # cloud: custom only
     # ca: file:/etc/tidemark/ca.pem     # an extra trust anchor for graph and authority
+    quotas: 1                           # how many times the documented request quotas Microsoft grants the tenant; it raises them on request
     repository: file:///var/lib/tidemark/contoso
     keys:
       holders: []                       # age recipients that can read the repository, besides the identity below

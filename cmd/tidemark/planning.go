@@ -182,7 +182,7 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 		}
 		c.BreakGlass = append(c.BreakGlass, ref)
 	}
-	f := apply.Estimate(p)
+	f := apply.Estimate(p, s.settings.scale())
 	x := &proposal{plan: p, digest: digest, base: base, goal: goal, undo: k.Undo, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
 	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, approvals, s.now()); err != nil {
 		return nil, fmt.Errorf("judge plan: %w", err)

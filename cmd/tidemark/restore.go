@@ -298,7 +298,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		give = secrets
 	}
 	progress := s.env.newProgress()
-	told, done := progress.applying(apply.Estimate(x.plan), client.Waiting)
+	told, done := progress.applying(apply.Estimate(x.plan, client.Scale()), client.Waiting)
 	quiet := context.AfterFunc(ctx, func() {
 		progress.note("stopping: what is under way is finished first, within half a minute")
 	})

@@ -296,7 +296,7 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
-	client, err := graph.New(cred, graph.Options{HTTP: &http.Client{Transport: transport}, Endpoint: s.settings.Graph, Now: s.now, UserAgent: "tidemark/" + version()})
+	client, err := graph.New(cred, graph.Options{HTTP: &http.Client{Transport: transport}, Endpoint: s.settings.Graph, Scale: s.settings.scale(), Now: s.now, UserAgent: "tidemark/" + version()})
 	if err != nil {
 		return nil, nil, err
 	}

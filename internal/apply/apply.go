@@ -84,9 +84,8 @@ const (
 func (o Outcome) holds() bool { return o == Done || o == AlreadyDone }
 
 const (
-	wave     = 200              // steps whose intents share a record
-	parallel = 24               // writes under way at once: what uses up the quota though each takes half a second
-	grace    = 30 * time.Second // for what is under way when the person asks to stop
+	wave  = 200              // steps whose intents share a record, at least
+	grace = 30 * time.Second // for what is under way when the person asks to stop
 )
 
 // The documents that a restore leaves in the log, each in a record whose parent is the plan's.
@@ -107,6 +106,8 @@ type run struct {
 	client *graph.Client
 	repo   *repository.Repository
 	plan   *plan.Plan
+	scale  graph.Scale
+	wide   int // steps of a wave
 	record int64
 	o      Options
 
@@ -125,6 +126,10 @@ type run struct {
 	refused map[int]bool      // steps that the service refused as wrong, to be tried once more: false once they were
 }
 
+// width is how many steps a wave has: what is under way at once several times over, since a wave ends with its slowest
+// step.
+func width(s graph.Scale) int { return max(wave, 8*s.InFlight()) }
+
 // Run carries out the plan that record number in the log holds. A step that failed, or found the tenant
 // changed, stops only the steps that need it; Run's own error means that the log or the context failed, and
 // that running again continues.
@@ -133,7 +138,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 	if p == nil {
 		return nil, errors.New("apply: the plan was not cleared")
 	}
-	u := &run{client: c, repo: r, plan: p, record: record, o: o,
+	u := &run{client: c, repo: r, plan: p, scale: c.Scale(), wide: width(c.Scale()), record: record, o: o,
 		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, asked: map[int][]time.Time{}, busy: map[entra.Ref]chan struct{}{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
@@ -241,7 +246,7 @@ func (u *run) next() []plan.Step {
 		if _, settled := u.results[s.Number]; settled {
 			continue
 		}
-		if len(steps) > 0 && (len(steps) == wave || s.Action != steps[0].Action || s.Ref.Type != steps[0].Ref.Type) {
+		if len(steps) > 0 && (len(steps) == u.wide || s.Action != steps[0].Action || s.Ref.Type != steps[0].Ref.Type) {
 			break
 		}
 		waits := false
@@ -328,7 +333,7 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	defer done()
 	clear = u.together(ctx, work, clear)
 	var g errgroup.Group
-	g.SetLimit(parallel)
+	g.SetLimit(u.scale.InFlight())
 	for _, s := range clear {
 		g.Go(func() error {
 			if ctx.Err() == nil {

@@ -30,13 +30,13 @@ func (f Forecast) Whole() time.Duration {
 }
 
 // Estimate carries a plan out on paper: wave by wave, as many requests at once as Run sends, within the quotas that
-// its client keeps to.
-func Estimate(p *plan.Plan) Forecast {
-	u := &run{plan: p, o: Options{Secrets: nobody{}}, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values)}
+// its client keeps to at that scale.
+func Estimate(p *plan.Plan, scale graph.Scale) Forecast {
+	u := &run{plan: p, scale: scale, wide: width(scale), o: Options{Secrets: nobody{}}, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values)}
 	u.learn()
 	out := Forecast{Ends: make([]time.Duration, len(p.Steps))}
-	var quotas graph.Forecast
-	var lanes [parallel]time.Duration
+	quotas := graph.Forecast{Scale: scale}
+	lanes := make([]time.Duration, scale.InFlight())
 	back := map[string]bool{} // what comes back with the links it had, which are then refused
 	carry := func(calls []catalog.Call, steps ...plan.Step) {
 		lane := &lanes[0]
@@ -56,7 +56,7 @@ func Estimate(p *plan.Plan) Forecast {
 		}
 	}
 	meet := func() {
-		last := slices.Max(lanes[:])
+		last := slices.Max(lanes)
 		for i := range lanes {
 			lanes[i] = last
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/apply"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 )
@@ -17,10 +18,23 @@ import (
 // The estimate holds against a service that keeps to its documented quotas: the restore takes as long, within a fifth,
 // uses nine tenths of what the service grants for writes, and is hardly ever refused.
 func TestEstimateHolds(t *testing.T) {
-	n := 3000
+	n := 1800
 	if long() {
 		n = 10000
 	}
+	holds(t, n, 1)
+}
+
+// The same holds for a tenant whose quotas were raised, where the configuration says so.
+func TestEstimateHoldsForRaisedQuotas(t *testing.T) {
+	if n := 10000; long() {
+		holds(t, n, 20)
+	} else {
+		holds(t, 1800, 4)
+	}
+}
+
+func holds(t *testing.T, n int, scale graph.Scale) {
 	tenant := lab.Start(t, emulator.Options{Users: 600, Groups: 8, Apps: 1})
 	synctest.Test(t, func(t *testing.T) {
 		l := lab.New(t, tenant)
@@ -30,10 +44,10 @@ func TestEstimateHolds(t *testing.T) {
 		d.strike()
 		base := l.Capture()
 		p := l.Plan(base, goal, plan.Request{})
-		forecast := apply.Estimate(p)
+		forecast := apply.Estimate(p, scale)
 		var mu sync.Mutex
-		var last time.Time
-		var idle time.Duration // while only Conditional Access was written
+		var last time.Time     // when the directory was written
+		var idle time.Duration // while only Conditional Access was, before that
 		l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
 			if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/conditionalAccess/") {
 				mu.Lock()
@@ -47,7 +61,8 @@ func TestEstimateHolds(t *testing.T) {
 			return pass()
 		}
 		tenant.ResetRequests()
-		tenant.Throttle(1)
+		tenant.Throttle(float64(scale))
+		l.Raise(scale)
 		began := time.Now()
 		report := l.Apply(p, base)
 		took := time.Since(began)
@@ -58,12 +73,12 @@ func TestEstimateHolds(t *testing.T) {
 			all++
 			if r.Status == http.StatusTooManyRequests {
 				refused++
-			} else if r.Write {
+			} else if r.Write && !strings.Contains(r.Path, "/conditionalAccess/") {
 				writes++
 			}
 		}
-		use := float64(writes) / (3000 + 20*(took-idle).Seconds())
-		t.Logf("%d steps, %d writes (estimated %d) in %s (estimated %s), %.0f %% of the quota, %d of %d refused", len(p.Steps), writes, forecast.Writes,
+		use := float64(writes) / (3000 + 20*float64(scale)*(last.Sub(began)-idle).Seconds())
+		t.Logf("%d steps, %d writes (of all %d estimated) in %s (estimated %s), %.0f %% of the quota, %d of %d refused", len(p.Steps), writes, forecast.Writes,
 			took.Round(time.Second), forecast.Whole().Round(time.Second), 100*use, refused, all)
 		if done := report.Count(apply.Done) + report.Count(apply.AlreadyDone); done != len(p.Steps) {
 			t.Errorf("%d of %d steps happened", done, len(p.Steps))

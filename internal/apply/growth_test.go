@@ -15,9 +15,9 @@ func TestRestoreGrowsEvenly(t *testing.T) {
 		suffer(t, n)
 		return (used(t) - before).Seconds()
 	}
-	cost(200) // what is made once
-	few, many := cost(200), cost(1600)
-	t.Logf("%.2f s of a processor for 200 objects, %.2f s for 1600: %.1f times", few, many, many/few)
+	cost(120) // what is made once
+	few, many := cost(120), cost(960)
+	t.Logf("%.2f s of a processor for 120 objects, %.2f s for 960: %.1f times", few, many, many/few)
 	if many > 16*few {
 		t.Errorf("eight times the objects cost %.1f times as much", many/few)
 	}

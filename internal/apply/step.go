@@ -450,7 +450,7 @@ func (u *run) bundled(steps []plan.Step) (bundles []bundle, rest []plan.Step) {
 func (u *run) together(ctx, work context.Context, steps []plan.Step) []plan.Step {
 	bundles, rest := u.bundled(steps)
 	var g errgroup.Group
-	g.SetLimit(parallel)
+	g.SetLimit(u.scale.InFlight())
 	for _, b := range bundles {
 		g.Go(func() error {
 			err := ctx.Err()

@@ -7,7 +7,10 @@ import (
 
 // A Forecast says when requests can go by the quotas that a Client begins with, each of them full. The zero value
 // is ready. It is not safe for concurrent use.
-type Forecast struct{ levels map[service]*level }
+type Forecast struct {
+	Scale  Scale // of the Client
+	levels map[service]*level
+}
 
 // A level is what is left of a quota at a moment.
 type level struct {
@@ -21,7 +24,7 @@ type level struct {
 func (f *Forecast) Go(method, path string, ready time.Duration) time.Duration {
 	if f.levels == nil {
 		f.levels = map[service]*level{}
-		for s, q := range quotas() {
+		for s, q := range f.Scale.quotas() {
 			f.levels[s] = &level{quota: q, left: q.requests}
 		}
 	}

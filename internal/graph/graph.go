@@ -44,8 +44,10 @@ type Options struct {
 	// Endpoint is the origin of the service, without a path: "https://graph.microsoft.com", which is also what
 	// the empty string means. Only https is accepted.
 	Endpoint string
-	// InFlight is the largest number of requests under way at once; 0 means 24.
+	// InFlight is the largest number of requests under way at once; 0 means what Scale says.
 	InFlight int
+	// Scale is of the quotas that the Client begins with.
+	Scale Scale
 	// Now is the clock for token lifetimes, dates in Retry-After and [Error.At]; nil means time.Now. Waiting
 	// does not depend on it.
 	Now func() time.Time
@@ -82,6 +84,7 @@ type Client struct {
 	tokens    *lease
 	slots     chan struct{}
 	buckets   map[service]*bucket
+	scale     Scale
 	count     counters
 }
 
@@ -97,7 +100,7 @@ func New(cred Credential, o Options) (*Client, error) {
 	if o.InFlight < 0 || o.MaxPage < 0 || o.NoProgress < 0 {
 		return nil, errors.New("graph client: a limit is negative")
 	}
-	inFlight := orDefault(o.InFlight, defaultInFlight)
+	inFlight := orDefault(o.InFlight, o.Scale.InFlight())
 	c := &Client{
 		http:      newHTTP(o.HTTP, inFlight),
 		origin:    at,
@@ -107,7 +110,8 @@ func New(cred Credential, o Options) (*Client, error) {
 		maxPage:   orDefault(o.MaxPage, defaultMaxPage),
 		patience:  orDefault(o.NoProgress, defaultNoProgress),
 		slots:     make(chan struct{}, inFlight),
-		buckets:   newBuckets(),
+		buckets:   newBuckets(o.Scale),
+		scale:     o.Scale,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -118,6 +122,9 @@ func New(cred Credential, o Options) (*Client, error) {
 	c.tokens = newLease(cred, c.now)
 	return c, nil
 }
+
+// Scale returns the scale that the Client was given.
+func (c *Client) Scale() Scale { return c.scale }
 
 func orDefault[T comparable](v, otherwise T) T {
 	var zero T

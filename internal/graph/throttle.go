@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -30,25 +31,41 @@ type quota struct {
 	rule     string // in words
 }
 
+// A Scale is how many times as fast as documented the quotas of a tenant fill: Microsoft raises them for a tenant that
+// asks for it. What is below 1, and so the zero value, is once.
+type Scale int
+
+// InFlight is how many requests have to be under way at once to use up the quota of writes though each takes half a
+// second: 24, and for greater scales more, up to 240.
+func (s Scale) InFlight() int { return defaultInFlight * min(max(int(s), 1), 10) }
+
 // quotas is what the documentation grants one application in one tenant (Microsoft Graph documentation,
 // service-specific throttling limits). Where it grants a tenant as a whole, a share is left to others. These are
 // beginnings: a Client holds to what the service says of itself.
-func quotas() map[service]quota {
-	return map[service]quota{
+func (s Scale) quotas() map[service]quota {
+	all := map[service]quota{
 		directory:         {8000, 10 * time.Second, "the directory grants 800 units of reading a second"}, // to more than 500 people
 		directoryWrites:   {3000, 150 * time.Second, "the directory takes 20 writes a second"},
 		conditionalAccess: {1, 1250 * time.Millisecond, "Conditional Access takes one request a second"}, // of one a second
 		reports:           {5, 10 * time.Second, "the audit log takes one request in two seconds"},
 		governance:        {20, 10 * time.Second, "identity governance takes two requests a second"}, // as observed; not documented
 	}
+	for name, q := range all {
+		q.window /= time.Duration(max(s, 1))
+		if s > 1 {
+			q.rule += fmt.Sprintf(", times the %d of this tenant", s)
+		}
+		all[name] = q
+	}
+	return all
 }
 
 // perSecond is how many requests a second the quota grants for good.
 func (q quota) perSecond() float64 { return q.requests / q.window.Seconds() }
 
-func newBuckets() map[service]*bucket {
+func newBuckets(scale Scale) map[service]*bucket {
 	buckets := map[service]*bucket{}
-	for s, q := range quotas() {
+	for s, q := range scale.quotas() {
 		buckets[s] = &bucket{quota: q, share: 1}
 	}
 	return buckets

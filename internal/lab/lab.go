@@ -85,7 +85,7 @@ func New(t testing.TB, tenant *emulator.Tenant) *Lab {
 	l.Index, err = index.Open(t.Context(), ":memory:", history.Kept())
 	l.must(err)
 	t.Cleanup(func() { l.must(l.Index.Close()) })
-	l.Reader, l.Writer = l.client(l.Tenant.CaptureApp()), l.client(l.Tenant.RestoreApp())
+	l.Reader, l.Writer = l.client(l.Tenant.CaptureApp(), 1), l.client(l.Tenant.RestoreApp(), 1)
 	return l
 }
 
@@ -96,9 +96,12 @@ func (l *Lab) must(err error) {
 	}
 }
 
-func (l *Lab) client(app emulator.App) *graph.Client {
+// Raise makes the identity that restores expect quotas that fill so many times as fast, as Tenant.Throttle makes them.
+func (l *Lab) Raise(scale graph.Scale) { l.Writer = l.client(l.Tenant.RestoreApp(), scale) }
+
+func (l *Lab) client(app emulator.App, scale graph.Scale) *graph.Client {
 	h := &http.Client{Transport: l.Wire}
-	c, err := graph.New(login{h, l.Tenant, app}, graph.Options{HTTP: h, Endpoint: l.Tenant.URL(), Now: l.Tenant.Now})
+	c, err := graph.New(login{h, l.Tenant, app}, graph.Options{HTTP: h, Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Scale: scale})
 	l.must(err)
 	return c
 }
