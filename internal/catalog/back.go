@@ -16,8 +16,8 @@ import (
 type Back struct {
 	to    *Resource
 	name  string
-	links []start     // relations that end at the type
-	names []*Resource // types whose objects name one of the type
+	links []start   // relations that end at the type
+	names *Resource // the type whose objects name one of the type; nil where it lists where links start
 }
 
 type start struct {
@@ -48,10 +48,7 @@ func (r *Resource) Backs() []Back {
 		}
 		for _, p := range from.Properties {
 			if p.Back != "" && slices.Contains(p.Ref, r.Type) {
-				b := back(p.Back)
-				if !slices.Contains(b.names, from) {
-					b.names = append(b.names, from)
-				}
+				back(p.Back).names = from
 			}
 		}
 	}
@@ -69,7 +66,7 @@ func (b Back) Name() string { return b.name }
 // Call returns the call that lists it at an object of the type.
 func (b Back) Call(id entra.ID) Call {
 	c := Call{Method: "GET", Version: b.to.Version, Path: b.to.at(id) + "/" + b.name, Query: url.Values{"$top": {"999"}}}
-	if len(b.names) == 0 {
+	if b.names == nil {
 		c.Query.Set("$select", "id")
 	}
 	return c
@@ -95,8 +92,8 @@ func (b Back) Item(to entra.Ref, raw []byte) (links []entra.Link, object *entra.
 	if id == "" {
 		return nil, nil, fmt.Errorf("reading %s of %s: an item has no id", b.name, to)
 	}
-	for _, r := range b.names {
-		o, err := r.Object(raw, r.parentIn(m))
+	if b.names != nil {
+		o, err := b.names.Object(raw, b.names.parentIn(m))
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading %s of %s: %w", b.name, to, err)
 		}
