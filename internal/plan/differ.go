@@ -16,6 +16,9 @@ import (
 // differ plans updates, links and deletions.
 func (m *maker) differ() error {
 	clear(m.resolved)
+	if err := m.reveal(); err != nil {
+		return err
+	}
 	o := diff.Options{Aliases: m.to, Types: m.q.Scope.Types}
 	if m.selected != nil {
 		o.Refs = slices.SortedFunc(maps.Keys(m.selected), entra.Ref.Compare)
@@ -90,6 +93,11 @@ func (m *maker) holders(changed map[entra.Ref]bool) error {
 			continue
 		}
 		if err := add(m.world.Holders(m.ctx, id), m.goalName, true); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.hidden)) {
+		if err := add(m.goal.Holders(m.ctx, entra.ID(name)), same, true); err != nil {
 			return err
 		}
 	}
@@ -171,7 +179,8 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	var again []string // what only a re-creation changes
 	late := len(m.q.Scope.Fields) == 0
 	for _, f := range diff.Bodies(r, named.Body, goal.Body) {
-		if !strings.HasPrefix(f.Path, "@") && !(was.Asks(catalog.RenamePath(f.Path, m.plan.Values)) && is.Asks(f.Path)) || !m.inField(f.Path) || !whole && !m.refersToEnds(f) {
+		told := was.Asks(catalog.RenamePath(f.Path, m.plan.Values)) || len(m.hidden[r.Unit(f.Path)]) > 0
+		if !strings.HasPrefix(f.Path, "@") && !(told && is.Asks(f.Path)) || !m.inField(f.Path) || !whole && !m.refersToEnds(f) {
 			continue
 		}
 		p, ok := r.Property(f.Path)
@@ -201,8 +210,8 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		case p.Secret:
 			why = secret(p)
 		case p.Write == catalog.Never || p.Write == catalog.OnCreate || !r.Can.Has(catalog.Update):
-			if m.born[g] && f.Before == nil && !renewed {
-				continue // the recycle bin does not show all that comes back
+			if m.born[g] && f.Before == nil && !renewed && !m.base.Snapshot().Part(r.Bin, "").Asks(f.Path) {
+				continue // the recycle bin does not tell, and it may come back
 			}
 			if renewed && p.Write == catalog.Never {
 				again = append(again, r.Unit(f.Path))
@@ -250,9 +259,10 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	for _, p := range paths {
 		p, _, _ = strings.Cut(p, "[") // an array travels whole
 		n.Set[p], _ = entra.Get(next, p)
-		if v, ok := entra.Get(now, catalog.RenamePath(p, m.plan.Values)); ok || !m.born[g] {
+		if v, ok := entra.Get(now, catalog.RenamePath(p, m.plan.Values)); ok || !m.born[g] && len(m.hidden[p]) == 0 {
 			n.Was[p] = v
 		}
+		n.needs = append(n.needs, m.hidden[p]...)
 	}
 	switch {
 	case late:

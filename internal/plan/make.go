@@ -60,7 +60,8 @@ type maker struct {
 	kept     map[entra.Ref]bool                    // base's names of what may be the same as something of the goal's
 	born     map[entra.Ref]bool                    // created or undeleted
 	resolved map[entra.Ref]bool                    // whether what a reference leads to exists
-	called   map[entra.Type]map[entra.ID]entra.Ref // the goal's objects of some types, by what they are named by besides their IDs
+	called   map[entra.Type]map[entra.ID]entra.Ref // the goal's objects of some types, by all that names them
+	hidden   map[string][]*node                    // properties that are out of sight in base, to the steps that reveal them
 
 	nodes   []*node
 	makes   map[entra.Ref]*node // creations, undeletions
@@ -79,7 +80,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		ctx: ctx, base: was, goal: newReader(goal), world: over(was), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
-		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
+		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, called: map[entra.Type]map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
 			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken, NewSecrets: q.NewSecrets,
 			Steps: []Step{}, Gaps: []Gap{},

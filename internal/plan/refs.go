@@ -138,30 +138,95 @@ func (m *maker) missing(o entra.Object) (map[string]bool, error) {
 // the goal does not have either belongs to somebody else.
 func (m *maker) stands(f catalog.Reference) (bool, error) {
 	for _, t := range f.Types {
-		if m.called[t] == nil {
-			by := map[entra.ID]entra.Ref{}
-			for e, err := range m.goal.Entries(m.ctx, t) {
-				if err != nil {
-					return false, err
-				}
-				o, err := m.goal.Object(m.ctx, e.Ref)
-				if err != nil {
-					return false, err
-				}
-				for _, id := range handles(o) {
-					by[id] = e.Ref
-				}
-			}
-			if m.called == nil {
-				m.called = map[entra.Type]map[entra.ID]entra.Ref{}
-			}
-			m.called[t] = by
+		by, err := m.handled(t)
+		if err != nil {
+			return false, err
 		}
-		if r, ok := m.called[t][f.ID]; ok {
+		if r, ok := by[f.ID]; ok {
 			return m.exists(r)
 		}
 	}
 	return true, nil
+}
+
+// handled returns the goal's objects of a type by all that names them.
+func (m *maker) handled(t entra.Type) (map[entra.ID]entra.Ref, error) {
+	if m.called[t] == nil {
+		by := map[entra.ID]entra.Ref{}
+		for e, err := range m.goal.Entries(m.ctx, t) {
+			if err != nil {
+				return nil, err
+			}
+			o, err := m.goal.Object(m.ctx, e.Ref)
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range handles(o) {
+				by[id] = e.Ref
+			}
+		}
+		m.called[t] = by
+	}
+	return m.called[t], nil
+}
+
+// reveal finds which properties are out of sight in base until steps of the plan are done: what defines them comes
+// back, or what makes its container known in the tenant.
+func (m *maker) reveal() error {
+	m.hidden = map[string][]*node{}
+	for _, r := range slices.SortedFunc(maps.Keys(m.makes), entra.Ref.Compare) {
+		o, err := m.goal.Object(m.ctx, r)
+		if err != nil {
+			return err
+		}
+		defined := []entra.Object{o}
+		kind, _ := catalog.Lookup(r.Type)
+		for _, f := range bonds(kind, o.Body) {
+			for _, t := range f.Types {
+				by, err := m.handled(t)
+				if err != nil {
+					return err
+				}
+				more, err := m.definitions(by[f.ID])
+				if err != nil {
+					return err
+				}
+				defined = append(defined, more...)
+			}
+		}
+		for _, d := range defined {
+			if !catalog.Defines(d.Ref.Type) {
+				continue
+			}
+			for _, name := range handles(d) {
+				m.hidden[string(name)] = append(m.hidden[string(name)], m.makes[r])
+			}
+		}
+	}
+	return nil
+}
+
+// definitions returns what an object of the goal contains that defines properties of others.
+func (m *maker) definitions(container entra.Ref) (all []entra.Object, err error) {
+	for r := range catalog.All() {
+		if !catalog.Defines(r.Type) || r.Under != container.Type {
+			continue
+		}
+		for e, err := range m.goal.Entries(m.ctx, r.Type) {
+			if err != nil {
+				return nil, err
+			}
+			if c, _ := catalog.Container(e.Ref); c != container {
+				continue
+			}
+			o, err := m.goal.Object(m.ctx, e.Ref)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, o)
+		}
+	}
+	return all, nil
 }
 
 // lacks reports whether a field is or holds one of the IDs, and which.
