@@ -611,3 +611,16 @@ func TestKindIsAWord(t *testing.T) {
 		t.Error("an unknown word was read")
 	}
 }
+
+// An object made anew can repeat the ID it had before, as a role does in its template: it names itself by it, and
+// nothing has changed.
+func TestWhatRepeatsItsOwnFormerIDIsTheSame(t *testing.T) {
+	role := func(n int) entra.Ref { return entra.Ref{Type: catalog.RoleType, ID: guid(n)} }
+	side := func(ref entra.Ref) snapshot.Tree {
+		o := entra.Object{Ref: ref, Body: entra.Body(`{"displayName":"Harbour master","templateId":"` + string(guid(1)) + `"}`)}
+		return world{objects: map[entra.Ref]entra.Object{ref: o}, parts: []snapshot.Part{{Type: ref.Type, Coverage: snapshot.Complete}}}.tree()
+	}
+	if got := changes(t, side(role(1)), side(role(2)), diff.Options{Aliases: map[entra.Ref]entra.Ref{role(1): role(2)}}); len(got) > 0 {
+		t.Errorf("got %v", got)
+	}
+}

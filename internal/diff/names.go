@@ -84,11 +84,11 @@ func (n names) keep(o entra.Object, own entra.Body) entra.Body {
 		return o.Body
 	}
 	m := o.Body.Decode()
-	for _, property := range catalog.Naming(o.Ref.Type) {
-		if p, ok := r.Property(property); ok && p.Write == catalog.Never {
-			if v, ok := own.Get(property); ok {
-				m[property] = v
-			}
+	naming, id := catalog.Naming(o.Ref.Type), string(n.earlier(o.Ref).ID)
+	for _, p := range r.Properties {
+		v, has := own.Get(p.Name)
+		if has && (p.Write == catalog.Never && slices.Contains(naming, p.Name) || len(p.Ref) == 0 && v == id) {
+			m[p.Name] = v
 		}
 	}
 	body, err := entra.Encode(m)
