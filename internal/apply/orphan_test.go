@@ -147,3 +147,23 @@ func TestAnApplicationMadeAnewGetsAServicePrincipal(t *testing.T) {
 		})
 	}
 }
+
+// A service principal that is selected without its application, which is gone as well, cannot be made: a gap says what
+// to restore with it.
+func TestAServicePrincipalAloneNeedsItsApplication(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Users: 16, Groups: 8, Apps: 2})
+	e := newEstate(t, tenant)
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		goal := l.Capture()
+		e.loseApplication(t, tenant, false)
+		tell(t, tenant, 204, "DELETE", "/v1.0/directory/deletedItems/"+e.principal, nil)
+		p := restored(t, l, goal, plan.Request{Scope: plan.Scope{Types: []entra.Type{catalog.ServicePrincipalType}}})
+		if len(p.Steps) > 0 || !slices.ContainsFunc(p.Gaps, func(g plan.Gap) bool {
+			return g.Ref.ID == entra.ID(e.principal) && g.Field == "" && strings.Contains(g.Reason, e.appID)
+		}) {
+			t.Errorf("steps %+v, gaps %+v", p.Steps, p.Gaps)
+		}
+		restored(t, l, goal, plan.Request{})
+	})
+}

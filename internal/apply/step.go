@@ -213,10 +213,21 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// ask asks for an object as it is now. A property that the tenant has no more, which the service refuses to name, nobody
+// has: then it is read without.
+func (u *run) ask(ctx context.Context, r *catalog.Resource, id entra.ID) (graph.Response, error) {
+	answer, err := u.call(ctx, r.Fetch(id))
+	refused, ok := errors.AsType[*graph.Error](err)
+	if declared, _ := catalog.Lookup(r.Type); ok && refused.Status == http.StatusBadRequest && declared != r {
+		return u.call(ctx, declared.Fetch(id))
+	}
+	return answer, err
+}
+
 // fetch reads an object as it is now.
 func (u *run) fetch(ctx context.Context, r *catalog.Resource, ref entra.Ref) (o entra.Object, err error) {
 	err = u.patient(ctx, []entra.Ref{ref}, func() error {
-		answer, err := u.call(ctx, r.Fetch(ref.ID))
+		answer, err := u.ask(ctx, r, ref.ID)
 		if err != nil {
 			return err
 		}
@@ -252,27 +263,27 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			return Failed, err
 		}
 		is := o.Body.Decode()
-		done := true
+		differ := map[string]any{}
 		for path, want := range set {
 			have, _ := entra.Get(is, path)
 			if same(have, want) {
 				continue
 			}
-			done = false
+			differ[path] = want
 			// A path that Was lacks is one of an object this plan makes: the service's default may be there.
 			if was, expected := s.Was[path]; expected && !same(have, was) && !same(have, names.was(s, path)) {
 				return Stale, fmt.Errorf("%s: %s is neither what it was nor what it shall be: %w", ref, path, ErrStale)
 			}
 		}
-		if done {
+		if len(differ) == 0 {
 			return AlreadyDone, nil
 		}
 		whole, was := map[string]any{}, o.Body.Decode()
 		next := o.Body.Decode()
-		for path, v := range set {
+		for path, v := range differ {
 			entra.Set(next, path, v)
 		}
-		for path := range set {
+		for path := range differ {
 			unit := r.Unit(path)
 			whole[unit] = next[unit]
 		}
@@ -280,7 +291,7 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		if err = u.all(ctx, named(ref, set), calls); err == nil {
+		if err = u.all(ctx, named(ref, differ), calls); err == nil {
 			return Done, nil
 		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
@@ -324,12 +335,12 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 	_, asked := u.open[s.Number]
 	u.mu.Unlock()
 	for range 2 {
-		if _, err := u.call(ctx, r.Fetch(ref.ID)); err == nil {
+		if _, err := u.ask(ctx, r, ref.ID); err == nil {
 			return AlreadyDone, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return Failed, err
 		}
-		answer, err := u.call(ctx, bin.Fetch(ref.ID))
+		answer, err := u.ask(ctx, bin, ref.ID)
 		if errors.Is(err, fs.ErrNotExist) && asked {
 			break // it has left the bin by our hand, and has not appeared yet
 		}
@@ -533,7 +544,7 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	_, begun := u.open[s.Number]
 	u.mu.Unlock()
 	for range 2 {
-		answer, err := u.call(ctx, r.Fetch(ref.ID))
+		answer, err := u.ask(ctx, r, ref.ID)
 		if errors.Is(err, fs.ErrNotExist) {
 			return AlreadyDone, nil
 		}

@@ -30,7 +30,7 @@ func Refs(o entra.Object) []Reference {
 	}
 	mentions(o.Body.Decode(), r.tree, Property{}, func(p Property, s string) {
 		for _, id := range idsIn(s) {
-			refs = append(refs, Reference{Path: p.Name, ID: id, Types: p.Ref, By: p.By})
+			refs = append(refs, Reference{Path: p.Name, ID: id, Types: p.Ref, By: p.By, Firm: p.Firm})
 		}
 	})
 	slices.SortFunc(refs, func(a, b Reference) int {

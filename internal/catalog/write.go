@@ -105,7 +105,8 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 		if (v == nil || v == "") && (p.Stays || p.Must) {
 			return nil, fmt.Errorf("changing a %s: %s cannot be cleared", r.Type, name)
 		}
-		if v == nil && (p.Set || p.Key != "") {
+		// A list is emptied; a directory extension's only shows by its value that it is one.
+		if _, list := was[name].([]any); v == nil && (list || p.Set || p.Key != "") {
 			set[name] = []any{}
 		}
 		// The service refuses the empty string where it means no value.

@@ -152,6 +152,7 @@ type comparison struct {
 	types         []entra.Type // nil means all
 	names                      // how the earlier tree's refs are called in the later one
 	touched       iter.Seq2[entra.Ref, error]
+	defined       map[string]entra.Ref // of the later tree: what defines properties, by their names; nil until it is asked for
 }
 
 func (c *comparison) wants(t entra.Type) bool {
@@ -343,7 +344,11 @@ func (c *comparison) objects(ctx context.Context, rows iter.Seq2[row, error]) it
 				return false
 			}
 			for _, r := range pending {
-				ch, ok := c.object(r.after, b[r.before], a[r.after])
+				ch, ok, err := c.object(ctx, r.after, b[r.before], a[r.after])
+				if err != nil {
+					yield(Change{}, err)
+					return false
+				}
 				if ok && !yield(ch, nil) {
 					return false
 				}
@@ -365,14 +370,14 @@ func (c *comparison) objects(ctx context.Context, rows iter.Seq2[row, error]) it
 }
 
 // object compares one object. It reports false where nothing that both sides know differs.
-func (c *comparison) object(r entra.Ref, before, after *entra.Object) (Change, bool) {
+func (c *comparison) object(ctx context.Context, r entra.Ref, before, after *entra.Object) (Change, bool, error) {
 	if before != nil {
 		before = c.renamed(*before)
 	}
 	ch := Change{Ref: r, Before: before, After: after}
 	switch {
 	case before == nil && after == nil:
-		return ch, false
+		return ch, false, nil
 	case before == nil:
 		if ch.Kind = Added; !c.before.Snapshot().Knows(r) {
 			ch.Kind, ch.Reason = Unknown, NoBefore
@@ -383,18 +388,27 @@ func (c *comparison) object(r entra.Ref, before, after *entra.Object) (Change, b
 		}
 	default:
 		if before.Body == after.Body {
-			return ch, false
+			return ch, false, nil
 		}
 		resource, _ := catalog.Lookup(r.Type)
 		was, is := c.before.Snapshot().Part(r.Type, ""), c.after.Snapshot().Part(r.Type, "")
 		ch.Kind = Changed
-		ch.Fields = slices.DeleteFunc(Bodies(resource, before.Body, after.Body), func(f Field) bool {
+		for _, f := range Bodies(resource, before.Body, after.Body) {
 			// No one asks for an annotation; it comes by itself.
-			return !strings.HasPrefix(f.Path, "@") && !(was.Asks(catalog.RenamePath(f.Path, c.was)) && is.Asks(f.Path))
-		})
-		return ch, len(ch.Fields) > 0
+			told := strings.HasPrefix(f.Path, "@") || was.Asks(catalog.RenamePath(f.Path, c.was)) && is.Asks(f.Path)
+			if !told && is.Asks(f.Path) {
+				var err error
+				if told, err = c.undefined(ctx, f.Path); err != nil {
+					return ch, false, err
+				}
+			}
+			if told {
+				ch.Fields = append(ch.Fields, f)
+			}
+		}
+		return ch, len(ch.Fields) > 0, nil
 	}
-	return ch, true
+	return ch, true, nil
 }
 
 // links yields the changes from one ascending sequence of links to another.

@@ -180,6 +180,9 @@ func (u *undoing) object(c diff.Change) error {
 			return nil // it is gone already
 		}
 		left := u.renamed(*c.After, ref)
+		if is.Body == c.After.Body {
+			left.Body = is.Body // an object made anew can hold the ID that it had, on purpose
+		}
 		if is.Body != left.Body && !u.conflict(Conflict{Ref: ref, Left: left.Body.Decode(), Now: is.Body.Decode(), Reason: "it was changed again after it came"}) {
 			return nil
 		}

@@ -280,3 +280,21 @@ func TestUndoLooksThroughAliases(t *testing.T) {
 	want.links[entra.Link{From: group(1), Rel: "members", To: user(7)}] = true
 	equal(t, "aliases", done.Goal, want.tree(t))
 }
+
+// A role that was made anew keeps its template, which is the ID it had: that it holds a former ID is no later change.
+func TestWhatRepeatsItsOwnFormerIDIsUndone(t *testing.T) {
+	const old, now = "0000b99a-0000-4000-8000-000000000001", "0000b99a-0000-4000-8000-000000000002"
+	role := func(id entra.ID) entra.Ref { return entra.Ref{Type: catalog.RoleType, ID: id} }
+	side := func(objects ...entra.Object) snapshot.Tree {
+		s := &snapshot.Snapshot{Tenant: "t", Number: 1, Parts: []snapshot.Part{{Type: catalog.RoleType, Coverage: snapshot.Complete}}}
+		return snapshot.NewMemory(s, catalog.IDs, objects, nil)
+	}
+	made := side(entra.Object{Ref: role(now), Body: `{"displayName":"Harbour master","templateId":"` + old + `"}`})
+	res, err := merge.Undo(t.Context(), made, side(), made, merge.Request{Aliases: map[entra.Ref]entra.Ref{role(old): role(now)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := res.Goal.Object(t.Context(), role(now)); err == nil || len(res.Conflicts) > 0 {
+		t.Errorf("it stays; conflicts %+v", res.Conflicts)
+	}
+}

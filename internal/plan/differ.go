@@ -248,6 +248,22 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)
 	}
+	if whole, ok := emptied(r, goal.Body, body); ok {
+		// What of the goal is in it is a gap already.
+		for _, p := range paths {
+			if strings.HasPrefix(p, whole) {
+				m.gap(g, catalog.Name(goal), p, "nothing that was in its place exists, and without it nothing would be left; restore that as well")
+			}
+		}
+		take = slices.DeleteFunc(take, func(f diff.Field) bool { return strings.HasPrefix(f.Path, whole) })
+		paths = slices.DeleteFunc(paths, func(p string) bool { return strings.HasPrefix(p, whole) })
+		if len(take) == 0 {
+			return nil
+		}
+		if body, err = diff.With(r, named.Body, take); err != nil {
+			return fmt.Errorf("restore %s: %w", g, err)
+		}
+	}
 	if body, err = stand(r, body, goal, base, stands, true); err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)
 	}

@@ -60,7 +60,8 @@ type maker struct {
 	kept     map[entra.Ref]bool                    // base's names of what may be the same as something of the goal's
 	born     map[entra.Ref]bool                    // created or undeleted
 	resolved map[entra.Ref]bool                    // whether what a reference leads to exists
-	called   map[entra.Type]map[entra.ID]entra.Ref // the goal's objects of some types, by all that names them
+	defined  *definitions                          // of the goal
+	called   map[entra.Type]map[entra.ID]entra.Ref // the goal\'s objects of some types, by all that names them
 	hidden   map[string][]*node                    // properties that are out of sight in base, to the steps that reveal them
 
 	nodes   []*node
@@ -85,6 +86,10 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken, NewSecrets: q.NewSecrets,
 			Steps: []Step{}, Gaps: []Gap{},
 		},
+	}
+	var err error
+	if m.defined, err = m.define(m.goal); err != nil {
+		return nil, fmt.Errorf("make plan: %w", err)
 	}
 	for _, do := range []func() error{m.alias, m.search, m.create, m.differ, m.finish} {
 		if err := do(); err != nil {
@@ -808,6 +813,9 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 			return nil, fmt.Sprintf("%s, which contains it, does not exist; restore that as well", p), nil
 		}
 	}
+	if f, ok, err := m.loose(r, o); ok || err != nil {
+		return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", f.Path, f.ID), err
+	}
 	body := o.Body
 	if len(missing) > 0 {
 		var fields []diff.Field
@@ -838,6 +846,9 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 		}
 		if body, err = diff.With(r, body, fields); err != nil {
 			return nil, "", err
+		}
+		if path, ok := emptied(r, o.Body, body); ok {
+			return nil, fmt.Sprintf("nothing of its %s exists; restore that as well", path), nil
 		}
 	}
 	set = catalog.Writable(entra.Object{Ref: o.Ref, Body: body})

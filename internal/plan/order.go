@@ -233,7 +233,7 @@ func (m *maker) need() error {
 			}
 		}
 	}
-	return nil
+	return m.conceal(updates)
 }
 
 // freed finds which steps have to take a key from its holder before an object comes back with it. A step that waits

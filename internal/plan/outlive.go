@@ -34,6 +34,48 @@ func (m *maker) bereft(r *catalog.Resource, body entra.Body) (first catalog.Refe
 	return first
 }
 
+// loose returns a bond of an absent object to what the goal has and base lacks: it cannot be made without that. What
+// the goal lacks as well is somebody else's.
+func (m *maker) loose(r *catalog.Resource, o entra.Object) (catalog.Reference, bool, error) {
+	for _, f := range bonds(r, o.Body) {
+		for _, t := range f.Types {
+			by, err := m.handled(t)
+			if err != nil {
+				return f, false, err
+			}
+			to, ok := by[f.ID]
+			if !ok {
+				continue
+			}
+			if is, err := m.exists(to); !is || err != nil {
+				return f, !is, err
+			}
+		}
+	}
+	return catalog.Reference{}, false, nil
+}
+
+// handled returns the goal's objects of a type by all that names them.
+func (m *maker) handled(t entra.Type) (map[entra.ID]entra.Ref, error) {
+	if m.called[t] == nil {
+		by := map[entra.ID]entra.Ref{}
+		for e, err := range m.goal.Entries(m.ctx, t) {
+			if err != nil {
+				return nil, err
+			}
+			o, err := m.goal.Object(m.ctx, e.Ref)
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range handles(o) {
+				by[id] = e.Ref
+			}
+		}
+		m.called[t] = by
+	}
+	return m.called[t], nil
+}
+
 // renew notes the values by which an absent object was named, where it is made anew and will have others.
 func (m *maker) renew(g entra.Ref) error {
 	if len(names(g.Type)) == 0 || !m.whole() {

@@ -134,99 +134,168 @@ func (m *maker) missing(o entra.Object) (map[string]bool, error) {
 	return found, nil
 }
 
-// stands reports whether what a reference by name leads to in the goal is in base, will be, or cannot be told. What
-// the goal does not have either belongs to somebody else.
+// stands reports whether what a reference by name leads to is in base, will be, or cannot be told. A property that the
+// goal does not define can be defined by another tenant's application, which nobody sees.
 func (m *maker) stands(f catalog.Reference) (bool, error) {
 	for _, t := range f.Types {
-		by, err := m.handled(t)
+		r, ok, err := m.bearer(m.goal, t, f.ID)
 		if err != nil {
 			return false, err
 		}
-		if r, ok := by[f.ID]; ok {
+		if ok {
 			return m.exists(r)
 		}
+		if _, ok, err = m.bearer(m.world, t, f.ID); ok || err != nil {
+			return ok, err
+		}
+		if catalog.Defines(t) || m.base.Snapshot().Part(t, "").Coverage != snapshot.Complete {
+			return true, nil
+		}
 	}
-	return true, nil
+	return len(f.Types) == 0, nil
 }
 
-// handled returns the goal's objects of a type by all that names them.
-func (m *maker) handled(t entra.Type) (map[entra.ID]entra.Ref, error) {
-	if m.called[t] == nil {
-		by := map[entra.ID]entra.Ref{}
-		for e, err := range m.goal.Entries(m.ctx, t) {
+// bearer returns the object of a type that goes by a name besides its ID. Who is bound to another by the name holds it;
+// of what defines properties there are few.
+func (m *maker) bearer(t snapshot.Tree, of entra.Type, name entra.ID) (entra.Ref, bool, error) {
+	if t == m.goal && catalog.Defines(of) {
+		r, ok := m.defined.refs[name]
+		return r, ok, nil
+	}
+	for h, err := range t.Holders(m.ctx, name) {
+		if err != nil {
+			return entra.Ref{}, false, err
+		}
+		if h.Type != of {
+			continue
+		}
+		o, err := t.Object(m.ctx, h)
+		if err != nil {
+			return entra.Ref{}, false, err
+		}
+		if slices.Contains(handles(o), name) {
+			return h, true, nil
+		}
+	}
+	return entra.Ref{}, false, nil
+}
+
+// definitions are what a tree defines of properties of others.
+type definitions struct {
+	refs map[entra.ID]entra.Ref  // by name
+	in   map[entra.ID][]entra.ID // names, by all that names what contains the definitions
+}
+
+// define reads what a tree defines.
+func (m *maker) define(t snapshot.Tree) (*definitions, error) {
+	d := &definitions{refs: map[entra.ID]entra.Ref{}, in: map[entra.ID][]entra.ID{}}
+	for r := range catalog.All() {
+		if !catalog.Defines(r.Type) {
+			continue
+		}
+		for e, err := range t.Entries(m.ctx, r.Type) {
 			if err != nil {
 				return nil, err
 			}
-			o, err := m.goal.Object(m.ctx, e.Ref)
+			o, err := t.Object(m.ctx, e.Ref)
 			if err != nil {
 				return nil, err
 			}
-			for _, id := range handles(o) {
-				by[id] = e.Ref
+			c, _ := catalog.Container(e.Ref)
+			container, ok, err := get(m.ctx, t, c)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range handles(o) {
+				d.refs[name] = e.Ref
+				if !ok {
+					continue
+				}
+				for _, id := range handles(container) {
+					d.in[id] = append(d.in[id], name)
+				}
 			}
 		}
-		m.called[t] = by
 	}
-	return m.called[t], nil
+	return d, nil
 }
 
-// reveal finds which properties are out of sight in base until steps of the plan are done: what defines them comes
-// back, or what makes its container known in the tenant.
-func (m *maker) reveal() error {
+// shows returns the names of the properties that nobody can have without an object: what it defines or contains, or
+// what is defined where it is bound to, which it makes known in the tenant.
+func (d *definitions) shows(o entra.Object) (names []entra.ID) {
+	if catalog.Defines(o.Ref.Type) {
+		names = handles(o)
+	}
+	names = append(names, d.in[o.Ref.ID]...)
+	r, _ := catalog.Lookup(o.Ref.Type)
+	for _, f := range bonds(r, o.Body) {
+		names = append(names, d.in[f.ID]...)
+	}
+	return names
+}
+
+// reveal finds which properties are out of sight in base until steps of the plan are done.
+func (m *maker) reveal() (err error) {
 	m.hidden = map[string][]*node{}
 	for _, r := range slices.SortedFunc(maps.Keys(m.makes), entra.Ref.Compare) {
 		o, err := m.goal.Object(m.ctx, r)
 		if err != nil {
 			return err
 		}
-		defined := []entra.Object{o}
-		kind, _ := catalog.Lookup(r.Type)
-		for _, f := range bonds(kind, o.Body) {
-			for _, t := range f.Types {
-				by, err := m.handled(t)
-				if err != nil {
-					return err
-				}
-				more, err := m.definitions(by[f.ID])
-				if err != nil {
-					return err
-				}
-				defined = append(defined, more...)
-			}
+		for _, name := range m.defined.shows(o) {
+			m.hidden[string(name)] = append(m.hidden[string(name)], m.makes[r])
 		}
-		for _, d := range defined {
-			if !catalog.Defines(d.Ref.Type) {
-				continue
-			}
-			for _, name := range handles(d) {
-				m.hidden[string(name)] = append(m.hidden[string(name)], m.makes[r])
+	}
+	return nil
+}
+
+// conceal has the deletion of what a property cannot be without wait for all that is done to those who have one: what
+// has gone out of sight can neither be read nor be written.
+func (m *maker) conceal(updates map[entra.Ref]*node) error {
+	if len(m.deletes) == 0 {
+		return nil
+	}
+	defined, err := m.define(m.world)
+	if err != nil || len(defined.refs) == 0 {
+		return err
+	}
+	for _, r := range slices.SortedFunc(maps.Keys(m.deletes), entra.Ref.Compare) {
+		n := m.deletes[r]
+		o, ok, err := get(m.ctx, m.base, r)
+		if !ok || err != nil {
+			return err
+		}
+		for _, name := range defined.shows(o) {
+			for h, err := range m.world.Holders(m.ctx, name) {
+				if err != nil {
+					return err
+				}
+				for _, first := range []*node{updates[h], m.deletes[h]} {
+					if first != nil && !first.waits(n) {
+						n.needs = append(n.needs, first)
+					}
+				}
 			}
 		}
 	}
 	return nil
 }
 
-// definitions returns what an object of the goal contains that defines properties of others.
-func (m *maker) definitions(container entra.Ref) (all []entra.Object, err error) {
-	for r := range catalog.All() {
-		if !catalog.Defines(r.Type) || r.Under != container.Type {
+// emptied returns an array that a body has empty though the goal has something in it, without which it means nothing.
+func emptied(r *catalog.Resource, goal, body entra.Body) (string, bool) {
+	for _, p := range r.Properties {
+		if !p.Some {
 			continue
 		}
-		for e, err := range m.goal.Entries(m.ctx, r.Type) {
-			if err != nil {
-				return nil, err
-			}
-			if c, _ := catalog.Container(e.Ref); c != container {
-				continue
-			}
-			o, err := m.goal.Object(m.ctx, e.Ref)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, o)
+		want, _ := goal.Get(p.Name)
+		is, _ := body.Get(p.Name)
+		some, _ := want.([]any)
+		left, _ := is.([]any)
+		if len(some) > 0 && len(left) == 0 {
+			return p.Name, true
 		}
 	}
-	return all, nil
+	return "", false
 }
 
 // lacks reports whether a field is or holds one of the IDs, and which.
