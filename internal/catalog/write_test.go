@@ -315,3 +315,12 @@ func TestUnbindNeverDeletesAnObject(t *testing.T) {
 		t.Fatal("no link was tried")
 	}
 }
+
+// What shows only by its value that it is a list is emptied like any other.
+func TestAListOfAnExtensionIsEmptied(t *testing.T) {
+	r, _ := catalog.Lookup(catalog.UserType)
+	calls, err := r.Update("i", members(t, `{"extension_0_a":null}`), members(t, `{"extension_0_a":["x"]}`))
+	if want := "PATCH /v1.0/users/i {\"extension_0_a\":[]}\n"; err != nil || show(calls...) != want {
+		t.Errorf("%s, %v", show(calls...), err)
+	}
+}
