@@ -179,7 +179,11 @@ func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set ma
 	parent := parentOf(r, u.names().now(s.Ref, false).ID)
 	left := min(lag, max(0, lag-u.o.Now().Sub(since)))
 	for wait := time.Second; ; wait = min(2*wait, 8*time.Second) {
-		found, err := u.look(ctx, r, parent, set, fits)
+		var found []entra.Object
+		err := u.patient(ctx, refs, func() (err error) { // what contains it may be as new
+			found, err = u.look(ctx, r, parent, set, fits)
+			return err
+		})
 		if err != nil {
 			return entra.Object{}, false, err
 		}
