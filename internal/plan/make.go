@@ -316,14 +316,6 @@ func (m *maker) walk(t entra.Type, f func(r entra.Ref, ofGoal bool)) error {
 	return nil
 }
 
-// names returns the properties besides the ID by which others may name objects of a type.
-func names(t entra.Type) []string {
-	return catalog.Naming(t)
-}
-
-// handles returns all by which others may name an object.
-func handles(o entra.Object) []entra.ID { return catalog.Handles(o) }
-
 // values returns, by property, what else names the object and is chosen by the service.
 func values(o entra.Object) map[string]entra.ID {
 	found := map[string]entra.ID{}
@@ -331,7 +323,7 @@ func values(o entra.Object) map[string]entra.ID {
 	if !ok {
 		return found
 	}
-	for _, name := range names(o.Ref.Type) {
+	for _, name := range catalog.Naming(o.Ref.Type) {
 		p, ok := r.Property(name)
 		if v, has := o.Body.Get(name); ok && has && p.Write == catalog.Never && r.Can.Has(catalog.Create) {
 			if s, _ := v.(string); s != "" {
@@ -410,7 +402,7 @@ func (m *maker) belonging(r entra.Ref) ([]entra.Ref, error) {
 		if !ok {
 			o = entra.Object{Ref: side.ref}
 		}
-		ids = append(ids, handles(o)...)
+		ids = append(ids, catalog.Handles(o)...)
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
@@ -437,7 +429,7 @@ func Belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref) ([]entra.Re
 	if err != nil || !ok {
 		return nil, err
 	}
-	all, err := belonging(ctx, tree, r, handles(o))
+	all, err := belonging(ctx, tree, r, catalog.Handles(o))
 	slices.SortFunc(all, entra.Ref.Compare)
 	return slices.Compact(all), err
 }

@@ -144,7 +144,7 @@ func (m *maker) need() error {
 		if err != nil {
 			return err
 		}
-		for _, id := range handles(o) {
+		for _, id := range catalog.Handles(o) {
 			by[id] = append(by[id], m.makes[r])
 		}
 	}
@@ -180,7 +180,7 @@ func (m *maker) need() error {
 			if err != nil {
 				return err
 			}
-			for _, id := range handles(o) {
+			for _, id := range catalog.Handles(o) {
 				n.needs = append(n.needs, bound[id]...) // what follows it would no longer be as it was
 			}
 		}
@@ -286,7 +286,7 @@ func (m *maker) declared(n *node, setting map[string][]*node) error {
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(handles(o), func(id entra.ID) bool { return near[id] }) {
+			if slices.ContainsFunc(catalog.Handles(o), func(id entra.ID) bool { return near[id] }) {
 				n.needs = append(n.needs, u)
 			}
 		}
@@ -481,7 +481,7 @@ func (m *maker) postpone(n *node, late []*node) bool {
 		for _, v := range made.Values {
 			by[v] = append(by[v], made)
 		}
-		for _, property := range names(made.Ref.Type) {
+		for _, property := range catalog.Naming(made.Ref.Type) {
 			if v, ok := made.Set[property].(string); ok {
 				by[entra.ID(v)] = append(by[entra.ID(v)], made)
 			}

@@ -67,7 +67,7 @@ func (m *maker) handled(t entra.Type) (map[entra.ID]entra.Ref, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, id := range handles(o) {
+			for _, id := range catalog.Handles(o) {
 				by[id] = e.Ref
 			}
 		}
@@ -78,7 +78,7 @@ func (m *maker) handled(t entra.Type) (map[entra.ID]entra.Ref, error) {
 
 // renew notes the values by which an absent object was named, where it is made anew and will have others.
 func (m *maker) renew(g entra.Ref) error {
-	if len(names(g.Type)) == 0 || !m.whole() {
+	if len(catalog.Naming(g.Type)) == 0 || !m.whole() {
 		return nil
 	}
 	o, err := m.goal.Object(m.ctx, g)
@@ -217,7 +217,7 @@ func (m *maker) hide(o entra.Object, g entra.Ref) error {
 	todo := []entra.Object{o}
 	for len(todo) > 0 {
 		o, todo = todo[0], todo[1:]
-		more, err := belonging(m.ctx, m.world, o.Ref, handles(o))
+		more, err := belonging(m.ctx, m.world, o.Ref, catalog.Handles(o))
 		if err != nil {
 			return err
 		}

@@ -166,7 +166,7 @@ func neighbours(ctx context.Context, tree snapshot.Tree, o entra.Object, near ma
 			}
 		}
 	}
-	for _, id := range handles(o) {
+	for _, id := range catalog.Handles(o) {
 		for h, err := range tree.Holders(ctx, id) {
 			if err != nil {
 				return nil, err

@@ -173,7 +173,7 @@ func (m *maker) bearer(t snapshot.Tree, of entra.Type, name entra.ID) (entra.Ref
 		if err != nil {
 			return entra.Ref{}, false, err
 		}
-		if slices.Contains(handles(o), name) {
+		if slices.Contains(catalog.Handles(o), name) {
 			return h, true, nil
 		}
 	}
@@ -206,12 +206,12 @@ func (m *maker) define(t snapshot.Tree) (*definitions, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, name := range handles(o) {
+			for _, name := range catalog.Handles(o) {
 				d.refs[name] = e.Ref
 				if !ok {
 					continue
 				}
-				for _, id := range handles(container) {
+				for _, id := range catalog.Handles(container) {
 					d.in[id] = append(d.in[id], name)
 				}
 			}
@@ -224,7 +224,7 @@ func (m *maker) define(t snapshot.Tree) (*definitions, error) {
 // what is defined where it is bound to, which it makes known in the tenant.
 func (d *definitions) shows(o entra.Object) (names []entra.ID) {
 	if catalog.Defines(o.Ref.Type) {
-		names = handles(o)
+		names = catalog.Handles(o)
 	}
 	names = append(names, d.in[o.Ref.ID]...)
 	r, _ := catalog.Lookup(o.Ref.Type)
@@ -392,7 +392,7 @@ func Recognise(ctx context.Context, goal, tree snapshot.Tree, pairs map[entra.Re
 	found := Values{}
 	var all []entra.Ref
 	for _, g := range slices.SortedFunc(maps.Keys(pairs), entra.Ref.Compare) {
-		if len(names(g.Type)) > 0 {
+		if len(catalog.Naming(g.Type)) > 0 {
 			all = append(all, g)
 		}
 	}
