@@ -326,6 +326,9 @@ func (c *call) changePrincipal(o, d *object, in checked) error {
 	return c.checkPrincipal(d, o, in.p)
 }
 
+// maxRoleGrants is how many app roles one principal may have.
+const maxRoleGrants = 1500
+
 // newRoleGrant creates an app role assignment below one of its ends.
 func (c *call) newRoleGrant(o *object, rel string) (answer, error) {
 	if err := c.allow(kRoleGrant, true); err != nil {
@@ -389,7 +392,7 @@ func (c *call) newRoleGrant(o *object, rel string) (answer, error) {
 			return answer{}, bad("Permission being assigned already exists on the object")
 		}
 	}
-	if len(have) >= 1500 {
+	if len(have) >= maxRoleGrants {
 		return answer{}, refuse(403, "Directory_QuotaExceeded", "The maximum number of app role assignments of the principal has been reached.")
 	}
 	p["principalId"], p["resourceId"] = principal.id, resource.id

@@ -312,6 +312,27 @@ func TestLicences(t *testing.T) {
 		t.Errorf("licences: %s", r.raw)
 	}
 	c.want(200, "POST", path+"/assignLicense", `{"addLicenses":[],"removeLicenses":["`+p2+`"]}`)
+
+	// Of the other one there are five: a sixth person gets it when one of the five is gone, or gives it back.
+	p1 := "078d2b04-f1bd-4111-bbd4-b4b1b354cef4"
+	var at []string
+	for n := range 7 {
+		at = append(at, "/v1.0/users/"+i[fmt.Sprintf("user%d", n+1)])
+	}
+	give := func(status int, user string) {
+		c.want(status, "POST", user+"/assignLicense", `{"addLicenses":[{"skuId":"`+p1+`","disabledPlans":[]}],"removeLicenses":[]}`)
+	}
+	for _, user := range at[:5] {
+		give(200, user)
+	}
+	give(200, at[0]) // has it
+	give(400, at[5])
+	c.want(204, "DELETE", at[1], "")
+	give(200, at[5])
+	give(400, at[6])
+	c.want(200, "POST", at[0]+"/assignLicense", `{"addLicenses":[],"removeLicenses":["`+p1+`"]}`)
+	give(200, at[6])
+	give(400, at[0])
 }
 
 func TestAudits(t *testing.T) {

@@ -606,13 +606,8 @@ func (c *call) licence(o *object) (answer, error) {
 		}
 		if i := find(id); i >= 0 {
 			has = slices.Delete(has, i, i+1)
-		} else if units, _ := number(sub(sku.p["prepaidUnits"])["enabled"]); o.kind == kUser && units < 50 {
-			used := t.countLive(kUser, func(x *object) bool {
-				return slices.ContainsFunc(subs(x.p["_direct"]), func(d map[string]any) bool { return d["skuId"] == id })
-			})
-			if used >= units {
-				return answer{}, bad("Subscription with SKU %s does not have any available licenses.", id)
-			}
+		} else if units, _ := number(sub(sku.p["prepaidUnits"])["enabled"]); o.kind == kUser && t.held[id] >= units {
+			return answer{}, bad("Subscription with SKU %s does not have any available licenses.", id)
 		}
 		has = append(has, map[string]any{"skuId": id, "disabledPlans": asPlans(m)})
 	}

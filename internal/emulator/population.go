@@ -90,6 +90,11 @@ func (p population) names(n uint64) (given, sur string) {
 func (p population) guest(n uint64) bool  { return n >= fixedUsers && n%12 == 11 }
 func (p population) synced(n uint64) bool { return n >= fixedUsers && n%20 == 19 && !p.guest(n) }
 
+// licensed tells whether computed user n has a licence of their own.
+func (p population) licensed(n uint64) bool {
+	return n >= fixedUsers && !p.guest(n) && p.roll(n, 13, 6) == 0
+}
+
 func (p population) upn(n uint64) string {
 	switch n {
 	case userAdmin:
@@ -212,7 +217,7 @@ func (p population) user(n uint64, id string) map[string]any {
 	if p.roll(n, 12, 10) == 0 {
 		m["accountEnabled"] = false
 	}
-	if p.roll(n, 13, 6) == 0 {
+	if p.licensed(n) {
 		m["_direct"] = []any{map[string]any{"skuId": skuP2, "disabledPlans": []any{}}}
 	}
 	if p.roll(n, 14, 5) == 0 {

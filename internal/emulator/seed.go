@@ -246,7 +246,7 @@ func (t *Tenant) seedApps(born, admin string) {
 			u := fixedUsers + t.pop.roll(n*4+i, 41, t.pop.users-fixedUsers)
 			t.seedRoleGrant(t.pop.ids.at(kUser, u), s.id, userRole, born)
 		}
-		if n%2 == 0 {
+		if n%2 == 0 && n < 2*maxRoleGrants {
 			t.seedRoleGrant(t.pop.ids.at(kGroup, groupFinance+n%2), s.id, userRole, born)
 		}
 		if n%3 == 1 {

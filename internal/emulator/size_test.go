@@ -55,3 +55,14 @@ func BenchmarkListUsers(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkStart(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		at, err := emulator.Start(emulator.Options{Users: 100_000, Groups: 2000, Apps: 2000})
+		if err != nil {
+			b.Fatal(err)
+		}
+		at.Close()
+	}
+}

@@ -99,6 +99,13 @@ type change struct {
 	added  bool
 }
 
+// end is one end of objects that join others: their kind, the property that
+// names what is joined, and its id.
+type end struct {
+	kind     kindID
+	name, id string
+}
+
 // store keeps what was written; the rest of the population is computed.
 // It is guarded by Tenant.mu.
 type store struct {
@@ -110,9 +117,10 @@ type store struct {
 	upn        map[string]string                    // lower-case name of written users
 	appID      map[string]string                    // appId of applications
 	spOf       map[string][]string
-	ends       map[string][]string // ids of grants and assignments by the objects they join
-	extensions map[string]string   // ids of live extension definitions by lower-case name
-	bin        map[string]bool     // ids of deleted, not yet purged objects
+	ends       map[end][]string  // ids of what was ever written that joins an object, such as grants
+	held       map[any]int       // how many living users have a licence of their own, by SKU
+	extensions map[string]string // ids of live extension definitions by lower-case name
+	bin        map[string]bool   // ids of deleted, not yet purged objects
 	log        []change
 	seq        uint64
 	lag        int      // reads after a write that still see the old state
@@ -122,9 +130,14 @@ type store struct {
 
 func newStore(p population) *store {
 	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{}, back: map[relID]map[string]map[string]bool{},
-		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[string][]string{}, extensions: map[string]string{}, bin: map[string]bool{}}
+		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}}
 	for r := rManager; r <= rOwners; r++ {
 		s.links[r], s.back[r] = map[string]*linkSet{}, map[string]map[string]bool{}
+	}
+	for n := range p.users {
+		if p.licensed(n) {
+			s.held[skuP2]++
+		}
 	}
 	return s
 }
@@ -187,9 +200,10 @@ func (s *store) put(o *object, props []string) {
 	if old != nil {
 		s.unindex(old)
 	} else {
-		for _, end := range []string{"principalId", "resourceId", "clientId", "_app"} {
-			if id := text(o.p[end]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment || o.kind == kExtension) {
-				s.ends[id] = append(s.ends[id], o.id)
+		for _, name := range []string{"principalId", "resourceId", "clientId", "_app"} {
+			if id := text(o.p[name]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment || o.kind == kExtension) {
+				e := end{o.kind, name, id}
+				s.ends[e] = append(s.ends[e], o.id)
 			}
 		}
 	}
@@ -213,6 +227,7 @@ func (s *store) index(o *object) {
 	case kUser:
 		if o.live() { // the name of a deleted one is free
 			s.upn[strings.ToLower(text(o.p["userPrincipalName"]))] = o.id
+			s.hold(o, 1)
 		}
 	case kApp:
 		s.appID[text(o.p["appId"])] = o.id
@@ -235,6 +250,9 @@ func (s *store) unindex(o *object) {
 		if s.upn[u] == o.id {
 			delete(s.upn, u)
 		}
+		if o.live() {
+			s.hold(o, -1)
+		}
 	case kExtension:
 		delete(s.extensions, strings.ToLower(text(o.p["name"])))
 	case kApp:
@@ -242,6 +260,13 @@ func (s *store) unindex(o *object) {
 	case kSP:
 		a := text(o.p["appId"])
 		s.spOf[a] = slices.DeleteFunc(s.spOf[a], func(x string) bool { return x == o.id })
+	}
+}
+
+// hold counts the licences that a user has of their own, n times.
+func (s *store) hold(o *object, n int) {
+	for _, l := range subs(o.p["_direct"]) {
+		s.held[l["skuId"]] += n
 	}
 }
 
@@ -424,11 +449,11 @@ func (s *store) sources(r relID, target string) []*object {
 }
 
 // joined returns the objects of a kind, not purged, that join the object id
-// by the property end.
-func (s *store) joined(k kindID, end, id string) []*object {
+// by the property.
+func (s *store) joined(k kindID, name, id string) []*object {
 	var out []*object
-	for _, x := range s.ends[id] {
-		if o := s.get(x); o != nil && o.kind == k && text(o.p[end]) == id && !slices.Contains(out, o) {
+	for _, x := range s.ends[end{k, name, id}] {
+		if o := s.get(x); o != nil && text(o.p[name]) == id {
 			out = append(out, o)
 		}
 	}
