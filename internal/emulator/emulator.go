@@ -68,7 +68,9 @@ type Tenant struct {
 	*store
 	began    time.Time // by the clock it follows
 	advanced time.Duration
-	made     uint64
+	made     uint64          // GUIDs made outside of requests, and tokens
+	asked    uint64          // what the request that holds mu asks for; 0 is none
+	given    map[uint64]bool // ordinals of the GUIDs that requests made
 	audits   []*object
 	graphSP  string
 	denied   map[string]bool
@@ -123,7 +125,7 @@ func Start(o Options) (*Tenant, error) {
 	for n, name := range []string{extCostCenter: "costCenter", extPayGrade: "payGrade", extBadges: "badges"} {
 		pop.extensions[n] = extensionName(pop.ids.at(kAppID, definer(o)), name)
 	}
-	t := &Tenant{o: o, schema: s, now: time.Now, began: began, store: newStore(pop), denied: map[string]bool{}, done: make(chan struct{})}
+	t := &Tenant{o: o, schema: s, now: time.Now, began: began, store: newStore(pop), denied: map[string]bool{}, given: map[uint64]bool{}, done: make(chan struct{})}
 	t.id = pop.ids.at(kNone, 0)
 	t.noExtensions = map[string]any{}
 	for i := 1; i <= 15; i++ {

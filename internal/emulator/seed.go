@@ -1,8 +1,10 @@
 package emulator
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,10 +60,27 @@ func (t *Tenant) graphRoleID(value string) string {
 	return guids{k0: 1, k1: 2, k2: 3, k3: 4, check: 5}.at(kKey, h>>8)
 }
 
-// fresh returns a GUID no object has had before.
+// fresh returns a GUID no object has had before. That of a request follows from what was asked for, and not from when:
+// the same requests give the same GUIDs, in whatever order they come.
 func (t *Tenant) fresh(k kindID) string {
-	t.made++
-	return t.pop.ids.at(k, 1<<40+t.made)
+	if t.asked == 0 {
+		t.made++
+		return t.pop.ids.at(k, 1<<40+t.made)
+	}
+	n := 1<<55 | t.asked>>9
+	for t.given[n] {
+		n = 1<<55 | (n+1)&(1<<55-1)
+	}
+	t.given[n] = true
+	return t.pop.ids.at(k, n)
+}
+
+// asks is a hash of what a request asks for, whatever address the tenant has.
+func (c *call) asks() uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s /%s%s\n", c.method, c.version, c.path)
+	h.Write(bytes.ReplaceAll(c.body, []byte(c.t.URL()), nil))
+	return mix(h.Sum64()) | 1
 }
 
 func (t *Tenant) seed(k kindID, typ, id string, p map[string]any) *object {

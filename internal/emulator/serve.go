@@ -136,6 +136,8 @@ func (c *call) dispatch() (answer, error) {
 	}
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
+	c.t.asked = c.asks()
+	defer func() { c.t.asked = 0 }()
 	return c.route(segs)
 }
 
