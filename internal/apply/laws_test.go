@@ -24,8 +24,12 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// lawful runs a law over seeds, few in a short run and many in a long one, several in the same tenant.
-func lawful(t *testing.T, short, many int, law func(t *testing.T, l *lab.Lab, seed uint64, random *rand.Rand)) {
+const tenants = 10 // seeds that share a tenant
+
+// lawful runs a law over seeds, few in a short run and many in a long one, several in the same tenant, and tells after
+// each tenant how far it has come. A seed repeats its tenant exactly, but for when requests come that are sent at once.
+// TIDEMARK_SEED is the first seed, and of one tenant unless the run is a long one.
+func lawful(t *testing.T, short, many int, far func() string, law func(t *testing.T, l *lab.Lab, random *rand.Rand)) {
 	seeds, from := short, uint64(1)
 	if long() {
 		seeds, from = many, uint64(time.Now().UnixNano())
@@ -35,27 +39,37 @@ func lawful(t *testing.T, short, many int, law func(t *testing.T, l *lab.Lab, se
 		if err != nil {
 			t.Fatal(err)
 		}
-		seeds, from = tenants, n
-	}
-	for done := 0; done < seeds; done += tenants {
-		tenant := lab.Start(t, emulator.Options{Seed: from + uint64(done), Users: 24, Groups: 10, Apps: 4})
-		synctest.Test(t, func(t *testing.T) {
-			l := lab.New(t, tenant)
-			for i := range min(tenants, seeds-done) {
-				seed := from + uint64(done+i)
-				tenant.Advance(48 * time.Hour)
-				law(t, l, seed, rand.New(rand.NewPCG(seed, 0)))
-				if t.Failed() {
-					t.Fatalf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, from+uint64(done))
-				}
-			}
-		})
-		tenant.Close()
-		if t.Failed() {
-			return
+		if from = n; !long() {
+			seeds = tenants
 		}
 	}
-	t.Logf("seeds %d to %d", from, from+uint64(seeds)-1)
+	failed := 0
+	for done := 0; done < seeds; done += tenants {
+		first, last := from+uint64(done), from+uint64(min(done+tenants, seeds))-1
+		ok := t.Run(fmt.Sprintf("%d to %d", first, last), func(t *testing.T) {
+			tenant := lab.Start(t, emulator.Options{Seed: first, Users: 24, Groups: 10, Apps: 4})
+			synctest.Test(t, func(t *testing.T) {
+				l := lab.New(t, tenant)
+				seed := first
+				defer func() {
+					if t.Failed() {
+						t.Logf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, first)
+					}
+				}()
+				for ; seed <= last; seed++ {
+					tenant.Advance(48 * time.Hour) // what was written down before is read no more
+					law(t, l, rand.New(rand.NewPCG(seed, 0)))
+					if t.Failed() {
+						return
+					}
+				}
+			})
+		})
+		if !ok {
+			failed++
+		}
+		t.Logf("seeds %d to %d, %d tenants failed: %s", from, last, failed, far())
+	}
 }
 
 // changes returns what differs between two snapshots, without what lies in bins and what was written down.
@@ -171,10 +185,13 @@ func (c choice) narrowed(what string, link bool) bool {
 // TestNothingOutsideTheSelection damages a tenant at random and restores a random part of it: no step is about
 // anything else, and all else in the tenant is afterwards as it was.
 func TestNothingOutsideTheSelection(t *testing.T) {
-	steps, quiet, refused, failed := 0, 0, 0, 0
-	lawful(t, 20, 300, func(t *testing.T, l *lab.Lab, _ uint64, random *rand.Rand) {
+	damages, steps, quiet, refused, failed := 0, 0, 0, 0, 0
+	far := func() string {
+		return fmt.Sprintf("%d damages, %d steps; %d selections needed none, %d were refused by guard, %d steps failed", damages, steps, quiet, refused, failed)
+	}
+	lawful(t, 20, 300, far, func(t *testing.T, l *lab.Lab, random *rand.Rand) {
 		goal := l.Capture()
-		havoc(t, l, goal, random, 10+random.IntN(25))
+		damages += havoc(t, l, goal, random, 10+random.IntN(25))
 		base := l.Capture()
 		c := choose(t, l, goal, l.Plan(base, goal, plan.Request{}), random)
 		if len(c.scope.Refs)+len(c.scope.Types) == 0 {
@@ -244,7 +261,6 @@ func TestNothingOutsideTheSelection(t *testing.T) {
 		steps += len(p.Steps)
 		restored(t, l, goal, plan.Request{}) // all else, for the next
 	})
-	t.Logf("%d steps; %d selections needed none, %d were refused by guard, %d steps failed", steps, quiet, refused, failed)
 	if steps < 20 {
 		t.Error("too little happened")
 	}

@@ -1,16 +1,12 @@
 package apply_test
 
 import (
+	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
-	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/plan"
@@ -57,74 +53,43 @@ func havoc(t *testing.T, l *lab.Lab, s *snapshot.Snapshot, random *rand.Rand, n 
 	return done
 }
 
-const tenants = 10 // seeds that share a tenant
-
 // TestRandomDamageComesBack damages a tenant at random, restores it, and finds it as it was but for the gaps that
 // the plan announced; and no step was outside what was asked for.
 func TestRandomDamageComesBack(t *testing.T) {
-	seeds, from := 20, uint64(1)
-	if long() {
-		seeds, from = 500, uint64(time.Now().UnixNano())
+	damages, steps, gaps, refused := 0, 0, 0, 0
+	far := func() string {
+		return fmt.Sprintf("%d damages, %d steps, %d gaps, %d parts refused by guard", damages, steps, gaps, refused)
 	}
-	if s := os.Getenv("TIDEMARK_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seeds, from = tenants, n
-	}
-	damages, steps, gaps := 0, 0, 0
-	for done := 0; done < seeds; done += tenants {
-		tenant := lab.Start(t, emulator.Options{Seed: from + uint64(done), Users: 24, Groups: 10, Apps: 4})
-		synctest.Test(t, func(t *testing.T) {
-			l := lab.New(t, tenant)
-			var seed uint64
-			t.Cleanup(func() {
-				if t.Failed() {
-					t.Logf("seed %d; TIDEMARK_SEED=%d repeats its tenant", seed, from+uint64(done))
-				}
-			})
-			for i := range min(tenants, seeds-done) {
-				seed = from + uint64(done+i)
-				random := rand.New(rand.NewPCG(seed, 0))
-				tenant.Advance(48 * time.Hour)
-				goal := l.Capture()
-				damages += havoc(t, l, goal, random, 1+random.IntN(25))
-				q := plan.Request{}
-				if random.IntN(3) == 0 { // half of the types, then all that is left
-					for r := range catalog.All() {
-						if random.IntN(2) == 0 {
-							q.Scope.Types = append(q.Scope.Types, r.Type)
-						}
-					}
-					base := l.Capture()
-					p := l.Plan(base, goal, q)
-					for _, s := range p.Steps {
-						if !slices.Contains(q.Scope.Types, s.Ref.Type) && !touches(q.Scope.Types, s) {
-							t.Errorf("step %d %s %s is outside of %v", s.Number, s.Action, s.Ref, q.Scope.Types)
-						}
-					}
-					// A policy of these types can name what is of the others and gone: then guard keeps it out of force.
-					if _, objections := l.Judge(p, base); len(objections) == 0 {
-						l.Apply(p, base)
-					}
-					q = plan.Request{}
-				}
-				p := restored(t, l, goal, q)
-				steps += len(p.Steps)
-				gaps += len(p.Gaps)
-				if t.Failed() {
-					return
+	lawful(t, 20, 500, far, func(t *testing.T, l *lab.Lab, random *rand.Rand) {
+		goal := l.Capture()
+		damages += havoc(t, l, goal, random, 1+random.IntN(25))
+		if random.IntN(3) == 0 { // half of the types, then all that is left
+			q := plan.Request{}
+			for r := range catalog.All() {
+				if random.IntN(2) == 0 {
+					q.Scope.Types = append(q.Scope.Types, r.Type)
 				}
 			}
-		})
-		tenant.Close()
-		if t.Failed() {
-			return
+			base := l.Capture()
+			p := l.Plan(base, goal, q)
+			for _, s := range p.Steps {
+				if !slices.Contains(q.Scope.Types, s.Ref.Type) && !touches(q.Scope.Types, s) {
+					t.Errorf("step %d %s %s is outside of %v", s.Number, s.Action, s.Ref, q.Scope.Types)
+				}
+			}
+			// A policy of these types can name what is of the others and gone: then guard keeps it out of force.
+			if _, objections := l.Judge(p, base); len(objections) == 0 {
+				steps += len(p.Steps)
+				l.Apply(p, base)
+			} else {
+				refused++
+			}
 		}
-	}
-	t.Logf("seeds %d to %d: %d damages, %d steps, %d gaps", from, from+uint64(seeds)-1, damages, steps, gaps)
-	if damages < seeds || steps == 0 {
+		p := restored(t, l, goal, plan.Request{})
+		steps += len(p.Steps)
+		gaps += len(p.Gaps)
+	})
+	if damages == 0 || steps == 0 {
 		t.Error("too little happened")
 	}
 }

@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -78,10 +79,13 @@ func alike(c diff.Change, aliases map[entra.Ref]entra.Ref) bool {
 // TestUndoneRestoreIsAsBefore damages a tenant at random, restores it, and takes the restore back: the tenant is as
 // it was before the restore.
 func TestUndoneRestoreIsAsBefore(t *testing.T) {
-	undone, refused, steps := 0, 0, 0
-	lawful(t, 10, 200, func(t *testing.T, l *lab.Lab, _ uint64, random *rand.Rand) {
+	undone, refused, damages, steps := 0, 0, 0, 0
+	far := func() string {
+		return fmt.Sprintf("%d damages, %d restores undone in %d steps, %d refused by guard", damages, undone, steps, refused)
+	}
+	lawful(t, 10, 200, far, func(t *testing.T, l *lab.Lab, random *rand.Rand) {
 		goal := l.Capture()
-		havoc(t, l, goal, random, 1+random.IntN(25))
+		damages += havoc(t, l, goal, random, 1+random.IntN(25))
 		base := l.Capture()
 		p := l.Plan(base, goal, plan.Request{})
 		if !carried(t, l, p, base) {
@@ -127,7 +131,6 @@ func TestUndoneRestoreIsAsBefore(t *testing.T) {
 		steps += len(undo.Steps)
 		restored(t, l, goal, plan.Request{}) // whole, for the next
 	})
-	t.Logf("%d restores undone in %d steps, %d refused by guard", undone, steps, refused)
 	if undone == 0 || steps == 0 {
 		t.Error("too little happened")
 	}
