@@ -204,7 +204,7 @@ func (c *call) deltaFull(d deltaToken) (answer, error) {
 	}
 	var items []byte
 	got, budget := 0, deltaLinks
-	for d.Pos < n && got < deltaPage && budget > 0 {
+	for d.Pos < n && got < t.most(deltaPage) && budget > 0 {
 		o := c.see(at(d.Pos))
 		if o == nil || o.kind != d.Kind || !t.shown(o) {
 			d.Pos, d.Link, d.Rel = d.Pos+1, 0, 0
@@ -325,7 +325,7 @@ func (c *call) deltaNews(d deltaToken) (answer, error) {
 	}
 	var items []byte
 	got := 0
-	for ; d.Pos < len(order) && got < deltaPage; d.Pos++ {
+	for ; d.Pos < len(order) && got < t.most(deltaPage); d.Pos++ {
 		id := order[d.Pos]
 		w := found[id]
 		o := t.objects[idKey(id)]

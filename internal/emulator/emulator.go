@@ -34,6 +34,7 @@ type Options struct {
 	// Users, Groups and Apps are population sizes; 0 means 60, 25 and 12.
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
+	Page                int       // the most items on a page of a listing or a delta round, whatever is asked for; 0: as many as the service gives
 	Start               time.Time // virtual time at the start; zero means 2026-01-15T08:00:00Z, or what Now says
 	// Now is a clock that the virtual one follows; nil means it moves with
 	// Advance and with writes only.
@@ -93,8 +94,8 @@ type Tenant struct {
 // Start makes a tenant and serves it on a TLS listener of its own, HTTP/1.1
 // and HTTP/2. Close must be called to stop it.
 func Start(o Options) (*Tenant, error) {
-	if o.Users < 0 || o.Groups < 0 || o.Apps < 0 {
-		return nil, fmt.Errorf("start tenant: negative population")
+	if o.Users < 0 || o.Groups < 0 || o.Apps < 0 || o.Page < 0 {
+		return nil, fmt.Errorf("start tenant: negative population or page")
 	}
 	for _, d := range []struct {
 		v            *int

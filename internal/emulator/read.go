@@ -780,6 +780,14 @@ func (c *call) matches(o *object) bool {
 	return c.opts.filter == nil || c.opts.filter.match(c.getter(o), o.typ)
 }
 
+// most is how many items a page has that could have n.
+func (t *Tenant) most(n int) int {
+	if t.o.Page > 0 {
+		return min(n, t.o.Page)
+	}
+	return n
+}
+
 // page answers with one page of a listing.
 func (c *call) page(l listing) (answer, error) {
 	if err := c.checkList(l); err != nil {
@@ -808,6 +816,7 @@ func (c *call) page(l listing) (answer, error) {
 	if c.opts.expand != "" {
 		size = min(size, 100)
 	}
+	size = c.t.most(size)
 	if l.kind == kAudit && from.page > 1 {
 		// Positions count from the end of the log as it was at the first
 		// page; entries written since then are not part of this listing.
