@@ -97,7 +97,7 @@ type Property struct {
 	Ref      []entra.Type // it holds IDs of objects of these types, alone, in scopes such as "/administrativeUnits/ID", or in text
 	By       string       // the property of the target that it holds; "" is the target's ID
 	Firm     bool         // with By: the service does not take the value of a target that the tenant does not have
-	Some     bool         // an array that means something only as long as something is in it
+	Some     string       // of those with the same Some one at least must hold something, or the service refuses the object
 	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says

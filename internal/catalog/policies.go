@@ -16,6 +16,12 @@ func policies() []*Resource {
 	people := func(name string, to ...entra.Type) Property {
 		return Property{Name: "conditions." + name, Set: true, Ref: to}
 	}
+	// Errors 1010 and 1011: "The policy includes no users", "no applications".
+	some := func(p Property, of string) Property {
+		p.Some = of
+		return p
+	}
+	const whom, what = "whom it is for", "what it is for"
 	return []*Resource{{
 		Type: PolicyType, Title: "Conditional Access policies", Doc: "Who may sign in to what, from where, under which conditions.",
 		List: "/identity/conditionalAccess/policies",
@@ -28,13 +34,15 @@ func policies() []*Resource {
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "state", Write: Both, Must: true, Safe: string(ReportOnly), Lift: "enforce"},
 				{Name: "conditions", Write: Both, Must: true},
-				people("users.includeUsers", UserType), people("users.excludeUsers", UserType),
-				people("users.includeGroups", GroupType), people("users.excludeGroups", GroupType),
-				people("users.includeRoles", RoleType), people("users.excludeRoles", RoleType),
+				some(people("users.includeUsers", UserType), whom), people("users.excludeUsers", UserType),
+				some(people("users.includeGroups", GroupType), whom), people("users.excludeGroups", GroupType),
+				some(people("users.includeRoles", RoleType), whom), people("users.excludeRoles", RoleType),
+				{Name: "conditions.users.includeGuestsOrExternalUsers", Some: whom},
 				people("users.includeGuestsOrExternalUsers.externalTenants.members"), people("users.excludeGuestsOrExternalUsers.externalTenants.members"),
-				{Name: "conditions.applications.includeApplications", Set: true, Ref: []entra.Type{ServicePrincipalType}, By: "appId", Firm: true, Some: true},
+				{Name: "conditions.applications.includeApplications", Set: true, Ref: []entra.Type{ServicePrincipalType}, By: "appId", Firm: true, Some: what},
 				{Name: "conditions.applications.excludeApplications", Set: true, Ref: []entra.Type{ServicePrincipalType}, By: "appId", Firm: true},
-				people("applications.includeUserActions"), people("applications.includeAuthenticationContextClassReferences"),
+				some(people("applications.includeUserActions"), what), some(people("applications.includeAuthenticationContextClassReferences"), what),
+				{Name: "conditions.applications.applicationFilter", Some: what},
 				people("clientApplications.includeServicePrincipals", ServicePrincipalType), people("clientApplications.excludeServicePrincipals", ServicePrincipalType),
 				people("locations.includeLocations", LocationType), people("locations.excludeLocations", LocationType),
 				people("platforms.includePlatforms"), people("platforms.excludePlatforms"),

@@ -57,7 +57,7 @@ func (c *call) newPolicy(o *object) error {
 	o.p["conditions"] = fillConditions(full)
 	fillGrant(o.p)
 	o.p["createdDateTime"], o.p["modifiedDateTime"] = precise(c), nil
-	return c.checkPolicy(o)
+	return c.checkPolicy(o, func(string) bool { return true })
 }
 
 func precise(c *call) string { return c.t.clock().Format("2006-01-02T15:04:05.0000000Z") }
@@ -162,10 +162,12 @@ func (c *call) changePolicy(o, d *object, in checked) error {
 		}
 	}
 	d.p["modifiedDateTime"] = precise(c)
-	return c.checkPolicy(d)
+	return c.checkPolicy(d, func(property string) bool { _, ok := in.p[property]; return ok })
 }
 
-func (c *call) checkPolicy(o *object) error {
+// checkPolicy checks a policy as it would be, and whether what a request says of it names something: what a policy
+// named before and is gone since stays in it.
+func (c *call) checkPolicy(o *object, said func(property string) bool) error {
 	t := c.t
 	p := o.p
 	cond, grant, session := sub(p["conditions"]), sub(p["grantControls"]), sub(p["sessionControls"])
@@ -222,9 +224,9 @@ func (c *call) checkPolicy(o *object) error {
 	if len(asList(apps["includeApplications"]))+len(asList(apps["includeUserActions"]))+len(asList(apps["includeAuthenticationContextClassReferences"])) == 0 && apps["applicationFilter"] == nil {
 		return bad("1011: The policy includes no applications.")
 	}
-	refs := func(m map[string]any, name, number, what string, ok func(string) bool) error {
+	refs := func(in string, m map[string]any, name, number, what string, ok func(string) bool) error {
 		for _, id := range texts(m[name]) {
-			if !ok(id) {
+			if said(in) && !ok(id) {
 				return bad("%s: Invalid %s value: %s", number, what, id)
 			}
 		}
@@ -244,17 +246,17 @@ func (c *call) checkPolicy(o *object) error {
 	}
 	clients, locations := sub(cond["clientApplications"]), sub(cond["locations"])
 	for _, err := range []error{
-		refs(users, "includeUsers", "1020", "user", is(kUser, "All", "None", "GuestsOrExternalUsers")), refs(users, "excludeUsers", "1020", "user", is(kUser, "GuestsOrExternalUsers")),
-		refs(users, "includeGroups", "1021", "group", is(kGroup)), refs(users, "excludeGroups", "1021", "group", is(kGroup)),
-		refs(users, "includeRoles", "1022", "role", role), refs(users, "excludeRoles", "1022", "role", role),
-		refs(apps, "includeApplications", "1054", "servicePrincipal", app("All", "None", "Office365", "MicrosoftAdminPortals")), refs(apps, "excludeApplications", "1054", "servicePrincipal", app("Office365", "MicrosoftAdminPortals")),
-		refs(apps, "includeUserActions", "1055", "user action", func(s string) bool {
+		refs("conditions", users, "includeUsers", "1020", "user", is(kUser, "All", "None", "GuestsOrExternalUsers")), refs("conditions", users, "excludeUsers", "1020", "user", is(kUser, "GuestsOrExternalUsers")),
+		refs("conditions", users, "includeGroups", "1021", "group", is(kGroup)), refs("conditions", users, "excludeGroups", "1021", "group", is(kGroup)),
+		refs("conditions", users, "includeRoles", "1022", "role", role), refs("conditions", users, "excludeRoles", "1022", "role", role),
+		refs("conditions", apps, "includeApplications", "1054", "servicePrincipal", app("All", "None", "Office365", "MicrosoftAdminPortals")), refs("conditions", apps, "excludeApplications", "1054", "servicePrincipal", app("Office365", "MicrosoftAdminPortals")),
+		refs("conditions", apps, "includeUserActions", "1055", "user action", func(s string) bool {
 			return s == "urn:user:registersecurityinfo" || s == "urn:user:registerdevice"
 		}),
-		refs(apps, "includeAuthenticationContextClassReferences", "1056", "authentication context", func(string) bool { return false }),
-		refs(clients, "includeServicePrincipals", "1054", "servicePrincipal", is(kSP, "ServicePrincipalsInMyTenant")), refs(clients, "excludeServicePrincipals", "1054", "servicePrincipal", is(kSP)),
-		refs(locations, "includeLocations", "1040", "location", is(kLocation, "All", "AllTrusted", zeroGUID)), refs(locations, "excludeLocations", "1040", "location", is(kLocation, "AllTrusted", zeroGUID)),
-		refs(grant, "termsOfUse", "1060", "terms of use", func(string) bool { return false }), refs(grant, "customAuthenticationFactors", "1061", "custom control", func(string) bool { return false }),
+		refs("conditions", apps, "includeAuthenticationContextClassReferences", "1056", "authentication context", func(string) bool { return false }),
+		refs("conditions", clients, "includeServicePrincipals", "1054", "servicePrincipal", is(kSP, "ServicePrincipalsInMyTenant")), refs("conditions", clients, "excludeServicePrincipals", "1054", "servicePrincipal", is(kSP)),
+		refs("conditions", locations, "includeLocations", "1040", "location", is(kLocation, "All", "AllTrusted", zeroGUID)), refs("conditions", locations, "excludeLocations", "1040", "location", is(kLocation, "AllTrusted", zeroGUID)),
+		refs("grantControls", grant, "termsOfUse", "1060", "terms of use", func(string) bool { return false }), refs("grantControls", grant, "customAuthenticationFactors", "1061", "custom control", func(string) bool { return false }),
 	} {
 		if err != nil {
 			return err
@@ -264,7 +266,7 @@ func (c *call) checkPolicy(o *object) error {
 		return bad("1057: A policy names at most 250 applications.")
 	}
 	strength := text(sub(grant["authenticationStrength"])["id"])
-	if strength != "" && t.liveOf(strength, kStrength) == nil {
+	if strength != "" && said("grantControls") && t.liveOf(strength, kStrength) == nil {
 		return bad("1070: Invalid authentication strength: %s", strength)
 	}
 	controls := texts(grant["builtInControls"])

@@ -327,6 +327,19 @@ func (j *judge) bereft(ctx context.Context, tight []access.Policy) error {
 		if g.Missing == (entra.Ref{}) || personal(g.Missing.Type) {
 			continue
 		}
+		if b, ok := j.before(p.Ref); ok && b.State == catalog.Enabled {
+			o, err := j.base.Object(ctx, p.Ref)
+			if err != nil {
+				return fmt.Errorf("read %s: %w", p.Ref, err)
+			}
+			was, err := j.missing(ctx, j.was, o)
+			if err != nil {
+				return err
+			}
+			if was[g.Missing] {
+				continue // it does without it already
+			}
+		}
 		j.object(LockOut, j.touching(p.Ref), "policy %q would be in force without what its %s names: %s does not exist%s", p.Name, c.Unit(path), g.Missing, j.advice(ctx, g.Missing))
 	}
 	return nil

@@ -248,21 +248,56 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)
 	}
-	if whole, ok := emptied(r, goal.Body, body); ok {
-		// What of the goal is in it is a gap already.
+	// drop leaves fields as they are, and says why.
+	drop := func(what func(path string) bool, why string) error {
 		for _, p := range paths {
-			if strings.HasPrefix(p, whole) {
-				m.gap(g, catalog.Name(goal), p, "nothing that was in its place exists, and without it nothing would be left; restore that as well")
+			if what(p) {
+				m.gap(g, catalog.Name(goal), p, why)
 			}
 		}
-		take = slices.DeleteFunc(take, func(f diff.Field) bool { return strings.HasPrefix(f.Path, whole) })
-		paths = slices.DeleteFunc(paths, func(p string) bool { return strings.HasPrefix(p, whole) })
-		if len(take) == 0 {
-			return nil
-		}
+		take = slices.DeleteFunc(take, func(f diff.Field) bool { return what(f.Path) })
+		paths = slices.DeleteFunc(paths, what)
 		if body, err = diff.With(r, named.Body, take); err != nil {
 			return fmt.Errorf("restore %s: %w", g, err)
 		}
+		return nil
+	}
+	if some, called := emptied(r, goal.Body, body); called != "" {
+		// What of the goal is in it is a gap already.
+		if err := drop(func(path string) bool { return under(path, some) }, "nothing that was in its place exists, and without it nothing would be left of "+called+"; restore that as well"); err != nil {
+			return err
+		}
+	}
+	// What is written is checked as a whole: what names nothing any more has to be left out of it.
+	gone, err := m.missing(entra.Object{Ref: g, Body: body})
+	if err != nil {
+		return err
+	}
+	dead, lost := mentioning(r, body, gone)
+	dead = slices.DeleteFunc(dead, func(d diff.Field) bool {
+		return must(r, d.Path) || !slices.ContainsFunc(paths, func(p string) bool { return r.Unit(p) == r.Unit(d.Path) })
+	})
+	if len(dead) > 0 {
+		if body, err = diff.With(r, body, dead); err != nil {
+			return fmt.Errorf("restore %s: %w", g, err)
+		}
+		if some, called := emptied(r, goal.Body, body); called != "" {
+			if err := drop(func(path string) bool { return r.Unit(path) == r.Unit(some[0]) }, "nothing of "+called+" exists, and the service takes no change beside it; restore that as well"); err != nil {
+				return err
+			}
+			dead = slices.DeleteFunc(dead, func(d diff.Field) bool { return r.Unit(d.Path) == r.Unit(some[0]) })
+		}
+		for _, d := range dead {
+			id := lost[d.Path]
+			if means, ok := m.meant[entra.ID(id)]; ok {
+				id = string(means)
+			}
+			m.lack(goal, m.shown([]string{d.Path})[0], id, fmt.Sprintf("it names %s, which does not exist, and is left out so that the service takes the rest; restore that as well", id))
+			take, paths = append(take, d), append(paths, d.Path)
+		}
+	}
+	if len(take) == 0 {
+		return nil
 	}
 	if body, err = stand(r, body, goal, base, stands, true); err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)

@@ -810,26 +810,11 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 	}
 	body := o.Body
 	if len(missing) > 0 {
-		var fields []diff.Field
-		lost := map[string]string{} // by path, what is missing
-		for _, f := range diff.Bodies(r, "{}", body) {
-			id, ok := lacks(f, missing)
-			if !ok {
-				continue
+		fields, lost := mentioning(r, body, missing)
+		for _, f := range fields {
+			if must(r, f.Path) {
+				return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", f.Path, lost[f.Path]), nil
 			}
-			narrow, ok := elements(r, body, f, missing)
-			if !ok {
-				narrow = []diff.Field{{Path: f.Path}}
-			}
-			for _, n := range narrow {
-				if must(r, n.Path) {
-					return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", n.Path, id), nil
-				}
-			}
-			for _, n := range narrow {
-				lost[n.Path] = id
-			}
-			fields = append(fields, narrow...)
 		}
 		for _, f := range fields {
 			if tell {
@@ -839,8 +824,8 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 		if body, err = diff.With(r, body, fields); err != nil {
 			return nil, "", err
 		}
-		if path, ok := emptied(r, o.Body, body); ok {
-			return nil, fmt.Sprintf("nothing of its %s exists; restore that as well", path), nil
+		if paths, called := emptied(r, o.Body, body); called != "" {
+			return nil, fmt.Sprintf("nothing of %s exists, of its %s; restore that as well", called, strings.Join(paths, ", ")), nil
 		}
 	}
 	set = catalog.Writable(entra.Object{Ref: o.Ref, Body: body})

@@ -281,21 +281,58 @@ func (m *maker) conceal(updates map[entra.Ref]*node) error {
 	return nil
 }
 
-// emptied returns an array that a body has empty though the goal has something in it, without which it means nothing.
-func emptied(r *catalog.Resource, goal, body entra.Body) (string, bool) {
+// emptied returns properties of which a body has none though the goal has one, without which the service refuses it,
+// and how they are called together.
+func emptied(r *catalog.Resource, goal, body entra.Body) (paths []string, called string) {
+	held := func(b entra.Body, name string) bool {
+		v, ok := b.Get(name)
+		a, array := v.([]any)
+		return ok && v != nil && (!array || len(a) > 0)
+	}
+	left := map[string]bool{}
 	for _, p := range r.Properties {
-		if !p.Some {
-			continue
-		}
-		want, _ := goal.Get(p.Name)
-		is, _ := body.Get(p.Name)
-		some, _ := want.([]any)
-		left, _ := is.([]any)
-		if len(some) > 0 && len(left) == 0 {
-			return p.Name, true
+		left[p.Some] = left[p.Some] || p.Some != "" && held(body, p.Name)
+	}
+	for _, p := range r.Properties {
+		if p.Some != "" && !left[p.Some] && held(goal, p.Name) && (called == "" || called == p.Some) {
+			paths, called = append(paths, p.Name), p.Some
 		}
 	}
-	return "", false
+	return paths, called
+}
+
+// under reports whether a path is or begins with one of the names.
+func under(path string, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		rest, ok := strings.CutPrefix(path, name)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// mentioning returns where in a body something is named that is missing, down to the elements of arrays, and what.
+func mentioning(r *catalog.Resource, body entra.Body, missing map[string]bool) (fields []diff.Field, lost map[string]string) {
+	lost = map[string]string{}
+	if len(missing) == 0 {
+		return nil, lost
+	}
+	for _, f := range diff.Bodies(r, "{}", body) {
+		id, ok := lacks(f, missing)
+		if !ok {
+			continue
+		}
+		narrow, ok := elements(r, body, f, missing)
+		if !ok {
+			narrow = []diff.Field{{Path: f.Path}}
+		}
+		for _, n := range narrow {
+			lost[n.Path] = id
+			if _, in, ok := strings.Cut(n.Path, "["); ok && missing[strings.TrimSuffix(in, "]")] {
+				lost[n.Path] = strings.TrimSuffix(in, "]")
+			}
+		}
+		fields = append(fields, narrow...)
+	}
+	return fields, lost
 }
 
 // lacks reports whether a field is or holds one of the IDs, and which.
