@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -15,11 +16,12 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// restarts is how often a listing is begun whose page tokens expire.
+// restarts is how often a listing is begun whose page tokens expire, or that is not as long as the service says.
 const restarts = 3
 
 // pages hands over the pages that a call lists, to the true end. Where the service no longer takes its own page
-// token the listing begins anew, since asking for that page again is of no use; a page may then come twice.
+// token the listing begins anew, since asking for that page again is of no use; a page may then come twice. So it does
+// where the service counts other than as many items as it lists, since some may have come or gone meanwhile.
 func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.Page) error) (err error) {
 	for range restarts {
 		for page, e := range rd.client.Pages(ctx, request(call)) {
@@ -30,11 +32,16 @@ func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.P
 				return fmt.Errorf("GET %s: page %d: %w", call.Path, page.Number, err)
 			}
 		}
-		if !errors.Is(err, graph.ErrExpiredPage) {
+		if !again(err) {
 			return err
 		}
 	}
 	return err
+}
+
+// again reports whether a listing that ended with an error is worth beginning anew.
+func again(err error) bool {
+	return errors.Is(err, graph.ErrExpiredPage) || errors.Is(err, graph.ErrMiscounted)
 }
 
 // objects reads the objects of a type that is not contained in another.
@@ -267,13 +274,7 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 		}
 		denied := 0
 		for j, result := range results {
-			items, err := rd.items(ctx, result)
-			for range restarts {
-				if !errors.Is(err, graph.ErrExpiredPage) {
-					break
-				}
-				items, err = rd.all(ctx, requests[first+j])
-			}
+			items, err := rd.items(ctx, requests[first+j], result, single)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -281,7 +282,9 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 				continue
 			}
 			if err == nil {
-				err = do(first+j, items)
+				if err = do(first+j, items); err != nil {
+					err = fmt.Errorf("GET %s: %w", requests[first+j].Path, err)
+				}
 			}
 			if _, ours := errors.AsType[*writeError](err); ours {
 				return err
@@ -305,52 +308,28 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 	return lost
 }
 
-// all lists what a request asks for from the beginning.
-func (rd *reading) all(ctx context.Context, r graph.Request) (items [][]byte, err error) {
-	for page, err := range rd.client.Pages(ctx, r) {
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range page.Items {
-			items = append(items, slices.Clone(item))
-		}
-	}
-	return items, nil
-}
-
-// items returns what one answer of a batch lists, following its pages to the end.
-func (rd *reading) items(ctx context.Context, result graph.Result) ([][]byte, error) {
+// items returns what a request of a batch was answered with: the one object that it asked for, or what it lists, to
+// the true end.
+func (rd *reading) items(ctx context.Context, r graph.Request, result graph.Result, single bool) ([][]byte, error) {
 	if result.Err != nil {
 		return nil, result.Err
 	}
-	m, err := entra.Decode(result.Body)
-	if err != nil {
-		return nil, err
-	}
-	value, isList := m["value"].([]any)
-	if !isList {
-		if _, ok := m["id"].(string); !ok {
-			return nil, errors.New("the answer is neither a list nor an object")
-		}
+	if single {
 		return [][]byte{result.Body}, nil
 	}
-	var items [][]byte
-	for _, v := range value {
-		if _, ok := v.(map[string]any); !ok {
-			return nil, errors.New("an item is not an object")
+	items, err := gather(rd.client.PagesFrom(ctx, r, result.Response))
+	for range restarts - 1 {
+		if !again(err) {
+			break
 		}
-		text, err := entra.Text(v)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, []byte(text))
+		items, err = gather(rd.client.Pages(ctx, r))
 	}
-	next, more := m["@odata.nextLink"]
-	if !more {
-		return items, nil
-	}
-	link, _ := next.(string)
-	for page, err := range rd.client.Follow(ctx, link, nil) {
+	return items, err
+}
+
+// gather returns the items of all pages.
+func gather(pages iter.Seq2[graph.Page, error]) (items [][]byte, err error) {
+	for page, err := range pages {
 		if err != nil {
 			return nil, err
 		}

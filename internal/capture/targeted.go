@@ -587,12 +587,13 @@ func (a *aim) inside(ctx context.Context, todo []entra.Ref) error {
 // ends reads the links of one relation that start at an object, and tells of each.
 func (a *aim) ends(ctx context.Context, r *catalog.Resource, rel catalog.Relation, from entra.Ref, tell func(entra.Link)) query {
 	part := partName{from.Type, rel.Rel}
-	return query{call: r.Ends(rel, from.ID), do: func(result graph.Result) error {
+	call := r.Ends(rel, from.ID)
+	return query{call: call, do: func(result graph.Result) error {
 		if hidden, err := a.conceals(ctx, rel, from); hidden || err != nil {
 			return err
 		}
 		var links []entra.Link
-		items, err := a.items(ctx, result)
+		items, err := a.items(ctx, request(call), result, !rel.Many)
 		if errors.Is(err, fs.ErrNotExist) && !rel.Many {
 			err = nil
 		}
@@ -614,9 +615,10 @@ func (a *aim) ends(ctx context.Context, r *catalog.Resource, rel catalog.Relatio
 
 // back reads one of the lists that the service keeps at an object of what leads to it.
 func (a *aim) back(ctx context.Context, r *catalog.Resource, b catalog.Back, to entra.Ref) query {
-	return query{call: b.Call(to.ID), do: func(result graph.Result) error {
+	call := b.Call(to.ID)
+	return query{call: call, do: func(result graph.Result) error {
 		var links []entra.Link
-		items, err := a.items(ctx, result)
+		items, err := a.items(ctx, request(call), result, false)
 		for _, item := range items {
 			ls, o, e := b.Item(to, item)
 			if err = errors.Join(err, e); e != nil {

@@ -20,6 +20,9 @@ var (
 	// (Directory_ExpiredPageToken). Asking again for the same page is of no use: what was read is to be
 	// discarded and the listing started anew.
 	ErrExpiredPage = errors.New("page token expired")
+	// ErrMiscounted marks a listing that does not have as many items as the service counted. It may have changed
+	// while it was read: only if it is so again is something left out.
+	ErrMiscounted = errors.New("other than as many items as counted")
 	// ErrDeltaReset marks a delta link that the service no longer accepts (status 410, or the codes
 	// syncStateNotFound and resyncRequired, or a token it calls badly formed). A full reading is due.
 	ErrDeltaReset = errors.New("delta state is gone")
@@ -146,7 +149,12 @@ type ProtocolError struct {
 	Endpoint string // method and path of the request: "GET /groups"
 	Page     int    // of a listing, 1-based; 0 outside listings
 	Reason   string // what is wrong, without any text of the answer
+
+	miscounted bool
 }
+
+// Is makes errors.Is work with [ErrMiscounted].
+func (e *ProtocolError) Is(target error) bool { return target == ErrMiscounted && e.miscounted }
 
 // Error says which answer was refused, and why.
 func (e *ProtocolError) Error() string {
@@ -155,6 +163,25 @@ func (e *ProtocolError) Error() string {
 	}
 	return fmt.Sprintf("%s: answer refused: %s", e.Endpoint, e.Reason)
 }
+
+// A ConnectionError is a request to which no usable answer came: the connection broke or never came about, or time
+// ran out.
+type ConnectionError struct {
+	Endpoint string // method and path of the request: "GET /groups"
+	Page     int    // of a listing, 1-based; 0 outside listings
+	Err      error  // what happened
+}
+
+// Error says which request it was, and what happened.
+func (e *ConnectionError) Error() string {
+	if e.Page > 0 {
+		return fmt.Sprintf("%s: page %d: %v", e.Endpoint, e.Page, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Endpoint, e.Err)
+}
+
+// Unwrap returns what happened.
+func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // fill reads the envelope of a refusal into e. It accepts the documented shape, the legacy "odata.error", the
 // shape of the token endpoint, and anything else, since gateways answer in HTML.

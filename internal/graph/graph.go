@@ -188,7 +188,8 @@ type Response struct {
 // Do sends one request and waits out throttling. A status of 400 or more is an *[Error].
 //
 // Reads are repeated, a bounded number of times, after a status of 500, 502, 503, 504, 408 or 509, a broken
-// connection, and an answer that breaks the protocol; that last one ends as a *[ProtocolError]. A write is sent
+// connection, and an answer that breaks the protocol; the last two end as a *[ConnectionError] and a
+// *[ProtocolError]. A write is sent
 // again only if the service says that it did not act (429, 401, and 409 because another write came in between) or
 // no connection came about; any other failure
 // of a write that is not a plain refusal is [ErrUnknownOutcome].

@@ -32,8 +32,8 @@ type Page struct {
 // be empty without being the last.
 //
 // Each page is retried like a read of [Client.Do]. A listing whose links or contents repeat themselves, that
-// leaves the endpoint or the version, or has more than 100,000 pages or 20 million items, ends with a
-// *[ProtocolError]. Pages of a path that ends in "/delta" must end with a delta link.
+// leaves the endpoint or the version, or has more than 100,000 pages or 20 million items, or other than as many as
+// its first page counts, ends with a *[ProtocolError]. Pages of a path that ends in "/delta" must end with a delta link.
 func (c *Client) Pages(ctx context.Context, r Request) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		k, err := c.call(r)
@@ -44,12 +44,24 @@ func (c *Client) Pages(ctx context.Context, r Request) iter.Seq2[Page, error] {
 			yield(Page{}, err)
 			return
 		}
-		c.pages(ctx, k, yield)
+		c.pages(ctx, k, nil, yield)
 	}
 }
 
-// Follow lists the changes since a delta link was issued, or the rest of a listing whose first page came by
-// other means, such as a batch, from its next link; else it is as [Client.Pages]. The link must be of this
+// PagesFrom is as [Client.Pages] where the first page came by other means, such as a batch: it asks for the others
+// only. A first answer that is no page of a listing is a *[ProtocolError].
+func (c *Client) PagesFrom(ctx context.Context, r Request, first Response) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		k, err := c.call(r)
+		if err != nil {
+			yield(Page{}, err)
+			return
+		}
+		c.pages(ctx, k, &first, yield)
+	}
+}
+
+// Follow lists the changes since a delta link was issued; else it is as [Client.Pages]. The link must be of this
 // client's endpoint.
 func (c *Client) Follow(ctx context.Context, link string, h http.Header) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
@@ -62,17 +74,18 @@ func (c *Client) Follow(ctx context.Context, link string, h http.Header) iter.Se
 			return
 		}
 		k := &call{method: http.MethodGet, path: path, version: version, service: serviceOf(path, true), url: link, header: h, read: true}
-		c.pages(ctx, k, yield)
+		c.pages(ctx, k, nil, yield)
 	}
 }
 
-func (c *Client) pages(ctx context.Context, first *call, yield func(Page, error) bool) {
-	k := *first
+// pages lists what begin asks for; first, if it is not nil, is the answer to that.
+func (c *Client) pages(ctx context.Context, begin *call, first *Response, yield func(Page, error) bool) {
+	k := *begin
 	last := k.path[strings.LastIndexByte(k.path, '/'):]
 	delta := last == "/delta" || last == "/delta()"
 	links := map[[sha256.Size]byte]bool{sha256.Sum256([]byte(k.url)): true}
 	contents := map[[sha256.Size]byte]int{}
-	items := 0
+	items, said := 0, int64(-1)
 	for n := 1; ; n++ {
 		var e envelope
 		k.page = n
@@ -91,12 +104,17 @@ func (c *Client) pages(ctx context.Context, first *call, yield func(Page, error)
 			}
 			return nil
 		}
-		if _, err := c.exchange(ctx, &k); err != nil {
-			yield(Page{}, err)
-			return
-		}
 		reject := func(reason string) {
 			yield(Page{}, &ProtocolError{Endpoint: k.method + " " + k.path, Page: n, Reason: reason})
+		}
+		if n == 1 && first != nil {
+			if err := k.judge(first.Body); err != nil {
+				reject(err.Error())
+				return
+			}
+		} else if _, err := c.exchange(ctx, &k); err != nil {
+			yield(Page{}, err)
+			return
 		}
 		if items += len(e.items); items > maxItems || n > maxPages {
 			reject("the listing does not end")
@@ -110,6 +128,13 @@ func (c *Client) pages(ctx context.Context, first *call, yield func(Page, error)
 				reject("the same page came again")
 				return
 			}
+		}
+		if n == 1 {
+			said = e.count
+		}
+		if e.next == "" && said >= 0 && said != int64(items) {
+			yield(Page{}, &ProtocolError{Endpoint: k.method + " " + k.path, Page: n, Reason: fmt.Sprintf("the listing ends after %d items and was said to have %d", items, said), miscounted: true})
+			return
 		}
 		if e.next == "" && e.delta == "" && delta {
 			reject("a delta round ends without a delta link")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -150,6 +151,47 @@ func TestLoopsEnd(t *testing.T) {
 				t.Errorf("%d requests, %d items: %v", w.count(), len(items), err)
 			}
 		})
+	}
+}
+
+// A listing that is not as long as its first page says is told apart from others, since it may have changed meanwhile.
+func TestCountsAreHeld(t *testing.T) {
+	first := `{"@odata.count":%d,"value":[{"id":"1"},{"id":"2"}],"@odata.nextLink":"` + users + `?page=2"}`
+	for count, right := range map[int]bool{2: false, 3: true, 4: false} {
+		w := script(answer(200, fmt.Sprintf(first, count)), answer(200, `{"value":[{"id":"3"}]}`))
+		items, _, err := users1(client(t, w, graph.Options{}), t)
+		if right != (err == nil) || errors.Is(err, graph.ErrMiscounted) == right || right && len(items) != 3 {
+			t.Errorf("count %d: %d items, %v", count, len(items), err)
+		}
+		var p *graph.ProtocolError
+		if !right && (!errors.As(err, &p) || p.Page != 2 || p.Endpoint != "GET /users") {
+			t.Errorf("count %d: %v", count, err)
+		}
+	}
+}
+
+// A listing whose first page came in a batch is held to the same rules as any other.
+func TestPagesFromABatch(t *testing.T) {
+	w := script(answer(200, `{"value":[{"id":"2"}],"@odata.nextLink":"`+users+`?page=3"}`), answer(200, `{"value":[{"id":"3"}]}`))
+	from := func(body string) ([]string, graph.Page, error) {
+		return collect(client(t, w, graph.Options{}).PagesFrom(t.Context(), graph.Request{Path: "/users"}, graph.Response{Status: 200, Body: jsontext.Value(body)}))
+	}
+	items, last, err := from(`{"value":[{"id":"1"}],"@odata.nextLink":"` + users + `?page=2"}`)
+	if err != nil || len(items) != 3 || last.Number != 3 || w.count() != 2 {
+		t.Errorf("%v, page %d, %d requests: %v", items, last.Number, w.count(), err)
+	}
+	for _, row := range hostileAnswers() {
+		if row.headers != nil || row.status != 0 || len(row.body) > 1<<20 {
+			continue // of the transport
+		}
+		items, _, err := from(row.body)
+		var p *graph.ProtocolError
+		if !errors.As(err, &p) || p.Page != 1 || p.Endpoint != "GET /users" || len(items) != 0 {
+			t.Errorf("%s: %d items, %v", row.name, len(items), err)
+		}
+	}
+	if w.count() != 2 {
+		t.Errorf("%d requests", w.count())
 	}
 }
 
@@ -389,7 +431,7 @@ func TestLawfulAnswersAreTaken(t *testing.T) {
 		"odd names":      {`{"value":[{"__proto__":1,"":2,"a.b@odata.type":"x"}]}`, 1, nil},
 		"odd text":       {`{"value":[{"id":"../\u0000\ud83d\ude00<script>"}]}`, 1, nil},
 		"deepest":        {`{"value":[{"a":` + strings.Repeat("[", 61) + strings.Repeat("]", 61) + `}]}`, 1, nil},
-		"count as text":  {`{"value":[],"@odata.count":"12"}`, 0, nil},
+		"count as text":  {`{"value":[{"id":"1"}],"@odata.count":"1"}`, 1, nil},
 		"more than 4 MB": {`{"value":[` + strings.TrimSuffix(strings.Repeat(`{"a":"`+strings.Repeat("a", 1<<19)+`"},`, 12), ",") + `]}`, 12, nil},
 		"plain type":     {`{"value":[]}`, 0, []string{"Content-Type", "APPLICATION/JSON; Charset=\"UTF-8\""}},
 		"gzip":           {squeeze(`{"value":[{"id":"1"}]}`), 1, []string{"Content-Encoding", "GZIP"}},

@@ -178,7 +178,7 @@ func (k *call) failed(err error) error {
 	if errors.As(err, &f) {
 		err = &refused{&ProtocolError{Endpoint: k.method + " " + k.path, Page: k.page, Reason: f.reason}, f}
 	} else {
-		err = fmt.Errorf("%s: %w", k, err)
+		err = &ConnectionError{Endpoint: k.method + " " + k.path, Page: k.page, Err: err}
 	}
 	if !k.read && !errors.As(err, &u) {
 		err = fmt.Errorf("%w: %w", err, ErrUnknownOutcome)
