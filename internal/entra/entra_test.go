@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/hostile"
 )
 
 func TestCanonicalForm(t *testing.T) {
@@ -134,6 +135,11 @@ func TestRefRoundTrip(t *testing.T) {
 func FuzzCanonical(f *testing.F) {
 	for _, s := range []string{`{"a":1}`, `{"a":null}`, `{"a":[1,"x",{"b":true}]}`, `{"id":1,"ID":2}`, "{\"\U0001f600\":2}"} {
 		f.Add([]byte(s))
+	}
+	for c := range hostile.All() {
+		if len(c.Body) < 1<<12 {
+			f.Add([]byte(c.Body))
+		}
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := entra.Canonical(raw)

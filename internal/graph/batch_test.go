@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/hostile"
 )
 
 type asked struct {
@@ -489,9 +490,9 @@ func FuzzBatch(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	for _, row := range hostileAnswers() {
-		if len(row.body) < 1<<12 {
-			f.Add([]byte(strings.ReplaceAll(row.body, "value", "responses")))
+	for row := range hostile.All() {
+		if len(row.Body) < 1<<12 {
+			f.Add([]byte(strings.ReplaceAll(row.Body, "value", "responses")))
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodeBatch(t, body, 3) })

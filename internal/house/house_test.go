@@ -22,7 +22,7 @@ const module = "github.com/tidemark-backup/tidemark"
 // floors lists the packages, ground floor first, each with what it may import. A package may import only
 // from the floors below it, and only what it names.
 var floors = []map[string]string{
-	{"entra": "", "graph": "", "store": "", "emulator": ""},
+	{"entra": "", "graph": "", "store": "", "emulator": "", "hostile": ""},
 	{"catalog": "entra", "snapshot": "entra"},
 	{"repository": "entra snapshot store", "diff": "catalog entra snapshot", "export": "entra snapshot"},
 	{"index": "entra repository snapshot", "words": "catalog diff entra", "access": "catalog entra snapshot",
