@@ -7,9 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,5 +149,73 @@ func TestErrorsCarryNothingHostile(t *testing.T) {
 	}
 	if n < 150 {
 		t.Errorf("%d texts", n)
+	}
+}
+
+// forgetful is a service that does not remember what it was asked.
+type forgetful func() (*http.Response, error)
+
+func (f forgetful) RoundTrip(*http.Request) (*http.Response, error) { return f() }
+
+// A listing that goes on for ever ends at a limit, of pages or of items.
+func TestListingsWithoutEnd(t *testing.T) {
+	many := strings.Repeat("{},", 99_998)
+	for name, row := range map[string]struct {
+		value       string
+		pages, most int
+	}{
+		"pages": {``, 100_001, 100_000},
+		"items": {`{"id":"{n}"},` + many + `{}`, 201, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "items" && os.Getenv("TIDEMARK_LONG") == "" {
+				t.Skip("it takes seconds to read 20 million items")
+			}
+			synctest.Test(t, func(t *testing.T) {
+				n := 0
+				hc := &http.Client{Transport: forgetful(func() (*http.Response, error) {
+					if n++; n > row.pages {
+						t.Error("it is still asked")
+					}
+					return reply(200, strings.ReplaceAll(`{"value":[`+row.value+`],"@odata.nextLink":"`+users+`?page={n}"}`, "{n}", strconv.Itoa(n))), nil
+				})}
+				read := 0
+				var err error
+				for p, e := range client(t, nil, graph.Options{HTTP: hc}).Pages(t.Context(), graph.Request{Path: "/users"}) {
+					if err = e; e == nil {
+						read = p.Number
+					}
+				}
+				var p *graph.ProtocolError
+				if !errors.As(err, &p) || p.Endpoint != "GET /users" || p.Page != row.most+1 || read != row.most {
+					t.Errorf("%d pages: %v", read, err)
+				}
+			})
+		})
+	}
+}
+
+// A service that ends each connection after one answer, by GOAWAY, costs connections and no items.
+func TestGoAwayAfterEachPage(t *testing.T) {
+	var remotes sync.Map
+	var s *httptest.Server
+	s = quietServer(t, func(w http.ResponseWriter, r *http.Request) {
+		remotes.Store(r.RemoteAddr, true)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Connection", "close") // over HTTP/2: GOAWAY
+		n, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		link := ""
+		if n < 9 {
+			link = `,"@odata.nextLink":"` + s.URL + `/v1.0/users?page=` + strconv.Itoa(n+1) + `"`
+		}
+		if _, err := io.WriteString(w, `{"value":[{"id":"`+strconv.Itoa(n)+`","proto":"`+r.Proto+`"}]`+link+`}`); err != nil {
+			t.Error(err)
+		}
+	})
+	items, _, err := users1(client(t, nil, graph.Options{HTTP: s.Client(), Endpoint: s.URL}), t)
+	connections := 0
+	remotes.Range(func(any, any) bool { connections++; return true })
+	if err != nil || len(items) != 10 || connections < 5 || !strings.Contains(items[9], "HTTP/2.0") {
+		t.Errorf("%v over %d connections: %v", items, connections, err)
 	}
 }
