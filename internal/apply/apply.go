@@ -118,6 +118,8 @@ type run struct {
 	values  map[entra.ID]entra.ID   // what else names objects: goal's value -> tenant's
 	made    map[entra.Ref]bool      // tenant's refs that this plan created or undeleted: they may be slow to appear
 	coined  map[entra.ID]bool       // what else names them
+	back    map[entra.Ref]bool      // those undeleted of which nobody has asked yet what came back with them
+	held    map[int]bool            // attachments that were seen to hold by themselves, by step
 	learned naming                  // of what ids and values held when the wave began
 	asked   map[int][]time.Time     // when each attempt at a step was written down
 	busy    map[entra.Ref]chan struct{}
@@ -139,7 +141,7 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, cleared
 		return nil, errors.New("apply: the plan was not cleared")
 	}
 	u := &run{client: c, repo: r, plan: p, scale: c.Scale(), wide: width(c.Scale()), record: record, o: o,
-		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, asked: map[int][]time.Time{}, busy: map[entra.Ref]chan struct{}{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
+		results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), made: map[entra.Ref]bool{}, coined: map[entra.ID]bool{}, back: map[entra.Ref]bool{}, held: map[int]bool{}, asked: map[int][]time.Time{}, busy: map[entra.Ref]chan struct{}{}, open: map[int]time.Time{}, begun: map[int]entra.ID{}, refused: map[int]bool{}}
 	if u.ids == nil {
 		u.ids = map[entra.Ref]entra.Ref{}
 	}
@@ -228,7 +230,7 @@ func (u *run) note(s plan.Step, res Result) {
 		if to, ok := u.ids[s.Ref]; ok {
 			now = to
 		}
-		u.made[now] = true
+		u.made[now], u.back[now] = true, true
 	}
 }
 
@@ -312,14 +314,8 @@ func (u *run) settle(s plan.Step, res Result) {
 // wave writes down what it is about to do, does it, and writes down what came of it.
 func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	numbers := make([]int, len(steps))
-	var clear, doubtful []plan.Step
 	for i, s := range steps {
 		numbers[i] = s.Number
-		if _, open := u.open[s.Number]; open {
-			doubtful = append(doubtful, s)
-		} else {
-			clear = append(clear, s)
-		}
 	}
 	intended, err := u.append(ctx, repository.KindIntents, intents{numbers})
 	if err != nil {
@@ -331,6 +327,19 @@ func (u *run) wave(ctx context.Context, steps []plan.Step) error {
 	u.learn()
 	work, done := linger(ctx)
 	defer done()
+	if steps[0].Action == plan.Attach {
+		u.recognise(work)
+	}
+	var clear, doubtful []plan.Step
+	for _, s := range steps {
+		if _, open := u.open[s.Number]; u.held[s.Number] {
+			u.settle(s, Result{Step: s.Number, Outcome: AlreadyDone})
+		} else if open {
+			doubtful = append(doubtful, s)
+		} else {
+			clear = append(clear, s)
+		}
+	}
 	clear = u.together(ctx, work, clear)
 	var g errgroup.Group
 	g.SetLimit(u.scale.InFlight())

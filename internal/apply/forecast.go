@@ -32,19 +32,22 @@ func (f Forecast) Whole() time.Duration {
 // Estimate carries a plan out on paper: wave by wave, as many requests at once as Run sends, within the quotas that
 // its client keeps to at that scale.
 func Estimate(p *plan.Plan, scale graph.Scale) Forecast {
-	u := &run{plan: p, scale: scale, wide: width(scale), o: Options{Secrets: nobody{}}, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values)}
+	u := &run{plan: p, scale: scale, wide: width(scale), o: Options{Secrets: nobody{}}, results: map[int]Result{}, ids: maps.Clone(p.IDs), values: maps.Clone(p.Values), back: map[entra.Ref]bool{}, held: map[int]bool{}}
 	u.learn()
 	out := Forecast{Ends: make([]time.Duration, len(p.Steps))}
 	quotas := graph.Forecast{Scale: scale}
 	lanes := make([]time.Duration, scale.InFlight())
-	back := map[string]bool{} // what comes back with the links it had, which are then refused
-	carry := func(calls []catalog.Call, steps ...plan.Step) {
+	first := func() *time.Duration {
 		lane := &lanes[0]
 		for i := range lanes {
 			if lanes[i] < *lane {
 				lane = &lanes[i]
 			}
 		}
+		return lane
+	}
+	carry := func(calls []catalog.Call, steps ...plan.Step) {
+		lane := first()
 		for _, c := range calls {
 			*lane = quotas.Go(c.Method, c.Path, *lane) + trip
 			if c.Method != http.MethodGet {
@@ -62,20 +65,37 @@ func Estimate(p *plan.Plan, scale graph.Scale) Forecast {
 		}
 	}
 	for steps := u.next(); len(steps) > 0; steps = u.next() {
-		bundles, single := u.bundled(steps)
-		for _, b := range bundles {
-			refused := slices.ContainsFunc(b.steps, func(s plan.Step) bool { return back[s.Link.From.String()] || back[s.Link.To.String()] })
-			if carry([]catalog.Call{b.call}, b.steps...); refused {
-				single = append(single, b.steps...)
+		if steps[0].Action == plan.Attach {
+			_, lists := u.kept()
+			for batch := range slices.Chunk(lists, graph.MaxBatch) {
+				lane := first()
+				for _, l := range batch {
+					*lane = quotas.Go(l.call.Method, l.call.Path, *lane)
+					for _, s := range l.steps {
+						u.held[s.Number] = true
+					}
+				}
+				*lane += trip
 			}
+			meet()
+		}
+		rest := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return u.held[s.Number] })
+		bundles, single := u.bundled(rest)
+		for _, b := range bundles {
+			carry([]catalog.Call{b.call}, b.steps...)
 		}
 		meet()
 		for _, s := range single {
 			if carry(u.calls(s), s); s.Action == plan.Undelete {
-				back[s.Ref.String()] = true
+				u.back[u.names().now(s.Ref, s.OfBase)] = true
 			}
 		}
 		meet()
+		for _, s := range steps {
+			if u.held[s.Number] {
+				out.Ends[s.Number-1] = lanes[0]
+			}
+		}
 		for _, s := range steps {
 			u.results[s.Number] = Result{Step: s.Number, Outcome: Done}
 		}

@@ -18,7 +18,7 @@ import (
 // The estimate holds against a service that keeps to its documented quotas: the restore takes as long, within a fifth,
 // uses nine tenths of what the service grants for writes, and is hardly ever refused.
 func TestEstimateHolds(t *testing.T) {
-	n := 1800
+	n := 2600
 	if long() {
 		n = 10000
 	}
@@ -30,7 +30,7 @@ func TestEstimateHoldsForRaisedQuotas(t *testing.T) {
 	if n := 10000; long() {
 		holds(t, n, 20)
 	} else {
-		holds(t, 1800, 4)
+		holds(t, 2600, 4)
 	}
 }
 

@@ -158,6 +158,7 @@ type Relation struct {
 	Write bool   // Bind and Unbind work
 	Batch bool   // BindMany works
 	Back  string // what to list of an object to learn where links that end there start: "memberOf"; "" where there is no such list
+	Kept  bool   // an undelete of either end brings links back by itself; which ones, nobody promises
 	Said  string // the collection under which a write names what a link leads to; "" is directoryObjects
 
 	Hidden     string // "property=value" of the objects whose links are left out in silence; "" for none

@@ -43,7 +43,7 @@ func groups() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 		Links: []Relation{
-			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Back: "memberOf", Write: true, Batch: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
+			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Back: "memberOf", Write: true, Batch: true, Kept: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
 			{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByList, Path: "/groups/{id}/owners", Back: "ownedObjects", Write: true},
 		},
 		frozen: frozenGroup, fixed: fixedGroup, keys: groupKeys, update: assignLicences,

@@ -16,9 +16,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// MaxBatch is how many requests go in one batch; the service refuses more.
+const MaxBatch = 20
+
 const (
 	batchPath  = "/$batch"
-	batchItems = 20      // the service refuses more
 	batchBytes = 1 << 20 // of one batch, as sent; a single larger request goes alone
 )
 
@@ -149,7 +151,7 @@ func (b *batch) run(ctx context.Context, s service, its []*item) {
 
 // groups cuts items into batches. A service that wants its requests one by one gets them so.
 func groups(its []*item, single bool) func(yield func([]*item) bool) {
-	most := batchItems
+	most := MaxBatch
 	if single {
 		most = 1
 	}
