@@ -48,6 +48,9 @@ func auditTarget(o *object, modified []any) map[string]any {
 // audit writes one entry of the directory audit log.
 func (c *call) audit(activity string, o *object, modified []any, more ...*object) {
 	t := c.t
+	if t.quiet {
+		return
+	}
 	activity = renamed(activity)
 	service, category := "Core Directory", ""
 	switch o.kind {

@@ -60,7 +60,7 @@ func (t *Tenant) reflect(o *object, back bool) {
 	for _, end := range []string{"clientId", "resourceId", "principalId"} {
 		for _, g := range t.joined(kConsent, end, o.id) {
 			t.seq++
-			t.log = append(t.log, change{seq: t.seq, kind: kConsent, id: g.id})
+			t.news(change{seq: t.seq, kind: kConsent, id: g.id})
 		}
 	}
 }

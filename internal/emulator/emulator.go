@@ -67,14 +67,15 @@ type Tenant struct {
 
 	mu sync.RWMutex
 	*store
-	began    time.Time // by the clock it follows
-	advanced time.Duration
-	made     uint64          // GUIDs made outside of requests, and tokens
-	asked    uint64          // what the request that holds mu asks for; 0 is none
-	given    map[uint64]bool // ordinals of the GUIDs that requests made
-	audits   []*object
-	graphSP  string
-	denied   map[string]bool
+	began      time.Time // by the clock it follows
+	advanced   time.Duration
+	made       uint64          // GUIDs made outside of requests, and tokens
+	asked      uint64          // what the request that holds mu asks for; 0 is none
+	given      map[uint64]bool // ordinals of the GUIDs that requests made
+	audits     []*object
+	recoveries []map[string]any // jobs of Microsoft's own recovery
+	graphSP    string
+	denied     map[string]bool
 
 	noExtensions map[string]any // onPremisesExtensionAttributes of those who have none
 

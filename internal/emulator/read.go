@@ -43,6 +43,8 @@ func (c *call) route(segs []string) (answer, error) {
 			return c.collection(kUnit, segs[2:])
 		case "deletedItems":
 			return c.deletedItems(segs[2:])
+		case "recovery":
+			return c.recovery(segs[2:])
 		}
 		return answer{}, noSegment(at(1), "directory")
 	case "identity":

@@ -29,7 +29,7 @@ const (
 
 func readRoles() []string {
 	return []string{"User.Read.All", "Group.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All", "RoleManagement.Read.Directory",
-		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All"}
+		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All", "EntraBackup.Read.All"}
 }
 
 func writeRoles() []string {

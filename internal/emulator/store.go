@@ -122,6 +122,7 @@ type store struct {
 	extensions map[string]string // ids of live extension definitions by lower-case name
 	bin        map[string]bool   // ids of deleted, not yet purged objects
 	log        []change
+	quiet      bool // what happens is news to nobody
 	seq        uint64
 	lag        int      // reads after a write that still see the old state
 	lagging    int      // objects and link sets with lag left
@@ -210,7 +211,7 @@ func (s *store) put(o *object, props []string) {
 	s.objects[key] = o
 	s.index(o)
 	s.seq++
-	s.log = append(s.log, change{seq: s.seq, kind: o.kind, id: o.id, props: props})
+	s.news(change{seq: s.seq, kind: o.kind, id: o.id, props: props})
 }
 
 func (s *store) index(o *object) {
@@ -387,7 +388,14 @@ func (s *store) unlink(src *object, r relID, target string) {
 
 func (s *store) logLink(src *object, r relID, target string, added bool) {
 	s.seq++
-	s.log = append(s.log, change{seq: s.seq, kind: src.kind, id: src.id, rel: r, target: target, added: added})
+	s.news(change{seq: s.seq, kind: src.kind, id: src.id, rel: r, target: target, added: added})
+}
+
+// news is what delta queries tell of.
+func (s *store) news(x change) {
+	if !s.quiet {
+		s.log = append(s.log, x)
+	}
 }
 
 func (s *store) linked(src *object, r relID, target string) bool {
