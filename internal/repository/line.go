@@ -467,6 +467,7 @@ type diskPart struct {
 	Reason      string            `json:"reason,omitempty"`
 	Version     string            `json:"version,omitempty"`
 	Asked       []string          `json:"asked,omitempty"`
+	Absent      []string          `json:"absent,omitempty"`
 	Declaration string            `json:"declaration,omitempty"`
 	Holes       []entra.Ref       `json:"holes,omitempty"`
 	Seen        []entra.Ref       `json:"seen,omitempty"`
@@ -476,6 +477,7 @@ type diskPart struct {
 	Root        snapshot.Root     `json:"root"`
 	Complete    int64             `json:"complete,omitempty"`
 	Read        time.Time         `json:"read,omitzero"`
+	Full        time.Time         `json:"full,omitzero"`
 	Delta       string            `json:"delta,omitempty"`
 	Added       int64             `json:"added,omitempty"`
 	Removed     int64             `json:"removed,omitempty"`

@@ -250,7 +250,8 @@ func (w *Writer) Audit(ctx context.Context, entry []byte) error {
 }
 
 // End closes a part with what was achieved; p says its type, relation, coverage, reason, version, asked
-// properties, declaration, holes, what was seen by itself, delta and when its reading began, the rest is found out. With whole,
+// properties, declaration, holes, what was seen by itself, delta, when its reading began and when all of it was
+// last listed, the rest is found out. With whole,
 // which only a complete part can be, what was not mentioned is gone, but for the holes, which keep what the
 // parent had; without, only what Gone and Unlink named is. A part that is not complete keeps what the
 // parent had and what it was read by. A part never ended is Missed. p.Holes are taken as given: a delta
@@ -268,7 +269,7 @@ func (w *Writer) End(ctx context.Context, p snapshot.Part, whole bool) error {
 		case len(p.Holes) > snapshot.MaxHoles:
 			return fmt.Errorf("%d holes are more than %d", len(p.Holes), snapshot.MaxHoles)
 		}
-		p.Holes, p.Asked = slices.Clone(p.Holes), slices.Clone(p.Asked)
+		p.Holes, p.Asked, p.Absent = slices.Clone(p.Holes), slices.Clone(p.Asked), slices.Clone(p.Absent)
 		slices.SortFunc(p.Holes, entra.Ref.Compare)
 		p.Seen, p.SeenTo = sortedRefs(p.Seen), sortedRefs(p.SeenTo)
 		w.endings[key] = ending{p, whole}
@@ -406,7 +407,7 @@ func (w *Writer) basis(k partKey) (p, base snapshot.Part, known, whole bool) {
 	p.Added, p.Removed, p.Changed, p.Linked, p.Unlinked = 0, 0, 0, 0, 0
 	base = w.base.Part(k.t, k.rel)
 	known = slices.ContainsFunc(w.base.Parts, func(q snapshot.Part) bool { return q.Type == k.t && q.Relation == k.rel })
-	p.Read = p.Read.UTC()
+	p.Read, p.Full = p.Read.UTC(), p.Full.UTC()
 	if p.Coverage == snapshot.Complete {
 		p.Complete = thisSnapshot
 		if p.Read.IsZero() {
@@ -414,10 +415,10 @@ func (w *Writer) basis(k partKey) (p, base snapshot.Part, known, whole bool) {
 		}
 		return p, base, known, e.whole
 	}
-	p.Complete, p.Delta = 0, ""
+	p.Complete, p.Delta, p.Full = 0, "", time.Time{}
 	if known && (base.Complete != 0 || base.Objects+base.Links > 0) {
-		p.Version, p.Asked, p.Declaration = base.Version, base.Asked, base.Declaration
-		p.Complete, p.Read, p.Delta = base.Complete, base.Read, base.Delta
+		p.Version, p.Asked, p.Absent, p.Declaration = base.Version, base.Asked, base.Absent, base.Declaration
+		p.Complete, p.Read, p.Full, p.Delta = base.Complete, base.Read, base.Full, base.Delta
 		if len(p.Holes) == 0 {
 			p.Holes = base.Holes
 		}

@@ -43,6 +43,9 @@ type Part struct {
 	// Asked names the properties that were asked for, ascending; nil means all the service returns unasked.
 	// A property outside it is unknown, not absent.
 	Asked []string `json:"asked,omitempty"`
+	// Absent names the properties, ascending, that nobody can have: they were asked for once, and the service says that
+	// there are none such any more.
+	Absent []string `json:"absent,omitempty"`
 	// Declaration is the hash of the rules the part was read by. Another hash forces a full reading.
 	Declaration string `json:"declaration,omitempty"`
 	// Holes are the refs inside a complete part that could not be read, at most MaxHoles. They are unknown.
@@ -64,6 +67,8 @@ type Part struct {
 	Complete int64 `json:"complete"`
 	// Read is when that reading began.
 	Read time.Time `json:"read,omitzero"`
+	// Full is when all of the part was last listed. A reading since then took in what the service said had changed.
+	Full time.Time `json:"full,omitzero"`
 	// Delta is where the next capture may continue; "" where it must read in full.
 	Delta string `json:"delta,omitempty"`
 	// Changes against the parent snapshot.
@@ -183,13 +188,14 @@ func (p Part) saw(refs []entra.Ref, r entra.Ref) bool {
 	return ok
 }
 
-// Asks reports whether the property was asked for when the part was read. A path is judged by its first name.
+// Asks reports whether the property is known of what was read: it was asked for, or nobody can have it. A path is judged by its first name.
 func (p Part) Asks(path string) bool {
 	if p.Asked == nil {
 		return true
 	}
 	name, _, _ := strings.Cut(path, ".")
 	name, _, _ = strings.Cut(name, "[")
-	_, ok := slices.BinarySearch(p.Asked, name)
-	return ok
+	_, asked := slices.BinarySearch(p.Asked, name)
+	_, absent := slices.BinarySearch(p.Absent, name)
+	return asked || absent
 }
