@@ -20,7 +20,8 @@ func captureCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "capture",
 		Short: "Read the tenant into a new snapshot",
-		Long: `Reads the whole tenant and keeps what differs from the snapshot before. What cannot be read is named in the
+		Long: `Reads the tenant and keeps what differs from the snapshot before. Where the service says what has changed since
+then, that is read, and all of it once a day or, of what delta queries cover, once a week; --full reads everything. What cannot be read is named in the
 snapshot, keeps its last known state, and never looks like a deletion; the command then ends with exit code 3.`,
 		Example: "  tidemark capture\n  tidemark capture --tenant contoso -o json",
 		Args:    noArgs,
@@ -31,7 +32,7 @@ snapshot, keeps its last known state, and never looks like a deletion; the comma
 			}
 			defer s.close()
 			var stats graph.Stats
-			taken, err := s.captured(c.Context(), &stats, nil)
+			taken, err := s.captured(c.Context(), &stats, capture.Options{Full: full})
 			if err != nil {
 				return err
 			}
@@ -41,7 +42,7 @@ snapshot, keeps its last known state, and never looks like a deletion; the comma
 			return incomplete(taken)
 		},
 	}
-	c.Flags().BoolVar(&full, "full", false, "read every part in full, whatever the last capture saw")
+	c.Flags().BoolVar(&full, "full", false, "read every part in full, whatever the service says has changed")
 	return c
 }
 
@@ -61,11 +62,11 @@ func incomplete(taken *snapshot.Snapshot) error {
 
 // capture takes a snapshot of the tenant as it is now.
 func (s *session) capture(ctx context.Context) (*snapshot.Snapshot, error) {
-	return s.captured(ctx, nil, nil)
+	return s.captured(ctx, nil, capture.Options{Now: true})
 }
 
-// captured takes a snapshot that reads the tenant as far as the target goes, nil for all of it.
-func (s *session) captured(ctx context.Context, stats *graph.Stats, target *capture.Target) (*snapshot.Snapshot, error) {
+// captured takes a snapshot, as far as the options go.
+func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Options) (*snapshot.Snapshot, error) {
 	client, permissions, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, target *capt
 	}
 	progress := s.env.newProgress()
 	defer progress.close()
-	o := capture.Options{Permissions: permissions, Progress: progress.part, Target: target}
+	o.Permissions, o.Progress = permissions, progress.part
 	for _, t := range s.settings.Capture.Exclude {
 		o.Exclude = append(o.Exclude, entra.Type(t))
 	}

@@ -36,6 +36,9 @@ type coveragePart struct {
 	// reading began; nil where it never did. What the snapshot holds of the part is from then.
 	AsOf int64      `json:"asOf"`
 	Read *time.Time `json:"read"`
+	// Full is when all of the part was last listed, where what was read since is what the service said had changed;
+	// else it is Read.
+	Full *time.Time `json:"full"`
 }
 
 func coverageCommand(e *env) *cobra.Command {
@@ -43,7 +46,8 @@ func coverageCommand(e *env) *cobra.Command {
 		Use:   "coverage [SNAPSHOT]",
 		Short: "Say what a snapshot saw of the tenant, what not, and why",
 		Long: `Lists the parts of a snapshot, the latest unless another is named: how completely each was read, why it was not,
-and how old its data is where an earlier reading had to stand in for it. A type that the snapshot knows nothing
+how old its data is where an earlier reading had to stand in for it, and when it was last listed whole where what was
+read since is what the service said had changed. A type that the snapshot knows nothing
 about is listed as missed.`,
 		Example: "  tidemark coverage\n  tidemark coverage latest~1 -o json",
 		Args:    takes(0, 1, "at most one snapshot"),
@@ -83,6 +87,10 @@ func coverageOf(x *snapshot.Snapshot) coverageDoc {
 			read := p.Read.UTC()
 			d.Read = &read
 		}
+		if !p.Full.IsZero() {
+			full := p.Full.UTC()
+			d.Full = &full
+		}
 		doc.Parts = append(doc.Parts, d)
 	}
 	return doc
@@ -116,6 +124,8 @@ func coverageResult(doc coverageDoc) result {
 				if p.Read != nil {
 					asOf += " of " + p.Read.Format(time.RFC3339)
 				}
+			case p.Full != nil && p.Full.Before(*p.Read):
+				asOf = "listed " + p.Full.Format(time.RFC3339)
 			}
 			reason := p.Reason
 			if p.Holes > 0 {

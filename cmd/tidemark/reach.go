@@ -142,7 +142,7 @@ func (x *proposal) written(ids map[entra.Ref]entra.Ref) *plan.Reach {
 // With a nil reach the whole tenant is read.
 func (s *session) proposed(ctx context.Context, reach *plan.Reach, propose func(base *snapshot.Snapshot) (*proposal, error)) (*proposal, error) {
 	for {
-		base, err := s.captured(ctx, nil, s.target(ctx, reach, true))
+		base, err := s.captured(ctx, nil, capture.Options{Now: true, Target: s.target(ctx, reach, true)})
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemark-backup/tidemark/internal/apply"
+	"github.com/tidemark-backup/tidemark/internal/capture"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/guard"
@@ -440,7 +441,7 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 		}
 	}
 	for i := 0; ; i++ {
-		after, err := s.captured(ctx, nil, s.target(ctx, x.written(report.IDs), false))
+		after, err := s.captured(ctx, nil, capture.Options{Now: true, Target: s.target(ctx, x.written(report.IDs), false)})
 		if err != nil {
 			return nil, nil, err
 		}

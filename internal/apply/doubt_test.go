@@ -78,7 +78,7 @@ func TestWritesThatAppearLate(t *testing.T) {
 		for _, lag := range []int{1, 3, 5} {
 			tenant.Advance(48 * time.Hour)
 			goal := badDay(t, l, 1)
-			base := l.Capture()
+			base := l.Full()
 			p := l.Plan(base, goal, plan.Request{})
 			tenant.Lag(lag)
 			var n atomic.Int64
@@ -97,9 +97,9 @@ func TestWritesThatAppearLate(t *testing.T) {
 				}
 			}
 			for range 8 {
-				l.Capture() // until what was written last is seen
+				l.Full() // until what was written last is seen
 			}
-			after := l.Capture()
+			after := l.Full()
 			for kind, had := range counts(goal) {
 				if is := counts(after)[kind]; is != had {
 					t.Errorf("lag %d: %d %s, there were %d", lag, is, kind, had)

@@ -33,6 +33,11 @@ type Options struct {
 	// Permissions are the application permissions that the identity holds; nil means they are not known.
 	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
 	Permissions []string
+	// Full lists every part whole, whatever the service could say of what has changed.
+	Full bool
+	// Now reads also what the audit log does not name: the log is some minutes late, which matters to whoever is about
+	// to write, or just wrote.
+	Now bool
 	// Target narrows the capture; nil reads the whole tenant. It is left unused where there is nothing to carry the
 	// rest from, or what there is was read by other rules.
 	Target *Target
@@ -56,16 +61,25 @@ const parallel = 6
 // A reading is one capture under way.
 type reading struct {
 	client *graph.Client
+	repo   *repository.Repository
 	index  *index.Index
 	writer *repository.Writer
 	parent *snapshot.Snapshot // nil for the first
-	before snapshot.Tree      // the parent's; nil for the first
+	before *index.Tree        // the parent's; nil for the first
 	began  time.Time
 	o      Options
 
 	extensions extensions
+	heard      bool // the audit log was read before all else
+	vouches    bool // it is whole since the parent, so that what it does not name is as it was
+	unclear    bool // it has an entry of which nobody knows what it is about
+	blind      bool // something changed of which neither delta rounds nor the audit log tell
 
-	mu    sync.Mutex
+	mu     sync.Mutex
+	rounds map[entra.Type]*round
+	// What the audit log names since the parent, and whether it came out of the recycle bin. The type is empty where the
+	// log has a word for it that the catalog has not.
+	named map[entra.Ref]bool
 	seen  map[entra.Type]map[entra.ID]bool // whose relations and contents are to be read; true: not readable
 	parts map[entra.Type]snapshot.Part     // of the objects, as far as read
 }
@@ -74,7 +88,9 @@ type reading struct {
 // error: the snapshot says so. Run fails where nothing could be committed: the repository failed, the
 // context ended, or not one part could be read.
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
-	rd := &reading{client: c, index: x, began: now(), o: o, seen: map[entra.Type]map[entra.ID]bool{}, parts: map[entra.Type]snapshot.Part{}}
+	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]map[entra.ID]bool{}, parts: map[entra.Type]snapshot.Part{},
+		rounds: map[entra.Type]*round{}, named: map[entra.Ref]bool{}}
+	var parent snapshot.Tree
 	switch latest, err := x.Latest(ctx); {
 	case err == nil:
 		rd.parent = latest
@@ -82,12 +98,12 @@ func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *inde
 		if err != nil {
 			return nil, fmt.Errorf("capture: %w", err)
 		}
-		rd.before = tree
+		rd.before, parent = tree, tree
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	var err error
-	if rd.writer, err = r.Begin(ctx, rd.before, rd.began); err != nil {
+	if rd.writer, err = r.Begin(ctx, parent, rd.began); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	s, err := rd.read(ctx)
@@ -114,6 +130,9 @@ func (rd *reading) read(ctx context.Context) (*snapshot.Snapshot, error) {
 }
 
 func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
+	if err := rd.listen(ctx); err != nil {
+		return nil, err
+	}
 	// What is contained in objects, and the links that start at them, are read once the objects are known.
 	var first, second []func(context.Context) error
 	for r := range catalog.All() {
@@ -122,6 +141,7 @@ func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
 			continue
 		}
 		switch {
+		case r.Stream && rd.heard: // it has been read
 		case r.Stream:
 			first = append(first, func(ctx context.Context) error { return rd.stream(ctx, r) })
 		case r.Under != "":
@@ -133,7 +153,7 @@ func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
 			second = append(second, func(ctx context.Context) error { return rd.links(ctx, r, rel) })
 		}
 	}
-	for _, phase := range [][]func(context.Context) error{first, second} {
+	for _, phase := range [][]func(context.Context) error{first, {rd.settle}, second} {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(parallel)
 		for _, do := range phase {
@@ -166,9 +186,9 @@ func (rd *reading) nothing() error {
 
 // part begins the account of one part.
 func (rd *reading) part(r *catalog.Resource, relation string) snapshot.Part {
-	p := snapshot.Part{Type: r.Type, Relation: relation, Version: r.Version, Declaration: r.Declaration(), Read: rd.began}
+	p := snapshot.Part{Type: r.Type, Relation: relation, Version: r.Version, Declaration: r.Declaration(), Read: rd.began, Full: rd.began}
 	if relation == "" {
-		p.Asked = rd.asked(r)
+		p.Asked, p.Absent = r.Asked(), rd.absences(r)
 		if rd.extensions.fault != nil && r.Extended != "" {
 			p.Reason = rd.extensions.fault.Error()
 		}
@@ -176,8 +196,14 @@ func (rd *reading) part(r *catalog.Resource, relation string) snapshot.Part {
 	return p
 }
 
-// end closes a part. The error, if any, becomes its coverage, unless it is the end of the whole capture.
+// end closes a part that was listed whole. The error, if any, becomes its coverage, unless it is the end of the whole
+// capture.
 func (rd *reading) end(ctx context.Context, p snapshot.Part, items int64, err error) error {
+	return rd.close(ctx, p, items, err, true)
+}
+
+// close closes a part; of one that was not listed whole, what was not mentioned is as it was.
+func (rd *reading) close(ctx context.Context, p snapshot.Part, items int64, err error, whole bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -200,7 +226,7 @@ func (rd *reading) end(ctx context.Context, p snapshot.Part, items int64, err er
 		rd.parts[p.Type] = p
 		rd.mu.Unlock()
 	}
-	if err := rd.writer.End(ctx, p, p.Coverage == snapshot.Complete); err != nil {
+	if err := rd.writer.End(ctx, p, whole && p.Coverage == snapshot.Complete); err != nil {
 		return err
 	}
 	rd.tell(Progress{Type: p.Type, Relation: p.Relation, Items: items, Done: true, Coverage: p.Coverage, Reason: p.Reason})

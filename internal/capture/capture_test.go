@@ -61,7 +61,7 @@ func TestPagesThatArrivedCount(t *testing.T) {
 				}
 				return answer, err
 			}
-			broken := l.Capture()
+			broken := l.Full()
 			l.Wire.Meddle = nil
 			if p := broken.Part("user", ""); p.Coverage != snapshot.Partial {
 				t.Fatalf("coverage is %s", p.Coverage)
@@ -100,7 +100,7 @@ func TestAShrunkenListingIsNotBelieved(t *testing.T) {
 	l := lab.New(t, lab.Start(t, emulator.Options{Users: 200}))
 	first := l.Capture()
 	l.Tenant.Inject(emulator.Fault{Match: `GET ^/users\?`, Status: 200, Body: `{"value":[]}`, Times: -1})
-	empty := l.Capture()
+	empty := l.Full()
 	if p := empty.Part("user", ""); p.Coverage == snapshot.Complete || !strings.Contains(p.Reason, "is there when asked for by itself") {
 		t.Errorf("an empty listing counts: %s %s", p.Coverage, p.Reason)
 	}
@@ -227,7 +227,7 @@ func TestVanishedLinksAreAskedForAgain(t *testing.T) {
 	l := lab.New(t, lab.Start(t, emulator.Options{Users: 400, Groups: 40}))
 	first := l.Capture()
 	l.Tenant.Inject(emulator.Fault{Match: `GET ^/groups/delta`, Times: -1, Status: 200, Body: everyGroup(t, l, first)})
-	second := l.Capture()
+	second := l.Full()
 	if was, p := first.Part("group", "members"), second.Part("group", "members"); was.Links < 40 || p.Coverage != snapshot.Complete || p.Root != was.Root {
 		t.Errorf("of %d members %d are left, %d counted as gone; %s %s", was.Links, p.Links, p.Unlinked, p.Coverage, p.Reason)
 	}
@@ -259,11 +259,11 @@ func TestNotFoundInTheMiddle(t *testing.T) {
 	}
 	owners := "GET /v1.0/groups/" + string(groups[0]) + "/owners"
 	l.Tenant.Inject(emulator.Fault{Match: owners, Status: 404, Times: -1})
-	if p := l.Capture().Part("group", "owners"); p.Coverage != snapshot.Partial || p.Unlinked != 0 {
+	if p := l.Full().Part("group", "owners"); p.Coverage != snapshot.Partial || p.Unlinked != 0 {
 		t.Errorf("the owners of a group that is there are not found: %s, %d unlinked: %s", p.Coverage, p.Unlinked, p.Reason)
 	}
 	l.Tenant.Inject(emulator.Fault{Match: "GET /v1.0/groups/" + string(groups[0]) + "?", Status: 404, Times: -1})
-	if p := l.Capture().Part("group", "owners"); p.Coverage != snapshot.Complete {
+	if p := l.Full().Part("group", "owners"); p.Coverage != snapshot.Complete {
 		t.Errorf("a group went: %s: %s", p.Coverage, p.Reason)
 	}
 }

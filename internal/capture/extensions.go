@@ -11,6 +11,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // extensions are the properties that applications have added to the objects of a tenant. Their values come only where
@@ -93,24 +94,24 @@ func (rd *reading) bygone(ctx context.Context, over func(entra.ID) (bool, error)
 	if rd.parent == nil {
 		return nil
 	}
-	known := map[entra.ID]bool{}
+	whole := map[entra.ID]bool{}
 	for r := range catalog.All() {
 		if r.Extended == "" {
 			continue
 		}
-		for _, name := range rd.parent.Part(r.Type, "").Asked {
+		for _, name := range properties(rd.parent.Part(r.Type, "")) {
 			app, _, ok := catalog.Extension(name)
 			if !ok || slices.Contains(rd.extensions.names[r.Type], name) {
 				continue
 			}
-			if _, asked := known[app]; !asked {
+			if _, asked := whole[app]; !asked {
 				is, err := over(app)
 				if err != nil {
 					return err
 				}
-				known[app] = is
+				whole[app] = is
 			}
-			if known[app] {
+			if whole[app] {
 				rd.extensions.gone[r.Type] = append(rd.extensions.gone[r.Type], name)
 			}
 		}
@@ -123,15 +124,12 @@ func (rd *reading) extended(r *catalog.Resource) *catalog.Resource {
 	return r.With(rd.extensions.names[r.Type]...)
 }
 
-// asked returns the properties that a reading of a part knows of, ascending: those that it asks for, and those of
-// which the service says that nobody can have them.
-func (rd *reading) asked(r *catalog.Resource) []string {
-	names := r.Asked()
-	if gone := rd.extensions.gone[r.Type]; gone != nil && len(names) > 0 {
-		names = slices.Concat(names, gone)
-		slices.Sort(names)
-	}
-	return names
+// properties returns the properties that a part knows of by their names.
+func properties(p snapshot.Part) []string { return slices.Concat(p.Asked, p.Absent) }
+
+// absences returns the properties of a type of which the service says that nobody can have them any more, ascending.
+func (rd *reading) absences(r *catalog.Resource) []string {
+	return slices.Compact(slices.Sorted(slices.Values(rd.extensions.gone[r.Type])))
 }
 
 // plain reports whether a listing was refused for what it asks for, which can be a name that has gone since it was

@@ -16,7 +16,8 @@ import (
 
 // named returns the names of extensions that a part knows of.
 func named(s *snapshot.Snapshot, t entra.Type) (names []string) {
-	for _, name := range s.Part(t, "").Asked {
+	p := s.Part(t, "")
+	for _, name := range slices.Sorted(slices.Values(slices.Concat(p.Asked, p.Absent))) {
 		if _, short, ok := catalog.Extension(name); ok {
 			names = append(names, short)
 		}

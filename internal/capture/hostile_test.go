@@ -40,21 +40,21 @@ func TestHostileMeaning(t *testing.T) {
 			l := lab.New(t, tenant)
 			if c.Taken {
 				l.Wire.Meddle = swap(c.Body)
-				s := l.Capture()
+				s := l.Full()
 				if p := s.Part("user", ""); p.Coverage != snapshot.Complete || p.Objects != 1 {
 					t.Errorf("%s: %s, %d objects: %s", c.Name, p.Coverage, p.Objects, p.Reason)
 				}
 				l.Wire.Meddle = nil
 			} else {
-				before := l.Capture()
+				before := l.Full()
 				l.Wire.Meddle = swap(c.Body)
-				s := l.Capture()
+				s := l.Full()
 				if p, was := s.Part("user", ""), before.Part("user", ""); p.Coverage == snapshot.Complete || p.Objects < was.Objects || p.Removed > 0 || !strings.Contains(p.Reason, "GET /users") {
 					t.Errorf("%s: %s, %d of %d objects: %s", c.Name, p.Coverage, p.Objects, was.Objects, p.Reason)
 				}
 				l.Wire.Meddle = nil
 			}
-			if s := l.Capture(); !s.Whole() || s.Part("user", "").Objects < 40 {
+			if s := l.Full(); !s.Whole() || s.Part("user", "").Objects < 40 {
 				t.Errorf("%s: it does not heal", c.Name)
 			}
 		}
@@ -91,7 +91,7 @@ func TestHostileTexts(t *testing.T) {
 		t.Fatalf("%d texts", len(want))
 	}
 	l.Wire.Meddle = swap(`{"value":[` + strings.Join(items, ",") + `]}`)
-	s := l.Capture()
+	s := l.Full()
 	tree := l.Tree(s)
 	for id, text := range want {
 		o, err := tree.Object(t.Context(), entra.Ref{Type: "user", ID: entra.ID(id)})
@@ -102,7 +102,7 @@ func TestHostileTexts(t *testing.T) {
 			t.Errorf("%s: %.80q became %.80q", id, text, got)
 		}
 	}
-	if p := l.Capture().Part("user", ""); p.Added+p.Changed+p.Removed != 0 || p.Coverage != snapshot.Complete {
+	if p := l.Full().Part("user", ""); p.Added+p.Changed+p.Removed != 0 || p.Coverage != snapshot.Complete {
 		t.Errorf("%s, %d changed: %s", p.Coverage, p.Changed, p.Reason)
 	}
 }

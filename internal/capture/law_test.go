@@ -410,7 +410,7 @@ func TestAbsenceNeedsAWholeListing(t *testing.T) {
 			changes++
 			change(t, tenant, changes)
 			tenant.ResetRequests()
-			before := l.Capture()
+			before := l.Full()
 			parts := targets(within)
 			for _, x := range parts {
 				for _, q := range tenant.Requests() {
@@ -471,7 +471,7 @@ func TestAbsenceNeedsAWholeListing(t *testing.T) {
 						cases++
 					}
 					befall(t, l, parts)
-					got := l.Capture()
+					got := l.Full()
 					tenant.ClearFaults()
 					l.Wire.Meddle = nil
 					truth := fresh(t, tenant)

@@ -15,8 +15,17 @@ import (
 
 // links reads one relation of a type.
 func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.Relation) error {
+	switch {
+	case rd.follows(r, rel):
+		return rd.rounds[r.Type].linked(ctx, rel)
+	case rd.vouched(r, rel.Rel, r.Type):
+		return rd.relink(ctx, r, rel)
+	}
 	p := rd.part(r, rel.Rel)
-	from, ok := rd.starts(&p, r.Type)
+	from, ok, err := rd.starts(ctx, &p, r.Type)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return rd.end(ctx, p, 0, nil)
 	}
@@ -26,7 +35,6 @@ func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.R
 			l.conceal(entra.Ref{Type: r.Type, ID: id})
 		}
 	}
-	var err error
 	switch rel.Read {
 	case catalog.ByDelta:
 		err = l.byDelta(ctx, from)

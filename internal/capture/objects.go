@@ -47,10 +47,20 @@ func again(err error) bool {
 // objects reads the objects of a type that is not contained in another.
 func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 	r = rd.extended(r)
+	if rd.rounded(r) {
+		if done, err := rd.round(ctx, r); done || err != nil {
+			return err
+		}
+	}
+	link, err := rd.track(ctx, r)
+	if err != nil {
+		return err
+	}
 	p, seen := rd.part(r, ""), map[entra.ID]bool{}
+	p.Delta = link
 	n, err := rd.twice(ctx, r, seen, func() (int64, error) { return rd.listing(ctx, r, seen) })
 	if less, ok := plain(r, err); ok && n == 0 {
-		p = rd.part(less, "")
+		p = rd.part(less, "") // without a link: it would tell of what this listing does not ask for
 		p.Reason = fmt.Sprintf("the values of directory extensions are not known: %v", err)
 		n, err = rd.twice(ctx, less, seen, func() (int64, error) { return rd.listing(ctx, less, seen) })
 	}
@@ -204,8 +214,14 @@ func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, par
 
 // contents reads the objects that other objects contain, parent by parent.
 func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
+	if rd.vouched(r, "", r.Under) {
+		return rd.recontent(ctx, r)
+	}
 	p, seen := rd.part(r, ""), map[entra.ID]bool{}
-	parents, ok := rd.starts(&p, r.Under)
+	parents, ok, err := rd.starts(ctx, &p, r.Under)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return rd.end(ctx, p, 0, nil)
 	}
@@ -227,7 +243,6 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		return n, err
 	}
 	var n int64
-	var err error
 	if p.Coverage == snapshot.Partial {
 		n, err = read() // what is missing may lie in a parent that was not seen
 	} else {
@@ -239,23 +254,27 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 // starts returns the objects of a type, ascending, for a part that is read object by object. Such a part
 // can be no more complete than they are; where there is nothing to start from it reports false, and the
 // part says why.
-func (rd *reading) starts(p *snapshot.Part, t entra.Type) ([]entra.ID, bool) {
+func (rd *reading) starts(ctx context.Context, p *snapshot.Part, t entra.Type) ([]entra.ID, bool, error) {
 	rd.mu.Lock()
-	defer rd.mu.Unlock()
-	objects := rd.parts[t]
+	objects, seen, w := rd.parts[t], rd.seen[t], rd.rounds[t]
+	rd.mu.Unlock()
 	if objects.Coverage != snapshot.Complete {
 		p.Coverage = objects.Coverage
 		p.Reason = fmt.Sprintf("what it starts from was not read whole: %s", objects.Reason)
 		if objects.Coverage != snapshot.Partial {
-			return nil, false
+			return nil, false, nil
 		}
 	}
-	ids := make([]entra.ID, 0, len(rd.seen[t]))
-	for id := range rd.seen[t] {
+	if w != nil {
+		ids, err := w.living(ctx)
+		return ids, true, err
+	}
+	ids := make([]entra.ID, 0, len(seen))
+	for id := range seen {
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)
-	return ids, true
+	return ids, true, nil
 }
 
 // chunk is how many requests are handed over at a time, so that memory does not grow with the tenant.
@@ -279,7 +298,7 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 				return ctx.Err()
 			}
 			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, from[first+j])) {
-				continue
+				items, err = nil, nil
 			}
 			if err == nil {
 				if err = do(first+j, items); err != nil {
@@ -344,6 +363,7 @@ func gather(pages iter.Seq2[graph.Page, error]) (items [][]byte, err error) {
 // are told apart by their IDs.
 func (rd *reading) stream(ctx context.Context, r *catalog.Resource) error {
 	p := rd.part(r, "")
+	p.Full = time.Time{} // it is never listed whole
 	var last time.Time
 	if rd.parent != nil {
 		if was := rd.parent.Part(r.Type, ""); was.Complete > 0 {
@@ -376,6 +396,7 @@ func (rd *reading) stream(ctx context.Context, r *catalog.Resource) error {
 				if err := rd.writer.Audit(ctx, []byte(entry)); err != nil {
 					return &writeError{err}
 				}
+				rd.note(r, entry)
 			}
 		}
 		rd.tell(Progress{Type: r.Type, Items: n})

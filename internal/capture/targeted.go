@@ -78,7 +78,7 @@ func (rd *reading) probe(ctx context.Context, there map[string]bool) (bool, erro
 	var names []string
 	var types []entra.Type
 	for r := range catalog.All() {
-		for _, name := range rd.parent.Part(r.Type, "").Asked {
+		for _, name := range properties(rd.parent.Part(r.Type, "")) {
 			if _, _, ok := catalog.Extension(name); !ok {
 				continue
 			}
@@ -198,6 +198,7 @@ func (rd *reading) targeted(ctx context.Context) (*snapshot.Snapshot, error) {
 	a := &aim{reading: rd, whole: map[entra.Type]bool{}, asked: map[entra.Ref]bool{}, live: map[entra.Ref]bool{},
 		seen: known{}, to: known{}, fault: map[partName]error{}, n: map[partName]int64{}, done: map[partName]bool{}}
 	target := rd.o.Target
+	rd.o.Full = true // what it reads whole, it lists
 	a.choose()
 	for r := range catalog.All() {
 		if a.whole[r.Type] {

@@ -1,6 +1,13 @@
 package catalog
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
 
 func audits() []*Resource {
 	return []*Resource{{
@@ -13,4 +20,52 @@ func audits() []*Resource {
 				"loggedByService", "operationType", "result", "resultReason", "targetResources"),
 		),
 	}}
+}
+
+// Recovered reports whether an audit entry says that Microsoft's own recovery did something.
+// Source: protocol.md section 11.3.6; how the category is spelled there is not certain.
+func Recovered(o entra.Object) bool {
+	if o.Ref.Type != auditType {
+		return false
+	}
+	m := o.Body.Decode()
+	for _, name := range []string{"category", "loggedByService"} {
+		if strings.EqualFold(strings.ReplaceAll(text(m, name), " ", ""), "BackupAndRecovery") {
+			return true
+		}
+	}
+	return false
+}
+
+// Restores reports whether the entry says that something came out of the recycle bin.
+func (a Act) Restores() bool { return strings.Contains(strings.ToLower(a.What), "restore") }
+
+// A Recovery is a job of Microsoft's own recovery.
+type Recovery struct {
+	Preview bool      // it only computes what would change
+	Ended   time.Time // the last moment at which it may have written; zero while it runs
+}
+
+// Recoveries returns the call that lists the jobs of Microsoft's own recovery. Source: protocol.md section 11.2.
+func Recoveries() Call {
+	return Call{Method: "GET", Version: "v1.0", Path: "/directory/recovery/jobs"}
+}
+
+// RecoveryOf reads one of them.
+func RecoveryOf(raw []byte) (Recovery, error) {
+	m, err := entra.Decode(raw)
+	if err != nil {
+		return Recovery{}, fmt.Errorf("reading a recovery job: %w", err)
+	}
+	kind, _ := m["@odata.type"].(string)
+	job := Recovery{Preview: strings.Contains(strings.ToLower(kind), "preview")}
+	switch strings.ToLower(text(m, "status")) {
+	case "successful", "succeeded", "failed", "abandoned":
+		for _, name := range []string{"jobCompletionDateTime", "jobStartDateTime"} {
+			if job.Ended, err = time.Parse(time.RFC3339Nano, text(m, name)); err == nil {
+				break
+			}
+		}
+	}
+	return job, nil
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,6 +66,22 @@ func (r *Resource) Expanded(rel Relation) Call {
 // Round returns the call that begins a delta round with the links of one relation.
 func (r *Resource) Round(rel Relation) Call {
 	return Call{Method: "GET", Version: r.Version, Path: r.Delta, Query: url.Values{"$select": {"id," + rel.Rel}}}
+}
+
+// Track returns the call that answers with nothing but the link from which a delta query goes on: with every property
+// but those without, and with the relations that are read by delta. Source: protocol.md sections 3.2.3 and 3.2.6.
+func (r *Resource) Track(without []string) Call {
+	c := Call{Method: "GET", Version: r.Version, Path: r.Delta, Query: url.Values{"$deltatoken": {"latest"}}}
+	if asked := r.Asked(); asked != nil {
+		names := slices.DeleteFunc(slices.Clone(asked), func(name string) bool { return slices.Contains(without, name) })
+		for _, rel := range r.Links {
+			if rel.Read == ByDelta {
+				names = append(names, rel.Rel)
+			}
+		}
+		c.Query.Set("$select", strings.Join(names, ","))
+	}
+	return c
 }
 
 // Conceals reports whether the service leaves the object's links out of its answers, without a word, for an

@@ -54,6 +54,14 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	return entra.Object{Ref: entra.Ref{Type: r.Type, ID: id}, Body: body}, nil
 }
 
+// Lacks reports whether an answer does not have all that Object makes other properties of.
+func (r *Resource) Lacks(m map[string]any) bool {
+	return slices.ContainsFunc(r.Properties, func(p Property) bool {
+		_, told := m[p.Name]
+		return p.raw && !told
+	})
+}
+
 // A node holds what the property table says about one path.
 type node struct {
 	rule    Property // the zero Property where the table has no entry for exactly this path

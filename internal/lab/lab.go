@@ -226,16 +226,24 @@ func (l login) Token(ctx context.Context, claims string) (string, time.Time, err
 // Capture takes a snapshot.
 func (l *Lab) Capture() *snapshot.Snapshot {
 	l.t.Helper()
-	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{})
-	l.must(err)
-	l.Follow()
-	return s
+	return l.captured(capture.Options{})
+}
+
+// Full takes a snapshot for which all is listed whole.
+func (l *Lab) Full() *snapshot.Snapshot {
+	l.t.Helper()
+	return l.captured(capture.Options{Full: true})
 }
 
 // Aim takes a snapshot that is after a target only.
 func (l *Lab) Aim(target *capture.Target) *snapshot.Snapshot {
 	l.t.Helper()
-	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{Target: target})
+	return l.captured(capture.Options{Target: target})
+}
+
+func (l *Lab) captured(o capture.Options) *snapshot.Snapshot {
+	l.t.Helper()
+	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, o)
 	l.must(err)
 	l.Follow()
 	return s
