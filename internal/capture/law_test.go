@@ -97,15 +97,15 @@ func troubles() []trouble {
 		{"refused connection", emulator.Fault{}, broken(&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}), snapshot.Failed},
 		{"false certificate", emulator.Fault{}, broken(&tls.CertificateVerificationError{Err: errors.New("signed by unknown authority")}), snapshot.Failed},
 		{"TLS alert", emulator.Fault{}, broken(&net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}), snapshot.Failed},
-		{"GOAWAY", emulator.Fault{}, broken(goAway), snapshot.Failed},
-		{"GOAWAY twice", emulator.Fault{Times: 2}, broken(goAway), snapshot.Complete},
+		{"GOAWAY", emulator.Fault{}, broken(errGoAway), snapshot.Failed},
+		{"GOAWAY twice", emulator.Fault{Times: 2}, broken(errGoAway), snapshot.Complete},
 		{"a list of texts", emulator.Fault{Status: 200, Body: `{"value":["1"]}`}, nil, snapshot.Failed},
 	}
 }
 
 var (
 	noHost = &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "graph.example", IsNotFound: true}}
-	goAway = errors.New("http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug=\"\"")
+	errGoAway = errors.New("http2: server sent GOAWAY and closed the connection; LastStreamID=1, ErrCode=NO_ERROR, debug=\"\"")
 )
 
 // broken gives an error in the place of an answer.
