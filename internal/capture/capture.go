@@ -27,7 +27,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// Options for a capture. The zero value reads all there is, in silence.
+// Options for a capture. The zero value reads what the service says has changed, and the rest whole, in silence.
 type Options struct {
 	Exclude []entra.Type // types to leave out
 	// Permissions are the application permissions that the identity holds; nil means they are not known.

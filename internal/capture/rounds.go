@@ -250,7 +250,7 @@ func fill(m map[string]any, other []byte) error {
 // apply writes what the round says of objects.
 func (w *round) apply(ctx context.Context) error {
 	r, had := w.resource, w.parent.Part(w.resource.Type, "").Objects
-	if w.gone != nil && int64(len(w.gone)) > much(had) {
+	if int64(len(w.gone)) > much(had) {
 		return errMuch // it is not believed unheard
 	}
 	ids := make([]entra.ID, 0, len(w.told))

@@ -316,6 +316,30 @@ func TestWhenAllIsListed(t *testing.T) {
 	}
 }
 
+// Where a listing broke off that Microsoft's recovery had made necessary, what came before it is not trusted later.
+func TestARecoveryIsNotForgotten(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		l.Capture()
+		tenant.Recover(func() {
+			tenant.Do("PATCH", "/v1.0/users/"+tenant.Find("users", "admin@contoso.example"), map[string]any{"city": "Recovered"})
+		})
+		tenant.Advance(2 * time.Hour)
+		tenant.Inject(emulator.Fault{Match: `GET ^/users\?`, Status: 500, Times: -1})
+		if p := l.Capture().Part(catalog.UserType, ""); p.Coverage != snapshot.Failed {
+			t.Fatalf("people are %s", p.Coverage)
+		}
+		tenant.ClearFaults()
+		tenant.Advance(2 * time.Hour)
+		s := l.Capture()
+		if got := listed(s); !slices.Contains(got, catalog.UserType) {
+			t.Errorf("listed whole: %v", got)
+		}
+		same(t, l, s)
+	})
+}
+
 // A round that fails counts for nothing, and the next capture hears it again.
 func TestARoundCountsWholeOrNotAtAll(t *testing.T) {
 	tenant := lab.Start(t, emulator.Options{Users: 220})

@@ -41,16 +41,22 @@ func (rd *reading) listen(ctx context.Context) error {
 // late is how much later than its time an entry of the audit log can arrive.
 const late = 24 * time.Hour
 
-// recall takes in what the log said before, where a part of the parent is older than the last reading of the log.
-func (rd *reading) recall(ctx context.Context) error {
-	audit := rd.parent.Part(catalog.Audit().Type, "")
-	oldest := audit.Read
+// oldest is as of when the oldest part of the parent is known that could be brought up to date: a reading that failed
+// leaves one behind.
+func (rd *reading) oldest() time.Time {
+	at := rd.parent.Began
 	for _, p := range rd.parent.Parts {
-		if p.Complete != 0 && p.Read.Before(oldest) {
-			oldest = p.Read
+		if p.Complete != 0 && !p.Full.IsZero() && rd.began.Sub(p.Full) < roundsFor && p.Read.Before(at) {
+			at = p.Read
 		}
 	}
-	if !oldest.Before(audit.Read) || rd.began.Sub(oldest) > roundsFor {
+	return at
+}
+
+// recall takes in what the log said before, where a part of the parent is older than the last reading of the log.
+func (rd *reading) recall(ctx context.Context) error {
+	oldest := rd.oldest()
+	if !oldest.Before(rd.parent.Part(catalog.Audit().Type, "").Read) {
 		return nil
 	}
 	for entry, err := range rd.index.ActsWithin(ctx, rd.repo, oldest.Add(-late), rd.began.Add(late)) {
@@ -62,7 +68,7 @@ func (rd *reading) recall(ctx context.Context) error {
 	return nil
 }
 
-// recovered looks for jobs of Microsoft's own recovery since the parent, whose changes no delta round tells of. A cloud
+// recovered looks for jobs of Microsoft's own recovery since the oldest part of the parent, whose changes no delta round tells of. A cloud
 // that has none refuses the question, and so does one that has not given the permission: then only the audit log can
 // tell. Source: protocol.md sections 3.3.18 and 11.
 func (rd *reading) recovered(ctx context.Context) error {
@@ -73,7 +79,7 @@ func (rd *reading) recovered(ctx context.Context) error {
 				return err
 			}
 			const slack = time.Hour // between the clock of the service and ours
-			rd.blind = rd.blind || !job.Preview && (job.Ended.IsZero() || job.Ended.After(rd.parent.Began.Add(-slack)))
+			rd.blind = rd.blind || !job.Preview && (job.Ended.IsZero() || job.Ended.After(rd.oldest().Add(-slack)))
 		}
 		return nil
 	})

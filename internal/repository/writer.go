@@ -251,9 +251,8 @@ func (w *Writer) Audit(ctx context.Context, entry []byte) error {
 
 // End closes a part with what was achieved; p says its type, relation, coverage, reason, version, asked
 // properties, declaration, holes, what was seen by itself, delta, when its reading began and when all of it was
-// last listed, the rest is found out. With whole,
-// which only a complete part can be, what was not mentioned is gone, but for the holes, which keep what the
-// parent had; without, only what Gone and Unlink named is. A part that is not complete keeps what the
+// last listed, the rest is found out. With whole, which only a complete part can be, what was not mentioned is gone,
+// but for the holes, which keep what the parent had; without, only what Gone and Unlink named is. A part that is not complete keeps what the
 // parent had and what it was read by. A part never ended is Missed. p.Holes are taken as given: a delta
 // round that leaves earlier holes open repeats them.
 func (w *Writer) End(ctx context.Context, p snapshot.Part, whole bool) error {
