@@ -21,6 +21,9 @@ const (
 	// application marks a database as an index, in the header of the file.
 	application = 0x7469646d
 	memory      = ":memory:"
+	// pageCache is what each connection keeps of the database in memory, in KiB, and firstCache what the one keeps that
+	// takes in a first snapshot: IDs come in no order, so each goes to another page.
+	pageCache, firstCache = "-16384", "-131072"
 )
 
 // errForeign says that the file is a database, but not one of ours.
@@ -160,7 +163,7 @@ func connect(ctx context.Context, path string) (_ *pool, err error) {
 	}
 	// The size of a page counts only before the first page is written, so it comes before the journal's mode.
 	db, err := sql.Open("sqlite", source(path)+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=page_size(8192)"+
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-16384)&_pragma=trusted_schema(0)")
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size("+pageCache+")&_pragma=trusted_schema(0)")
 	if err != nil {
 		return nil, err
 	}

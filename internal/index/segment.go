@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -23,9 +22,10 @@ type segment struct {
 	rels    map[string]int64
 	refs    *recent[entra.Ref]
 	targets *recent[entra.ID]
+	numbers []int64 // of objects by their ordinals in a checkpoint; 0 is not known yet
 }
 
-func (w *writer) segment(r *repository.Repository, record repository.Record) error {
+func (w *writer) segment(r *repository.Repository, record repository.Record) (err error) {
 	s := &segment{writer: w, number: record.Number, at: record.Number, types: map[entra.Type]int64{}, rels: map[string]int64{},
 		refs: newRecent[entra.Ref](), targets: newRecent[entra.ID]()}
 	var first int64
@@ -33,6 +33,13 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) err
 		return err
 	} else if !ok {
 		s.at = 0
+		if _, err := w.tx.ExecContext(w.bare, "PRAGMA cache_size = "+firstCache); err != nil {
+			return err
+		}
+		defer func() {
+			_, lessErr := w.tx.ExecContext(w.bare, "PRAGMA cache_size = "+pageCache)
+			err = errors.Join(err, lessErr)
+		}()
 	}
 	var found *snapshot.Snapshot
 	lines := 0
@@ -84,7 +91,7 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) err
 
 // object makes the line's version the object's living one.
 func (s *segment) object(line repository.Object) error {
-	n, fresh, err := s.ref(line.Ref)
+	n, fresh, err := s.ordinal(line.Ordinal, line.Ref)
 	if err != nil {
 		return err
 	}
@@ -115,7 +122,7 @@ func (s *segment) object(line repository.Object) error {
 	words := strings.Join(p.Search, "\n")
 	sum := sha256.Sum256([]byte(words))
 	if !known || name != p.Name || !bytes.Equal(digest, sum[:16]) {
-		if label, err = s.insert("add label", n, p.Name, sum[:16]); err != nil {
+		if label, _, err = s.insert("add label", n, p.Name, sum[:16]); err != nil {
 			return err
 		}
 		if _, err := s.run("add text", label, p.Name+"\n"+words); err != nil {
@@ -220,7 +227,11 @@ func (s *segment) gone(r entra.Ref) error {
 }
 
 func (s *segment) links(line repository.Links) error {
-	src, _, err := s.ref(line.From)
+	from, to := int64(-1), []int64(nil)
+	if line.Ordinals != nil {
+		from, to = line.Ordinals[0], line.Ordinals[1:]
+	}
+	src, _, err := s.ordinal(from, line.From)
 	if err != nil {
 		return err
 	}
@@ -228,13 +239,13 @@ func (s *segment) links(line repository.Links) error {
 	if err != nil {
 		return err
 	}
-	if err := s.each(line.Remove, func(dst string) error {
+	if err := s.each(line.Remove, nil, func(dst string) error {
 		_, err := s.run("close links", src, rel, dst, s.number)
 		return err
 	}); err != nil {
 		return err
 	}
-	return s.each(line.Add, func(dst string) error {
+	return s.each(line.Add, to, func(dst string) error {
 		if s.at != 0 { // what was taken away and comes back in one segment never went
 			if _, err := s.run("revive links", src, rel, dst, s.number); err != nil {
 				return err
@@ -245,19 +256,23 @@ func (s *segment) links(line repository.Links) error {
 	})
 }
 
-// each gives do the numbers of the objects, as JSON, a chunk at a time.
-func (s *segment) each(refs []entra.Ref, do func(numbers string) error) error {
-	for some := range slices.Chunk(refs, chunk) {
-		numbers := make([]int64, len(some))
-		for i, r := range some {
-			n, _, err := s.ref(r)
-			if err != nil {
+// each gives do the numbers of the objects, as JSON, a chunk at a time. Ordinals are those of the refs, or nil.
+func (s *segment) each(refs []entra.Ref, ordinals []int64, do func(numbers string) error) error {
+	numbers := make([]int64, 0, min(len(refs), chunk))
+	for i, r := range refs {
+		o := int64(-1)
+		if ordinals != nil {
+			o = ordinals[i]
+		}
+		n, _, err := s.ordinal(o, r)
+		if err != nil {
+			return err
+		}
+		if numbers = append(numbers, n); len(numbers) == chunk || i == len(refs)-1 {
+			if err := do(text(numbers)); err != nil {
 				return err
 			}
-			numbers[i] = n
-		}
-		if err := do(text(numbers)); err != nil {
-			return err
+			numbers = numbers[:0]
 		}
 	}
 	return nil
@@ -271,15 +286,8 @@ func (s *segment) act(line repository.AuditEntry) error {
 	if !ok || a.ID == "" {
 		return nil
 	}
-	res, err := s.stmt("add act").ExecContext(s.bare, a.ID, nano(a.At), text(line.Position))
-	if err != nil {
-		return err
-	}
-	if added, err := res.RowsAffected(); err != nil || added == 0 {
-		return err
-	}
-	n, err := res.LastInsertId()
-	if err != nil {
+	n, added, err := s.insert("add act", a.ID, nano(a.At), text(line.Position))
+	if err != nil || !added {
 		return err
 	}
 	for _, id := range a.On {
@@ -292,6 +300,23 @@ func (s *segment) act(line repository.AuditEntry) error {
 		}
 	}
 	return nil
+}
+
+// ordinal is ref for an object that a checkpoint has given an ordinal, and ref itself where that is -1.
+func (s *segment) ordinal(o int64, r entra.Ref) (n int64, fresh bool, err error) {
+	if o < 0 {
+		return s.ref(r)
+	}
+	if o < int64(len(s.numbers)) && s.numbers[o] != 0 {
+		return s.numbers[o], false, nil
+	}
+	if n, fresh, err = s.ref(r); err == nil {
+		for int64(len(s.numbers)) <= o {
+			s.numbers = append(s.numbers, 0)
+		}
+		s.numbers[o] = n
+	}
+	return n, fresh, err
 }
 
 // ref returns the object's row number, making the row where it is missing, which it reports as fresh.
@@ -331,14 +356,19 @@ func (s *segment) target(id entra.ID) (n int64, err error) {
 	return n, err
 }
 
-// row finds a row's number, or adds the row.
+// row finds a row's number, or adds the row. In the first snapshot nearly all is new, so adding is tried before finding.
 func (s *segment) row(find, add string, args ...any) (n int64, fresh bool, err error) {
-	found, err := s.get(find, args, &n)
-	if err != nil || found {
-		return n, false, err
+	if s.at != 0 {
+		if found, err := s.get(find, args, &n); err != nil || found {
+			return n, false, err
+		}
 	}
-	n, err = s.insert(add, args...)
-	return n, true, err
+	n, fresh, err = s.insert(add, args...)
+	if err != nil || fresh {
+		return n, true, err
+	}
+	_, err = s.get(find, args, &n)
+	return n, false, err
 }
 
 // recent is a bounded memory of row numbers: what was asked for since the last time but one that it was full.

@@ -178,13 +178,18 @@ func (w *writer) get(name string, args []any, dest ...any) (bool, error) {
 	return true, nil
 }
 
-// insert runs an insert and returns the new row's number.
-func (w *writer) insert(name string, args ...any) (int64, error) {
+// insert runs an insert and returns the new row's number. It reports false where the row was there already.
+func (w *writer) insert(name string, args ...any) (n int64, added bool, err error) {
 	res, err := w.stmt(name).ExecContext(w.bare, args...)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
+		return 0, false, fmt.Errorf("%s: %w", name, err)
 	}
-	return res.LastInsertId()
+	rows, err := res.RowsAffected()
+	if err != nil || rows == 0 {
+		return 0, false, err
+	}
+	n, err = res.LastInsertId()
+	return n, true, err
 }
 
 // belongs reports whether the database was filled from the repository by the projection.

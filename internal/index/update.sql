@@ -16,19 +16,19 @@ INSERT INTO snapshot (n, ended, body) VALUES (?, ?, ?)
 SELECT n FROM type WHERE name = ?
 
 -- name: add type
-INSERT INTO type (name) VALUES (?)
+INSERT OR IGNORE INTO type (name) VALUES (?)
 
 -- name: rel number
 SELECT n FROM rel WHERE name = ?
 
 -- name: add rel
-INSERT INTO rel (name) VALUES (?)
+INSERT OR IGNORE INTO rel (name) VALUES (?)
 
 -- name: object number
 SELECT n FROM object WHERE type = ? AND id = ?
 
 -- name: add object
-INSERT INTO object (type, id) VALUES (?, ?)
+INSERT OR IGNORE INTO object (type, id) VALUES (?, ?)
 
 -- name: newest version
 SELECT v.a, v.z, v.hash, v.label, l.name, l.digest FROM version v JOIN label l ON l.n = v.label
@@ -77,7 +77,7 @@ DELETE FROM link WHERE a > 0 AND a = ?1 AND z = ?1
 SELECT n FROM target WHERE id = ?
 
 -- name: add target
-INSERT INTO target (id) VALUES (?)
+INSERT OR IGNORE INTO target (id) VALUES (?)
 
 -- name: references held
 SELECT target FROM reference WHERE object = ? AND z = 1099511627776

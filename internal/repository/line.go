@@ -39,6 +39,7 @@ type Object struct {
 	Version  entra.Version
 	Body     entra.Body
 	Position Position
+	Ordinal  int64 // in a checkpoint, else -1
 }
 
 // Gone says that from this snapshot on there is no such object.
@@ -49,6 +50,7 @@ type Links struct {
 	From        entra.Ref
 	Rel         string
 	Add, Remove []entra.Ref
+	Ordinals    []int64 // in a checkpoint, those of From and of each of Add, by which no ref need be looked up; else nil
 }
 
 // An AuditEntry is one entry of a stream that the snapshot's capture read.

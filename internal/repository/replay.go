@@ -413,7 +413,7 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 		return nil, nil
 	}
 	at.Off, at.Len = at.Off+int32(o.Off), int32(len(o.Body))
-	return Object{o.Ref, o.Version, o.Body, at}, nil
+	return Object{o.Ref, o.Version, o.Body, at, o.N}, nil
 }
 
 func (p *player) ord(l ordLine) (Line, error) {
@@ -421,11 +421,11 @@ func (p *player) ord(l ordLine) (Line, error) {
 	if p.kind != kindCheckpoint || l.From >= n || l.Add[len(l.Add)-1] >= n {
 		return nil, p.bad("an ordinal stands for nothing")
 	}
-	links := Links{From: p.ordinals[l.From], Rel: l.Rel, Add: make([]entra.Ref, len(l.Add))}
+	slices.SortFunc(l.Add, func(i, j int64) int { return p.ordinals[i].Compare(p.ordinals[j]) })
+	links := Links{From: p.ordinals[l.From], Rel: l.Rel, Add: make([]entra.Ref, len(l.Add)), Ordinals: append([]int64{l.From}, l.Add...)}
 	for i, o := range l.Add {
 		links.Add[i] = p.ordinals[o]
 	}
-	slices.SortFunc(links.Add, entra.Ref.Compare)
 	return links, nil
 }
 
