@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -34,14 +37,27 @@ func blobName(suffix string) string {
 type sealer struct {
 	name   string
 	hash   hash.Hash
-	size   int64
-	plain  int64 // bytes given to age
+	size   atomic.Int64 // of what is sealed so far
 	pipe   *io.PipeWriter
 	sealed io.WriteCloser
 	frames []frameSizes
 	done   chan error
 	ended  bool
+
+	order  chan chan packed // frames that are being compressed, as they were given
+	under  sync.WaitGroup   // counts those that are not sealed yet
+	queued atomic.Int64     // bytes of data in them
+	err    atomic.Pointer[error]
 }
+
+// packed is a frame and how many bytes of data it holds.
+type packed struct {
+	frame []byte
+	plain int
+}
+
+// compressors is how many frames of a blob are compressed at once, each on a processor and with some MB of memory.
+func compressors() int { return min(runtime.GOMAXPROCS(0), 8) }
 
 // frameSizes are an entry of the seek table.
 type frameSizes struct{ compressed, plain uint32 }
@@ -70,6 +86,13 @@ func (r *Repository) seal(ctx context.Context) (*sealer, error) {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	s.sealed = sealed
+	order := make(chan chan packed, compressors())
+	s.order = order
+	go func() {
+		for f := range order {
+			s.add(<-f)
+		}
+	}()
 	return s, nil
 }
 
@@ -79,22 +102,60 @@ var errAborted = errors.New("blob was given up")
 func (s *sealer) Write(p []byte) (int, error) {
 	n, err := s.pipe.Write(p)
 	s.hash.Write(p[:n])
-	s.size += int64(n)
+	s.size.Add(int64(n))
 	return n, err
 }
 
-// frame appends one zstd frame that holds the data.
+// frame appends one zstd frame that holds the data, which it keeps. It is compressed while the caller goes on, and sealed
+// after those before it; what goes wrong then is told by one of the next calls.
 func (s *sealer) frame(z *zstd.Encoder, data []byte) error {
-	f := z.EncodeAll(data, nil)
-	s.frames = append(s.frames, frameSizes{uint32(len(f)), uint32(len(data))})
-	s.plain += int64(len(f))
-	_, err := s.sealed.Write(f)
-	return err
+	if err := s.failed(); err != nil {
+		return err
+	}
+	s.queued.Add(int64(len(data)))
+	f := make(chan packed, 1)
+	s.under.Add(1)
+	s.order <- f
+	go func() { f <- packed{z.EncodeAll(data, nil), len(data)} }()
+	return nil
+}
+
+// add seals a frame.
+func (s *sealer) add(f packed) {
+	defer s.under.Done()
+	s.frames = append(s.frames, frameSizes{uint32(len(f.frame)), uint32(f.plain)})
+	_, err := s.sealed.Write(f.frame) // which goes on failing once it has failed
+	s.queued.Add(-int64(f.plain))
+	if err != nil {
+		s.err.CompareAndSwap(nil, &err)
+	}
+}
+
+// failed returns the first error of sealing a frame so far.
+func (s *sealer) failed() error {
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// full reports whether so many bytes are sealed, of all that was given so far. It waits only where that is in doubt.
+func (s *sealer) full(limit int64) bool {
+	queued := s.queued.Load()                        // before size, so that nothing is counted in neither
+	if s.size.Load()+queued+queued/64+4096 < limit { // what does not compress grows by little
+		return false
+	}
+	s.under.Wait()
+	return s.size.Load() >= limit
 }
 
 // finish ends the blob and returns it once it is durable.
 func (s *sealer) finish(role string) (Blob, error) {
-	_, err := s.sealed.Write(seekTable(s.frames))
+	s.settle()
+	err := s.failed()
+	if err == nil {
+		_, err = s.sealed.Write(seekTable(s.frames))
+	}
 	if err == nil {
 		err = s.sealed.Close()
 	}
@@ -107,7 +168,7 @@ func (s *sealer) finish(role string) (Blob, error) {
 	if err := errors.Join(<-s.done, closed); err != nil {
 		return Blob{}, fmt.Errorf("seal %s: %w", s.name, err)
 	}
-	return Blob{Role: role, Name: s.name, Size: s.size, Hash: [32]byte(s.hash.Sum(nil))}, nil
+	return Blob{Role: role, Name: s.name, Size: s.size.Load(), Hash: [32]byte(s.hash.Sum(nil))}, nil
 }
 
 // abort gives the blob up and waits until the store has let go of it.
@@ -116,6 +177,16 @@ func (s *sealer) abort() {
 		s.ended = true
 		s.pipe.CloseWithError(errAborted)
 		<-s.done
+		s.settle()
+	}
+}
+
+// settle waits for what was given to be sealed, after which nothing more can be given.
+func (s *sealer) settle() {
+	s.under.Wait()
+	if s.order != nil {
+		close(s.order)
+		s.order = nil
 	}
 }
 
@@ -151,7 +222,7 @@ func parseSeekTable(b []byte) ([]frameSizes, error) {
 // newEncoder returns an encoder for frames. The first snapshot, which is large and written once, is worth
 // the slower level. Single segments say their size however small they are.
 func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true), zstd.WithSingleSegment(true))
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(compressors()), zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true), zstd.WithSingleSegment(true))
 }
 
 // newDecoder returns a decoder that writes no more than the capacity it is given.

@@ -56,7 +56,7 @@ func (s *segment) add(line interface{ append(*appender) }) error {
 		if err := s.flush(); err != nil {
 			return err
 		}
-		if s.cur.size >= s.limit && s.hash.lines > 1 {
+		if s.hash.lines > 1 && s.cur.full(s.limit) {
 			// The line goes into the next blob.
 			text := append([]byte(nil), s.text.b...)
 			if err := s.end(); err != nil {
@@ -75,7 +75,7 @@ func (s *segment) add(line interface{ append(*appender) }) error {
 
 func (s *segment) flush() error {
 	err := s.cur.frame(s.z, s.frame)
-	s.frame = s.frame[:0]
+	s.frame = make([]byte, 0, frameSize)
 	return err
 }
 
