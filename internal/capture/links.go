@@ -74,11 +74,7 @@ func (l *linking) link(ctx context.Context, from entra.Ref, item any) error {
 	if !ok {
 		return fmt.Errorf("%s: %s: an end is no object", from, l.relation.Rel)
 	}
-	text, err := entra.Text(m)
-	if err != nil {
-		return err
-	}
-	link, err := l.relation.Link(from, []byte(text))
+	link, err := l.relation.End(from, m)
 	if err != nil {
 		return err
 	}

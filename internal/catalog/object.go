@@ -181,6 +181,11 @@ func (rel Relation) Link(from entra.Ref, raw []byte) (entra.Link, error) {
 	if err != nil {
 		return entra.Link{}, fmt.Errorf("reading %s of %s: %w", rel.Rel, from, err)
 	}
+	return rel.End(from, m)
+}
+
+// End is [Relation.Link] for an item that is decoded already.
+func (rel Relation) End(from entra.Ref, m map[string]any) (entra.Link, error) {
 	id, _ := m["id"].(string)
 	if id == "" {
 		return entra.Link{}, fmt.Errorf("reading %s of %s: an item has no id", rel.Rel, from)
