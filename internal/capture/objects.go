@@ -7,8 +7,13 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -24,7 +29,7 @@ const restarts = 3
 // where the service counts other than as many items as it lists, since some may have come or gone meanwhile.
 func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.Page) error) (err error) {
 	for range restarts {
-		for page, e := range rd.client.Pages(ctx, request(call)) {
+		for page, e := range ahead(rd.client.Pages(ctx, request(call))) {
 			if err = e; err != nil {
 				break
 			}
@@ -37,6 +42,35 @@ func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.P
 		}
 	}
 	return err
+}
+
+// ahead asks for the next page while one is dealt with.
+func ahead(pages iter.Seq2[graph.Page, error]) iter.Seq2[graph.Page, error] {
+	type one struct {
+		graph.Page
+		error
+	}
+	return func(yield func(graph.Page, error) bool) {
+		came, enough := make(chan one), make(chan struct{})
+		go func() {
+			defer close(came)
+			for page, err := range pages {
+				select {
+				case came <- one{page, err}:
+				case <-enough:
+					return
+				}
+			}
+		}()
+		for p := range came {
+			if !yield(p.Page, p.error) {
+				close(enough)
+				for range came { // until nothing is asked any more
+				}
+				return
+			}
+		}
+	}
 }
 
 // again reports whether a listing that ended with an error is worth beginning anew.
@@ -86,11 +120,15 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen map[en
 		if page.Number == 1 {
 			n = 0
 		}
-		for _, item := range page.Items {
-			if err := rd.put(ctx, r, item, "", seen); err != nil {
+		objects, err := made(r, page.Items)
+		for _, o := range objects {
+			if err := rd.keep(ctx, r, o, seen); err != nil {
 				return err
 			}
 			n++
+		}
+		if err != nil {
+			return err
 		}
 		rd.tell(Progress{Type: r.Type, Items: n})
 		return nil
@@ -193,11 +231,38 @@ func (rd *reading) absent(ctx context.Context, t entra.Type, id entra.ID) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// made makes objects of a page's items, on all processors. With an error it returns those before it.
+func made(r *catalog.Resource, items []jsontext.Value) ([]entra.Object, error) {
+	objects, errs := make([]entra.Object, len(items)), make([]error, len(items))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 1+len(items)/16) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(items)); i = next.Add(1) - 1 {
+				objects[i], errs[i] = r.Object(items[i], "")
+			}
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return objects[:i], err
+		}
+	}
+	return objects, nil
+}
+
+// put keeps the object that an answer holds.
 func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen map[entra.ID]bool) error {
 	o, err := r.Object(raw, parent)
 	if err != nil {
 		return err
 	}
+	return rd.keep(ctx, r, o, seen)
+}
+
+// keep writes an object and marks it seen.
+func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object, seen map[entra.ID]bool) error {
 	if err := rd.writer.Put(ctx, o); err != nil {
 		return &writeError{err}
 	}
