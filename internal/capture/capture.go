@@ -80,15 +80,39 @@ type reading struct {
 	// What the audit log names since the parent, and whether it came out of the recycle bin. The type is empty where the
 	// log has a word for it that the catalog has not.
 	named map[entra.Ref]bool
-	seen  map[entra.Type]map[entra.ID]bool // whose relations and contents are to be read; true: not readable
-	parts map[entra.Type]snapshot.Part     // of the objects, as far as read
+	seen  map[entra.Type]*listed       // whose relations and contents are to be read
+	parts map[entra.Type]snapshot.Part // of the objects, as far as read
+}
+
+// A listed is what a listing found. A nil one found nothing.
+type listed struct {
+	ids    entra.IDs
+	hidden map[entra.ID]bool // those whose relations this identity cannot read
+}
+
+func newListed() *listed { return &listed{hidden: map[entra.ID]bool{}} }
+
+func (l *listed) has(id entra.ID) bool {
+	if l == nil {
+		return false
+	}
+	_, ok := l.ids.Find(id)
+	return ok
+}
+
+// sorted returns the IDs, ascending.
+func (l *listed) sorted() []entra.ID {
+	if l == nil {
+		return nil
+	}
+	return slices.Sorted(l.ids.All())
 }
 
 // Run captures the tenant and returns the committed snapshot. A part that cannot be read whole is not an
 // error: the snapshot says so. Run fails where nothing could be committed: the repository failed, the
 // context ended, or not one part could be read.
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
-	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]map[entra.ID]bool{}, parts: map[entra.Type]snapshot.Part{},
+	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]*listed{}, parts: map[entra.Type]snapshot.Part{},
 		rounds: map[entra.Type]*round{}, named: map[entra.Ref]bool{}}
 	var parent snapshot.Tree
 	switch latest, err := x.Latest(ctx); {

@@ -30,8 +30,9 @@ func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.R
 		return rd.end(ctx, p, 0, nil)
 	}
 	l := &linking{reading: rd, resource: r, relation: rel, part: &p}
+	seen := rd.seen[r.Type]
 	for _, id := range from {
-		if rd.seen[r.Type][id] {
+		if seen != nil && seen.hidden[id] {
 			l.conceal(entra.Ref{Type: r.Type, ID: id})
 		}
 	}
@@ -179,8 +180,7 @@ func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
 			}
 			id, _ := m["id"].(string)
 			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
-			_, listed := known[ref.ID]
-			if _, gone := m["@removed"]; gone || !listed {
+			if _, gone := m["@removed"]; gone || !known.has(ref.ID) {
 				continue
 			}
 			ends, isList := m[name].([]any)

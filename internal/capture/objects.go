@@ -90,7 +90,7 @@ func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 	if err != nil {
 		return err
 	}
-	p, seen := rd.part(r, ""), map[entra.ID]bool{}
+	p, seen := rd.part(r, ""), newListed()
 	p.Delta = link
 	n, err := rd.twice(ctx, r, seen, func() (int64, error) { return rd.listing(ctx, r, seen) })
 	if less, ok := plain(r, err); ok && n == 0 {
@@ -105,7 +105,7 @@ func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 }
 
 // listing puts what a type's collection holds and marks it seen. It returns how many items arrived.
-func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen map[entra.ID]bool) (n int64, err error) {
+func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *listed) (n int64, err error) {
 	if r.One {
 		answer, err := rd.client.Do(ctx, request(r.Listing("")))
 		if err != nil {
@@ -133,7 +133,7 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen map[en
 		rd.tell(Progress{Type: r.Type, Items: n})
 		return nil
 	})
-	return max(n, int64(len(seen))), err
+	return max(n, int64(seen.ids.Len())), err
 }
 
 // says reports whether an answer has any property that its type declares. What is not a member of a list has no ID
@@ -153,7 +153,7 @@ func says(r *catalog.Resource, raw []byte) bool {
 
 // twice reads objects, and reads them a second time if much has gone at once: a page lost without a word looks
 // just like that. Only if both readings lack it, and it is gone when asked for by itself, is it gone.
-func (rd *reading) twice(ctx context.Context, r *catalog.Resource, seen map[entra.ID]bool, read func() (int64, error)) (int64, error) {
+func (rd *reading) twice(ctx context.Context, r *catalog.Resource, seen *listed, read func() (int64, error)) (int64, error) {
 	n, err := read()
 	if err != nil {
 		return n, err
@@ -176,7 +176,7 @@ func much(had int64) int64 { return max(20, had/20) }
 
 // gone returns the objects that the parent has and this reading did not see, where they are so many that they
 // need a second look; else nil.
-func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen map[entra.ID]bool) ([]entra.ID, error) {
+func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen *listed) ([]entra.ID, error) {
 	if rd.parent == nil {
 		return nil, nil
 	}
@@ -185,7 +185,7 @@ func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen map[entra
 		if err != nil {
 			return nil, &writeError{err}
 		}
-		if _, ok := seen[e.Ref.ID]; !ok {
+		if !seen.has(e.Ref.ID) {
 			gone = append(gone, e.Ref.ID)
 		}
 	}
@@ -253,7 +253,7 @@ func made(r *catalog.Resource, items []jsontext.Value) ([]entra.Object, error) {
 }
 
 // put keeps the object that an answer holds.
-func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen map[entra.ID]bool) error {
+func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen *listed) error {
 	o, err := r.Object(raw, parent)
 	if err != nil {
 		return err
@@ -262,15 +262,16 @@ func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, par
 }
 
 // keep writes an object and marks it seen.
-func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object, seen map[entra.ID]bool) error {
+func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object, seen *listed) error {
 	if err := rd.writer.Put(ctx, o); err != nil {
 		return &writeError{err}
 	}
 	if seen != nil {
-		seen[o.Ref.ID] = false
+		seen.ids.Add(o.Ref.ID)
+		delete(seen.hidden, o.Ref.ID)
 		for _, rel := range r.Links {
 			if permission, ok := rel.Conceals(o); ok && rd.o.Permissions != nil && !slices.Contains(rd.o.Permissions, permission) {
-				seen[o.Ref.ID] = true
+				seen.hidden[o.Ref.ID] = true
 			}
 		}
 	}
@@ -282,7 +283,7 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if rd.vouched(r, "", r.Under) {
 		return rd.recontent(ctx, r)
 	}
-	p, seen := rd.part(r, ""), map[entra.ID]bool{}
+	p, seen := rd.part(r, ""), newListed()
 	parents, ok, err := rd.starts(ctx, &p, r.Under)
 	if err != nil {
 		return err
@@ -334,12 +335,7 @@ func (rd *reading) starts(ctx context.Context, p *snapshot.Part, t entra.Type) (
 		ids, err := w.living(ctx)
 		return ids, true, err
 	}
-	ids := make([]entra.ID, 0, len(seen))
-	for id := range seen {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids, true, nil
+	return seen.sorted(), true, nil
 }
 
 // chunk is how many requests are handed over at a time, so that memory does not grow with the tenant.

@@ -398,14 +398,14 @@ func (w *round) agree(ctx context.Context) error {
 			return &writeError{err}
 		}
 		known[e.Ref.ID] = true
-		if _, still := bin[e.Ref.ID]; !still && !w.gone[e.Ref.ID] {
+		if !bin.has(e.Ref.ID) && !w.gone[e.Ref.ID] {
 			if w.told[e.Ref.ID] == "" {
 				ask = append(ask, e.Ref.ID)
 			}
 			w.back[e.Ref.ID] = true
 		}
 	}
-	for id := range bin {
+	for _, id := range bin.sorted() {
 		if !known[id] && !w.gone[id] && w.told[id] == "" {
 			ask = append(ask, id)
 		}

@@ -336,8 +336,7 @@ func (a *aim) there(r entra.Ref) (there, known bool) {
 		return true, true
 	}
 	if a.done[partName{r.Type, ""}] {
-		_, there = a.reading.seen[r.Type][r.ID]
-		return there, a.parts[r.Type].Coverage == snapshot.Complete
+		return a.reading.seen[r.Type].has(r.ID), a.parts[r.Type].Coverage == snapshot.Complete
 	}
 	return false, a.seen[partName{r.Type, ""}][r]
 }

@@ -261,7 +261,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 	for i, parent := range parents {
 		requests[i] = request(r.Listing(parent))
 	}
-	listed, seen, n := map[entra.ID]bool{}, map[entra.ID]bool{}, int64(0)
+	listed, seen, n := map[entra.ID]bool{}, newListed(), int64(0)
 	err = rd.batch(ctx, r.Version, r.Under, parents, requests, false, func(i int, items [][]byte) error {
 		for _, item := range items {
 			if err := rd.put(ctx, r, item, parents[i], seen); err != nil {
@@ -278,7 +278,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 				return failed
 			}
 			in, _ := catalog.Container(e.Ref)
-			if _, there := seen[e.Ref.ID]; !there && listed[in.ID] || w.gone[in.ID] {
+			if !seen.has(e.Ref.ID) && listed[in.ID] || w.gone[in.ID] {
 				if err := rd.writer.Gone(ctx, e.Ref); err != nil {
 					return err
 				}

@@ -72,7 +72,7 @@ func (w *Writer) left(r entra.Ref) bool {
 	if t == nil || t.left == 0 {
 		return false
 	}
-	i, ok := t.index[r.ID]
+	i, ok := t.ids.Find(r.ID)
 	return ok && t.flags[i]&left != 0
 }
 
@@ -208,8 +208,8 @@ func (m *merger) ended(l entra.Link) bool {
 	if near == nil || far == nil {
 		return false
 	}
-	from, ok1 := near.index[l.From.ID]
-	to, ok2 := far.index[l.To.ID]
+	from, ok1 := near.ids.Find(l.From.ID)
+	to, ok2 := far.ids.Find(l.To.ID)
 	return ok1 && ok2 && m.rel.ended[end{l.To.Type, uint64(from)<<32 | uint64(to)}]
 }
 

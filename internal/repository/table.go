@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -13,11 +12,10 @@ import (
 // It holds IDs and hashes, never bodies.
 type table struct {
 	t      entra.Type
-	index  map[entra.ID]uint32
-	ids    []entra.ID
+	ids    entra.IDs
 	now    []entra.Version // zero: no such object
 	flags  []flags
-	before map[uint32]entra.Version // the parent's, of those that were written or removed
+	before map[uint32]entra.Version // the parent's, of those that it has and that were written or removed
 	ord    []int64                  // ordinals in a checkpoint, nil in a segment
 	loaded bool
 	left   int // how many have the flag left
@@ -32,15 +30,13 @@ type flags uint8
 const (
 	said flags = 1 << iota // put in this snapshot
 	left                   // gone in this snapshot
+	held                   // the parent has it
 )
 
 // node returns the ID's index.
 func (t *table) node(id entra.ID) uint32 {
-	i, ok := t.index[id]
-	if !ok {
-		i = uint32(len(t.ids))
-		t.index[id] = i
-		t.ids = append(t.ids, id)
+	i := t.ids.Add(id)
+	if int(i) == len(t.now) {
 		t.now = append(t.now, entra.Version{})
 		t.flags = append(t.flags, 0)
 		t.perm, t.rank = nil, nil
@@ -58,7 +54,9 @@ func (t *table) load(ctx context.Context, parent snapshot.Tree) error {
 			if err != nil {
 				return err
 			}
-			t.now[t.node(e.Ref.ID)] = e.Version
+			i := t.node(e.Ref.ID)
+			t.now[i] = e.Version
+			t.flags[i] |= held
 		}
 	}
 	t.loaded = true
@@ -67,10 +65,21 @@ func (t *table) load(ctx context.Context, parent snapshot.Tree) error {
 
 // set gives the object a version, the zero Version for none.
 func (t *table) set(i uint32, v entra.Version) {
-	if _, ok := t.before[i]; !ok {
+	if _, ok := t.before[i]; !ok && t.flags[i]&held != 0 {
 		t.before[i] = t.now[i]
 	}
 	t.now[i] = v
+}
+
+// was returns the version that the parent has.
+func (t *table) was(i uint32) entra.Version {
+	if v, ok := t.before[i]; ok {
+		return v
+	}
+	if t.flags[i]&held != 0 {
+		return t.now[i]
+	}
+	return entra.Version{}
 }
 
 // leave says that the object is gone.
@@ -96,18 +105,17 @@ func (t *table) sort() {
 	if t.perm != nil {
 		return
 	}
-	t.perm = make([]uint32, len(t.ids))
+	t.perm = make([]uint32, t.ids.Len())
 	for i := range t.perm {
 		t.perm[i] = uint32(i)
 	}
-	order := func(i, j uint32) int { return strings.Compare(string(t.ids[i]), string(t.ids[j])) }
-	if !slices.IsSortedFunc(t.perm, order) {
-		slices.SortFunc(t.perm, order)
+	if !slices.IsSortedFunc(t.perm, t.ids.Compare) {
+		slices.SortFunc(t.perm, t.ids.Compare)
 	}
-	t.rank = make([]uint32, len(t.ids))
+	t.rank = make([]uint32, t.ids.Len())
 	for rank, i := range t.perm {
 		t.rank[i] = uint32(rank)
 	}
 }
 
-func (t *table) ref(i uint32) entra.Ref { return entra.Ref{Type: t.t, ID: t.ids[i]} }
+func (t *table) ref(i uint32) entra.Ref { return entra.Ref{Type: t.t, ID: t.ids.At(i)} }

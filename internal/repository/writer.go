@@ -126,7 +126,7 @@ func (w *Writer) do(ctx context.Context, what string, call func() error) error {
 func (w *Writer) table(t entra.Type) *table {
 	x := w.tables[t]
 	if x == nil {
-		x = &table{t: t, index: map[entra.ID]uint32{}, before: map[uint32]entra.Version{}}
+		x = &table{t: t, before: map[uint32]entra.Version{}}
 		w.tables[t] = x
 	}
 	return x
@@ -175,7 +175,7 @@ func (w *Writer) same(r entra.Ref, v entra.Version) (bool, error) {
 	if err := t.load(w.ctx, w.parent); err != nil {
 		return false, fmt.Errorf("%s: parent: %w", r.Type, err)
 	}
-	i, ok := t.index[r.ID]
+	i, ok := t.ids.Find(r.ID)
 	if !ok || t.now[i] != v {
 		return false, nil
 	}
@@ -185,7 +185,7 @@ func (w *Writer) same(r entra.Ref, v entra.Version) (bool, error) {
 
 // number gives the object the next ordinal.
 func (w *Writer) number(t *table, i uint32) int64 {
-	for len(t.ord) < len(t.ids) {
+	for len(t.ord) < t.ids.Len() {
 		t.ord = append(t.ord, -1)
 	}
 	t.ord[i] = w.next
@@ -362,7 +362,7 @@ func (w *Writer) parts() ([]snapshot.Part, error) {
 		keys[k] = true
 	}
 	for _, t := range w.tables {
-		if len(t.before) > 0 || slices.ContainsFunc(t.flags, func(f flags) bool { return f&said != 0 }) {
+		if slices.ContainsFunc(t.flags, func(f flags) bool { return f&(said|left) != 0 }) {
 			keys[partKey{t.t, ""}] = true
 		}
 	}
@@ -442,8 +442,8 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 		}
 	}
 	var gone []uint32
-	for i, was := range t.before {
-		now := t.now[i]
+	for i := range uint32(t.ids.Len()) {
+		was, now := t.was(i), t.now[i]
 		if now == (entra.Version{}) && (was != now || t.flags[i]&said != 0) {
 			gone = append(gone, i)
 		}
@@ -457,7 +457,7 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 			p.Changed++
 		}
 	}
-	slices.SortFunc(gone, func(i, j uint32) int { return cmp.Compare(t.ids[i], t.ids[j]) })
+	slices.SortFunc(gone, t.ids.Compare)
 	for _, i := range gone {
 		if err := w.objects.append(objectLine{N: -1, Ref: t.ref(i), Gone: true}); err != nil {
 			return p, err
