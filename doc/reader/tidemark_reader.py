@@ -272,6 +272,8 @@ class Repository:
         for r in self.records:
             if r["kind"] == "outcomes":
                 ids = json.loads(self.open([b for b in r["blobs"] if b[0] == "data"][0])).get("ids") or {}
+                for new in ids.values():  # what was made just now is the newest of its ref
+                    later.pop(new, None)
                 later.update((old, new) for old, new in ids.items() if old != new)
         newest = {}
         for old in later:

@@ -266,6 +266,12 @@ func (w *writer) aliases(r *repository.Repository, record repository.Record) err
 	if err := json.Unmarshal(data, &outcomes); err != nil {
 		return fmt.Errorf("outcomes: %w", err)
 	}
+	// What was made just now is the newest of its name, also where the service gave it a name that an earlier one had.
+	for _, to := range outcomes.IDs {
+		if _, err := w.run("drop alias", to.String()); err != nil {
+			return err
+		}
+	}
 	for old, to := range outcomes.IDs {
 		if old == to {
 			continue

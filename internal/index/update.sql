@@ -97,6 +97,9 @@ UPDATE reference SET z = ?2 WHERE object = ?1 AND z = 1099511627776
 -- name: drop empty references
 DELETE FROM reference WHERE a > 0 AND a = ?1 AND z = ?1
 
+-- name: drop alias
+DELETE FROM alias WHERE old = ?
+
 -- name: add alias
 INSERT INTO alias (old, new) VALUES (?, ?) ON CONFLICT (old) DO UPDATE SET new = excluded.new
 
