@@ -223,6 +223,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 	body.WriteString(`{"requests":[`)
 	for i, it := range group {
 		k.read = k.read && it.k.read
+		k.holds += it.k.units()
 		if i > 0 {
 			body.WriteByte(',')
 		}
@@ -250,7 +251,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 		}
 		a := answer{Response: Response{Status: p.status, Header: p.header, Body: p.body}}
 		if p.status != http.StatusTooManyRequests {
-			c.buckets[s].heard(p.header)
+			c.buckets[s].heard(p.header, it.k.units())
 		}
 		if units, err := strconv.ParseInt(p.header.Get("x-ms-resource-unit"), 10, 64); err == nil && units > 0 {
 			c.count.units.Add(units)

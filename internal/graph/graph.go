@@ -233,7 +233,8 @@ func (c *Client) Stats() Stats {
 
 // A call is a request made ready: checked, addressed, with the judgement that its answer must pass.
 type call struct {
-	method, path string // for messages; the path is without version and query
+	holds        float64 // units of what a batch holds; 0 for any other call
+	method, path string  // for messages; the path is without version and query
 	version      string
 	service      service
 	url          string // absolute

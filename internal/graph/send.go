@@ -74,7 +74,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 		if err != nil {
 			return answer{}, fmt.Errorf("%s: token: %w", k, err)
 		}
-		if err := c.enter(ctx, b); err != nil {
+		if err := c.enter(ctx, b, k.units()); err != nil {
 			return answer{}, fmt.Errorf("%s: %w", k, err)
 		}
 		a, err := c.attempt(ctx, k, token, fresh)
@@ -92,7 +92,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			continue
 		}
 		if a.Status != http.StatusTooManyRequests && k.path != batchPath {
-			b.heard(a.Header)
+			b.heard(a.Header, k.units())
 		}
 		if a.Status < 400 {
 			return a, nil

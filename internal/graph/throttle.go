@@ -29,6 +29,7 @@ type quota struct {
 	requests float64
 	window   time.Duration
 	rule     string // in words
+	units    bool   // it counts resource units and not requests
 }
 
 // A Scale is how many times as fast as documented the quotas of a tenant fill: Microsoft raises them for a tenant that
@@ -44,11 +45,11 @@ func (s Scale) InFlight() int { return defaultInFlight * min(max(int(s), 1), 10)
 // beginnings: a Client holds to what the service says of itself.
 func (s Scale) quotas() map[service]quota {
 	all := map[service]quota{
-		directory:         {8000, 10 * time.Second, "the directory grants 800 units of reading a second"}, // to more than 500 people
-		directoryWrites:   {3000, 150 * time.Second, "the directory takes 20 writes a second"},
-		conditionalAccess: {1, 1250 * time.Millisecond, "Conditional Access takes one request a second"}, // of one a second
-		reports:           {5, 10 * time.Second, "the audit log takes one request in two seconds"},
-		governance:        {20, 10 * time.Second, "identity governance takes two requests a second"}, // as observed; not documented
+		directory:         {8000, 10 * time.Second, "the directory grants 800 units of reading a second", true}, // to more than 500 people
+		directoryWrites:   {3000, 150 * time.Second, "the directory takes 20 writes a second", false},
+		conditionalAccess: {1, 1250 * time.Millisecond, "Conditional Access takes one request a second", false}, // of one a second
+		reports:           {5, 10 * time.Second, "the audit log takes one request in two seconds", false},
+		governance:        {20, 10 * time.Second, "identity governance takes two requests a second", false}, // as observed; not documented
 	}
 	for name, q := range all {
 		q.window /= time.Duration(max(s, 1))
@@ -170,8 +171,8 @@ func (b *bucket) fill() {
 	})
 }
 
-// pass returns nil if a request may go now, else a channel that is closed when it is worth asking again.
-func (b *bucket) pass() <-chan struct{} {
+// pass returns nil if a request that costs so much may go now, which may put others off for longer, else a channel that is closed when it is worth asking again.
+func (b *bucket) pass(units float64) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -180,7 +181,7 @@ func (b *bucket) pass() <-chan struct{} {
 	case !b.paced:
 		return nil
 	case b.credit > 0.999: // what came in parts may lack a little
-		b.credit--
+		b.credit -= units
 		b.fill()
 		return nil
 	}
@@ -222,13 +223,14 @@ func (b *bucket) throttled(d time.Duration) {
 	b.hold(d)
 }
 
-// heard notes an answer other than a refusal for throttling, and what it cost and says of the limit.
-func (b *bucket) heard(h http.Header) {
+// heard notes an answer other than a refusal for throttling, and what it says of its cost, where another was expected, and
+// of the limit.
+func (b *bucket) heard(h http.Header, expected float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.accepted++
-	if units, err := strconv.ParseFloat(h.Get("x-ms-resource-unit"), 64); err == nil && units > 1 {
-		b.credit -= min(units-1, 100)
+	if units, err := strconv.ParseFloat(h.Get("x-ms-resource-unit"), 64); err == nil && units > 0 && b.units {
+		b.credit -= min(units, 100) - expected
 	}
 	used, err := strconv.ParseFloat(h.Get("x-ms-throttle-limit-percentage"), 64)
 	switch {
@@ -318,7 +320,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // enter waits for a free slot and for the service to be open. The caller gives the slot back with leave.
-func (c *Client) enter(ctx context.Context, b *bucket) error {
+func (c *Client) enter(ctx context.Context, b *bucket, units float64) error {
 	for {
 		select {
 		case c.slots <- struct{}{}:
@@ -329,7 +331,7 @@ func (c *Client) enter(ctx context.Context, b *bucket) error {
 			c.leave()
 			return ctx.Err()
 		}
-		free := b.pass()
+		free := b.pass(units)
 		if free == nil {
 			return nil
 		}
