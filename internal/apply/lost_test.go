@@ -157,7 +157,8 @@ func lose(t *testing.T, l *lab.Lab, size, n, i int) int {
 	l.Tenant.Advance(48 * time.Hour) // what was written down before is read no more
 	goal := badDay(t, l, size)
 	base := l.Capture()
-	p := l.Plan(base, goal, plan.Request{})
+	q := plan.Request{EnableUsers: true} // in the end there would be nobody left whom the policies let in
+	p := l.Plan(base, goal, q)
 	cleared, record := l.Clear(p, base)
 	var sent atomic.Int64
 	l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
@@ -191,7 +192,7 @@ func lose(t *testing.T, l *lab.Lab, size, n, i int) int {
 	for _, d := range l.Verify(p, goal, after) {
 		t.Errorf("differs: %s %s: %s", d.Ref, d.Field, d.Reason)
 	}
-	if again := l.Plan(after, goal, plan.Request{}); len(again.Steps) > 0 {
+	if again := l.Plan(after, goal, q); len(again.Steps) > 0 {
 		t.Errorf("a second plan has %d steps; the first: %+v", len(again.Steps), again.Steps[0])
 	}
 	return int(sent.Load())
