@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -126,29 +127,37 @@ func TestEveryWriteMayBeLost(t *testing.T) {
 	} else {
 		step = len(losses) // each write meets one of them
 	}
-	tenant := lab.Start(t, emulator.Options{Users: 24, Groups: 10, Apps: 3})
-	for range 3 {
-		if status, answer := tenant.Do("POST", "/v1.0/groups", map[string]any{"displayName": "Twin", "mailNickname": "twin", "mailEnabled": false, "securityEnabled": true}); status != 201 {
-			t.Fatalf("%d %v", status, answer)
-		}
-	}
-	synctest.Test(t, func(t *testing.T) {
-		l := lab.New(t, tenant)
-		most, runs := 1<<30, 0
-		for n := 0; n < most; n++ {
-			for i := n % step; i < len(losses); i += step {
-				runs++
-				most = min(most, lose(t, l, size, n, i))
-				if t.Failed() {
-					t.Fatalf("write %d, %s", n, losses[i].name)
+	most, runs := 1<<30, 0
+	const few = 4 // writes for each tenant: values of extensions that are gone count against a limit of the service
+	for from := 0; from < most; from += few {
+		t.Run(fmt.Sprintf("from %d", from), func(t *testing.T) {
+			tenant := lab.Start(t, emulator.Options{Users: 24, Groups: 10, Apps: 3})
+			for range 3 {
+				if status, answer := tenant.Do("POST", "/v1.0/groups", map[string]any{"displayName": "Twin", "mailNickname": "twin", "mailEnabled": false, "securityEnabled": true}); status != 201 {
+					t.Fatalf("%d %v", status, answer)
 				}
 			}
+			synctest.Test(t, func(t *testing.T) {
+				l := lab.New(t, tenant)
+				for n := from; n < min(from+few, most); n++ {
+					for i := n % step; i < len(losses); i += step {
+						runs++
+						most = min(most, lose(t, l, size, n, i))
+						if t.Failed() {
+							t.Fatalf("write %d, %s", n, losses[i].name)
+						}
+					}
+				}
+			})
+		})
+		if t.Failed() {
+			return
 		}
-		t.Logf("%d restores of %d writes or more", runs, most)
-		if runs < 30 {
-			t.Errorf("only %d restores", runs)
-		}
-	})
+	}
+	t.Logf("%d restores of %d writes or more", runs, most)
+	if runs < 30 {
+		t.Errorf("only %d restores", runs)
+	}
 }
 
 // lose damages the tenant, restores it with the nth write lost, and returns how many writes that took.
