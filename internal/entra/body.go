@@ -39,21 +39,23 @@ func Canonical(raw []byte) (Body, error) {
 // Decode reads one JSON object strictly. Members are string, bool, Number, nil, []any or map[string]any.
 // It refuses what the package refuses.
 func Decode(raw []byte) (map[string]any, error) {
-	return readObject(raw, jsontext.AllowDuplicateNames(false))
+	return readObject(raw)
 }
 
-// A reader reads JSON. Names of members are few and come often, so it keeps one string of each.
+// A reader reads JSON. Names of members are few and come often, so it keeps one string of each; and objects at one depth
+// tend to be of one type, so a map is made for as many members as the last one had there.
 type reader struct {
 	jsontext.Decoder
 	names map[string]string
+	sizes [maxDepth + 1]int
 }
 
 var readers = sync.Pool{New: func() any { return &reader{names: map[string]string{}} }}
 
-func readObject(raw []byte, o jsontext.Options) (map[string]any, error) {
+func readObject(raw []byte) (map[string]any, error) {
 	d := readers.Get().(*reader)
 	defer readers.Put(d)
-	d.Reset(bytes.NewBuffer(raw), o, jsontext.AllowInvalidUTF8(false))
+	d.Reset(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(false)) // decode sees them
 	v, err := d.decode(0)
 	if err != nil {
 		return nil, err
@@ -88,39 +90,39 @@ func (d *reader) name() (string, error) {
 	return s, nil
 }
 
-// twice returns a name that another differs from in case alone, or "".
-func twice(m map[string]any) string {
-	folded := make(map[string]bool, len(m))
+// alike returns a name that differs from another in case alone, or "". Only where both have the same hash of what case
+// leaves of a letter, or one is not ASCII, are they compared.
+func alike(m map[string]any) string {
+	var seen folds
 	for name := range m {
-		low := strings.ToLower(name)
-		if folded[low] {
-			return name
+		if seen.add(name) {
+			for other := range m {
+				if other != name && strings.EqualFold(other, name) {
+					return name
+				}
+			}
 		}
-		folded[low] = true
 	}
 	return ""
 }
 
-// unlike reports whether no two of the names can differ in case alone: they are ASCII, and no two have the same hash
-// of what case leaves of a letter.
-func unlike(m map[string]any) bool {
-	var seen [64]uint64 // a bit for each of 4,096 hashes
-	for name := range m {
-		h := uint32(2166136261) // FNV-1a
-		for i := range len(name) {
-			if name[i] >= utf8.RuneSelf {
-				return false
-			}
-			h = (h ^ uint32(name[i]&31)) * 16777619
+// folds are hashes of names, equal for names that differ in case alone: a bit for each of 4,096.
+type folds [64]uint64
+
+// add reports whether a name that is alike may be among them, and adds it.
+func (f *folds) add(name string) bool {
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return true
 		}
-		h ^= h >> 16
-		word, bit := &seen[h>>6&63], uint64(1)<<(h&63)
-		if *word&bit != 0 {
-			return false
-		}
-		*word |= bit
+		h = (h ^ uint32(name[i]&31)) * 16777619
 	}
-	return true
+	h ^= h >> 16
+	word, bit := &f[h>>6&63], uint64(1)<<(h&63)
+	may := *word&bit != 0
+	*word |= bit
+	return may
 }
 
 func (d *reader) decode(depth int) (any, error) {
@@ -133,21 +135,25 @@ func (d *reader) decode(depth int) (any, error) {
 	}
 	switch t.Kind() {
 	case '{':
-		m := map[string]any{}
+		m := make(map[string]any, d.sizes[depth])
 		for d.PeekKind() != '}' {
 			key, err := d.name()
 			if err != nil {
 				return nil, err
 			}
-			if m[key], err = d.decode(depth + 1); err != nil {
+			v, err := d.decode(depth + 1)
+			if err != nil {
 				return nil, err
 			}
-		}
-		if !unlike(m) {
-			if name := twice(m); name != "" {
-				return nil, fmt.Errorf("json: member %q occurs twice in different case", name)
+			n := len(m)
+			if m[key] = v; len(m) == n {
+				return nil, fmt.Errorf("json: member %q occurs twice", key)
 			}
 		}
+		if name := alike(m); name != "" {
+			return nil, fmt.Errorf("json: member %q occurs twice in different case", name)
+		}
+		d.sizes[depth] = min(len(m), 64)
 		_, err := d.ReadToken()
 		return m, err
 	case '[':
@@ -273,7 +279,7 @@ func (b Body) Decode() map[string]any {
 	if b == "" {
 		return map[string]any{}
 	}
-	m, err := readObject([]byte(b), jsontext.AllowDuplicateNames(true)) // canonical, so it has none
+	m, err := readObject([]byte(b))
 	if err != nil {
 		panic("entra: not a canonical body: " + err.Error())
 	}

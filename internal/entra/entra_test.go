@@ -94,6 +94,51 @@ func TestCanonicalIsItsOwnCanonicalForm(t *testing.T) {
 	})
 }
 
+// TestCheckKnowsTheCanonicalForm: Check and Canonical agree on any text, whether the quick way knows it or not.
+func TestCheckKnowsTheCanonicalForm(t *testing.T) {
+	canonical, other := 0, 0
+	agree := func(t rapid.TB, b entra.Body) {
+		again, err := entra.Canonical([]byte(b))
+		is := err == nil && again == b
+		if got := b.Check() == nil; got != is {
+			t.Fatalf("%q: Check says %v, its canonical form is %q, %v", b, got, again, err)
+		}
+		if is {
+			canonical++
+		} else {
+			other++
+		}
+	}
+	for _, s := range []string{``, `{}`, `{} `, ` {}`, `{"a":1}x`, `{"a":01}`, `{"a":-0}`, `{"a":1.50}`, `{"a":-}`, `{"a":}`, `{"a":null}`, `{"a":[null]}`, `{"a":nul}`,
+		`{"a":truE}`, `{"a":tru`, `{"a":1,}`, `{"a":1,"a":1}`, `{"A":1,"a":1}`, `{"b":1,"a":1}`, `{"a":"\n"}`, `{"a":"\u000a"}`, `{"a":"\/"}`, "{\"a\":\"\xff\"}", "{\"a\":\"\u2028é\"}",
+		"{\"\U0001f600\":2,\"\ufb33\":1}", "{\"\ufb33\":1,\"\U0001f600\":2}", "{\"K\":1,\"\u212a\":2}", `{"a":[1,]}`, `{"a":[,1]}`, `{"a":[1 ]}`, `{"a":{"b":{}}}`, `[]`, `{"a":[]`,
+		"{\"a\":\"\x01\"}", "{\"a\":\"\x7f\"}", `{"a":0}`, `{"a":9007199254740993}`, `{"aa":{"b":"c"},"ab":[{"x":true},{"x":false}]}`} {
+		agree(t, entra.Body(s))
+	}
+	for _, depth := range []int{62, 63, 64, 65, 66} {
+		agree(t, entra.Body(`{"a":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+`}`))
+		agree(t, entra.Body(strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth)))
+	}
+	wide := []string{}
+	for i := range 200 {
+		wide = append(wide, `"m`+strings.Repeat("x", i)+`":1`)
+		agree(t, entra.Body("{"+strings.Join(wide, ",")+"}"))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		b, err := entra.Encode(object(4).Draw(t, "object"))
+		if err != nil {
+			t.Skip("no canonical form")
+		}
+		agree(t, b)
+		spoiled := []byte(b)
+		spoiled[rapid.IntRange(0, len(b)-1).Draw(t, "at")] = rapid.SampledFrom([]byte("\"\\{}[]:, 0aA1n\x00\xc3")).Draw(t, "byte")
+		agree(t, entra.Body(spoiled))
+	})
+	if canonical == 0 || other == 0 {
+		t.Fatalf("%d canonical texts and %d others", canonical, other)
+	}
+}
+
 func TestSetThenGet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := object(3).Draw(t, "object")
@@ -143,6 +188,9 @@ func FuzzCanonical(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := entra.Canonical(raw)
+		if is, says := err == nil && string(b) == string(raw), entra.Body(raw).Check() == nil; is != says {
+			t.Fatalf("%q: its canonical form is %q, %v, and Check says %v", raw, b, err, says)
+		}
 		if err != nil {
 			return
 		}

@@ -300,9 +300,8 @@ func (s *scan) body() (entra.Body, int) {
 		return "", 0
 	}
 	off := s.at
-	raw := s.b[off:end]
-	body, err := entra.Canonical(raw)
-	if err != nil || string(body) != string(raw) {
+	body := entra.Body(s.b[off:end])
+	if body.Check() != nil {
 		s.bad = true
 		return "", 0
 	}

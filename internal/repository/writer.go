@@ -144,7 +144,7 @@ func (w *Writer) Put(ctx context.Context, o entra.Object) error {
 	if err != nil || same {
 		return err
 	}
-	if again, err := entra.Canonical([]byte(o.Body)); err != nil || again != o.Body {
+	if err := o.Body.Check(); err != nil {
 		return fmt.Errorf("put %s: body: %w", o.Ref, errors.Join(errBody, err))
 	}
 	return w.do(ctx, "put", func() error {
