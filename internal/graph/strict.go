@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -30,7 +31,7 @@ type field struct {
 // that differ only in case, nothing too deep or too large. If it is an object, its members are returned in
 // order. Values alias body. Objects down to the depth given as envelopes may be of any size.
 func scan(body []byte, envelopes int) ([]field, error) {
-	s := &scanner{body: body, envelopes: envelopes, dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+	s := &scanner{body: body, envelopes: envelopes, dec: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
 	fields, err := s.root()
 	if err != nil {
 		return nil, explain(err)
@@ -47,8 +48,6 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the JSON text ends too early")
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return errors.New("an object has a name twice")
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not valid JSON at byte %d", syntax.ByteOffset)
 	}
@@ -58,7 +57,8 @@ func explain(err error) error {
 type scanner struct {
 	body      []byte
 	envelopes int
-	dec       *jsontext.Decoder
+	dec       *jsontext.Decoder // which lets a name occur twice: distinct does not
+	names     [][]byte          // of the objects around, the innermost last
 }
 
 func (s *scanner) root() ([]field, error) {
@@ -67,9 +67,9 @@ func (s *scanner) root() ([]field, error) {
 		return nil, err
 	}
 	var fields []field
-	err := s.object(1, func(name string) error {
+	err := s.object(1, func(name []byte) error {
 		kind := s.dec.PeekKind()
-		f := field{name: name, kind: kind}
+		f := field{name: string(name), kind: kind}
 		var err error
 		if kind == '[' {
 			f.start, f.items, err = s.array(2)
@@ -89,7 +89,7 @@ func (s *scanner) value(depth int) (start int64, kind jsontext.Kind, err error) 
 	switch kind {
 	case '{':
 		before := s.dec.InputOffset()
-		err = s.object(depth, func(string) error {
+		err = s.object(depth, func([]byte) error {
 			_, _, err := s.value(depth + 1)
 			return err
 		})
@@ -151,41 +151,44 @@ func (s *scanner) array(depth int) (start int64, items []jsontext.Value, err err
 }
 
 // object reads an object, calling member for the value of each name.
-func (s *scanner) object(depth int, member func(name string) error) error {
+func (s *scanner) object(depth int, member func(name []byte) error) error {
 	if depth > maxDepth {
 		return fmt.Errorf("nested deeper than %d", maxDepth)
 	}
 	if _, err := s.dec.ReadToken(); err != nil {
 		return err
 	}
-	var few []string
+	first, ascii := len(s.names), true
 	var many map[string]bool
 	for s.dec.PeekKind() != '}' {
 		before := s.dec.InputOffset()
-		token, err := s.dec.ReadToken()
+		quoted, err := s.dec.ReadValue()
 		if err != nil {
 			return err
 		}
-		if s.dec.InputOffset()-s.skipTo(before) > maxString {
+		if len(quoted) > maxString {
 			return fmt.Errorf("a name has more than %d bytes", maxString)
 		}
-		name := token.String()
-		if many == nil {
-			for _, other := range few {
-				if strings.EqualFold(other, name) {
-					return errors.New("an object has two names that differ only in case")
-				}
+		name, err := s.plain(s.skipTo(before), s.dec.InputOffset())
+		if err != nil {
+			return err
+		}
+		if len(s.names)-first < 64 {
+			ascii = ascii && isASCII(name)
+			if err := distinct(s.names[first:], name, ascii); err != nil {
+				return err
 			}
-			if few = append(few, name); len(few) > 64 {
-				many = make(map[string]bool, 2*len(few))
-				for _, other := range few {
-					many[strings.ToLower(other)] = true
-				}
-			}
+			s.names = append(s.names, name)
 		} else {
-			lower := strings.ToLower(name)
+			if many == nil {
+				many = map[string]bool{}
+				for _, other := range s.names[first:] {
+					many[strings.ToLower(string(other))] = true
+				}
+			}
+			lower := strings.ToLower(string(name))
 			if many[lower] {
-				return errors.New("an object has two names that differ only in case")
+				return errAlike
 			}
 			many[lower] = true
 		}
@@ -193,6 +196,38 @@ func (s *scanner) object(depth int, member func(name string) error) error {
 			return err
 		}
 	}
+	s.names = s.names[:first]
 	_, err := s.dec.ReadToken()
 	return err
+}
+
+var errAlike = errors.New("an object has a name twice, or two that differ only in case")
+
+// plain returns what the string between two offsets says. It aliases the body where nothing is escaped.
+func (s *scanner) plain(from, to int64) ([]byte, error) {
+	quoted := s.body[from:to]
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	return jsontext.AppendUnquote(nil, quoted)
+}
+
+// distinct refuses a name that one of the others is equal to but for case. Only where one is not ASCII can two of different
+// length be that.
+func distinct(others [][]byte, name []byte, ascii bool) error {
+	for _, other := range others {
+		if (len(other) == len(name) || !ascii) && bytes.EqualFold(other, name) {
+			return errAlike
+		}
+	}
+	return nil
+}
+
+func isASCII(name []byte) bool {
+	for _, b := range name {
+		if b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
