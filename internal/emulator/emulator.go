@@ -85,6 +85,7 @@ type Tenant struct {
 	faults           faults
 	received         received
 	tokens           tokens
+	signIns          signIns
 
 	server   *http.Server
 	listener net.Listener

@@ -7,18 +7,28 @@ import (
 
 // These are the rules of users, groups and administrative units.
 
-// mayChangeAdmin refuses an application that acts on someone who holds an
-// administrator role, or is in a role-assignable group, without a role of its
-// own that ranks above.
+// principal is the id of who acts: of the person signed in, or else of the
+// application's service principal. It is empty where there is none.
+func (c *call) principal() string {
+	if c.actor.kind == "user" {
+		return c.actor.id
+	}
+	if sp := c.t.spByAppID(c.appID, true); sp != nil {
+		return sp.id
+	}
+	return ""
+}
+
+// mayChangeAdmin refuses who acts on someone who holds an administrator role,
+// or is in a role-assignable group, without a role of their own that ranks
+// above.
 func (c *call) mayChangeAdmin(o *object) error {
 	if c.direct || !c.t.privileged(o) {
 		return nil
 	}
-	if sp := c.t.spByAppID(c.appID, true); sp != nil {
-		for _, a := range c.t.joined(kRoleAssignment, "principalId", sp.id) {
-			if r := a.p["roleDefinitionId"]; a.live() && (r == roleAuthAdmin || r == roleGlobalAdmin) {
-				return nil
-			}
+	for _, a := range c.t.joined(kRoleAssignment, "principalId", c.principal()) {
+		if r := a.p["roleDefinitionId"]; a.live() && (r == roleAuthAdmin || r == roleGlobalAdmin) {
+			return nil
 		}
 	}
 	return denied()
@@ -40,7 +50,7 @@ func (t *Tenant) privileged(o *object) bool {
 	return false
 }
 
-// unrestricted refuses an application that acts on a member of a restricted
+// unrestricted refuses who acts on a member of a restricted
 // management administrative unit without a role scoped to it.
 func (c *call) unrestricted(o *object) error {
 	if c.direct {
@@ -51,10 +61,8 @@ func (c *call) unrestricted(o *object) error {
 			continue
 		}
 		allowed := false
-		if sp := c.t.spByAppID(c.appID, true); sp != nil {
-			for _, a := range c.t.joined(kRoleAssignment, "principalId", sp.id) {
-				allowed = allowed || a.live() && a.p["directoryScopeId"] == "/administrativeUnits/"+u.id
-			}
+		for _, a := range c.t.joined(kRoleAssignment, "principalId", c.principal()) {
+			allowed = allowed || a.live() && a.p["directoryScopeId"] == "/administrativeUnits/"+u.id
 		}
 		if !allowed {
 			return denied()

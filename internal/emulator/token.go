@@ -30,6 +30,9 @@ type claims struct {
 	Tenant string   `json:"tid"`
 	OID    string   `json:"oid"`
 	Roles  []string `json:"roles,omitempty"`
+	Scopes string   `json:"scp,omitempty"` // of a person, who has them in the place of roles
+	UPN    string   `json:"upn,omitempty"`
+	Name   string   `json:"name,omitempty"`
 	Able   []string `json:"xms_cc,omitempty"` // what the client said it understands
 	Era    uint64   `json:"era"`              // revocations before it was issued
 }
@@ -58,8 +61,8 @@ func able(text string) []string {
 	return c.Token.CC.Values
 }
 
-// authority answers what is not Microsoft Graph: the token endpoint and the
-// metadata that clients ask for before it.
+// authority answers what is not Microsoft Graph: the token endpoint, the pages
+// on which people sign in, and the metadata that clients ask for before.
 func (t *Tenant) authority(c *call, target string) answer {
 	path, _, _ := strings.Cut(target, "?")
 	segs := strings.Split(strings.Trim(path, "/"), "/")
@@ -80,6 +83,12 @@ func (t *Tenant) authority(c *call, target string) answer {
 			return loginError(t, 405, "invalid_request", 900561, "The endpoint only accepts POST requests.")
 		}
 		return t.token(c, segs[0])
+	case len(segs) == 4 && strings.Join(segs[1:], "/") == "oauth2/v2.0/authorize":
+		return t.authorize(c, segs[0], target)
+	case len(segs) == 4 && strings.Join(segs[1:], "/") == "oauth2/v2.0/devicecode" && c.method == http.MethodPost:
+		return t.deviceCode(c, segs[0])
+	case path == devicePage:
+		return t.enterCode(c)
 	}
 	return jsonAnswer(404, map[string]any{"error": "not_found", "error_description": "No such endpoint."})
 }
@@ -89,6 +98,16 @@ func jsonAnswer(status int, v map[string]any) answer {
 	a.set("Content-Type", "application/json; charset=utf-8")
 	return a
 }
+
+// wrong is what the authority has against a request.
+type wrong struct {
+	status int
+	code   string
+	number int
+	text   string
+}
+
+func (w *wrong) answer(t *Tenant) answer { return loginError(t, w.status, w.code, w.number, w.text) }
 
 func loginError(t *Tenant, status int, code string, number int, text string) answer {
 	at := t.Now().Format("2006-01-02 15:04:05Z")
@@ -119,26 +138,15 @@ func (t *Tenant) token(c *call, tenant string) answer {
 	if !t.names(tenant) {
 		return loginError(t, 400, "invalid_request", 90002, "Tenant '"+tenant+"' not found.")
 	}
-	if g := f.Get("grant_type"); g != "client_credentials" {
+	switch g := f.Get("grant_type"); g {
+	case "client_credentials":
+	case "authorization_code", "refresh_token", deviceGrant, shortDeviceGrant:
+		return t.personToken(f)
+	default:
 		return loginError(t, 400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '"+g+"'.")
 	}
-	scopes := strings.Fields(f.Get("scope"))
-	resource := ""
-	for _, s := range scopes {
-		if s == "openid" || s == "profile" || s == "offline_access" { // some libraries add them
-			continue
-		}
-		r, ok := strings.CutSuffix(s, "/.default")
-		if !ok {
-			return loginError(t, 400, "invalid_scope", 1002012, "The provided value for scope "+s+" is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.")
-		}
-		if resource != "" && r != resource {
-			return loginError(t, 400, "invalid_scope", 28000, "Provided value for the input parameter scope is not valid because it contains more than one resource.")
-		}
-		resource = r
-	}
-	if r := strings.TrimSuffix(resource, "/"); r != "https://graph.microsoft.com" && r != t.URL() && r != graphAppID {
-		return loginError(t, 400, "invalid_resource", 500011, "The resource principal named "+resource+" was not found in the tenant.")
+	if wrong := t.asksDefault(f.Get("scope")); wrong != nil {
+		return wrong.answer(t)
 	}
 	if said := f.Get("claims"); said != "" && !json.Valid([]byte(said)) {
 		return loginError(t, 400, "invalid_request", 900144, "The claims are not JSON.")
@@ -180,22 +188,55 @@ func (t *Tenant) token(c *call, tenant string) answer {
 	default:
 		return loginError(t, 401, "invalid_client", 7000215, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.")
 	}
-	t.mu.Lock()
+	t.mu.RLock()
 	roles := t.rolesOf(sp)
+	t.mu.RUnlock()
+	return t.issue(claims{App: text(app.p["appId"]), OID: sp.id, Roles: roles, Able: able(f.Get("claims"))}, map[string]any{})
+}
+
+// asksDefault holds a request's scopes to those of the permissions granted on
+// Microsoft Graph, by the name of the resource with /.default.
+func (t *Tenant) asksDefault(scope string) *wrong {
+	resource := ""
+	for s := range strings.FieldsSeq(scope) {
+		if s == "openid" || s == "profile" || s == "offline_access" { // some libraries add them
+			continue
+		}
+		r, ok := strings.CutSuffix(s, "/.default")
+		if !ok {
+			return &wrong{400, "invalid_scope", 1002012, "The provided value for scope " + s + " is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier."}
+		}
+		if resource != "" && r != resource {
+			return &wrong{400, "invalid_scope", 28000, "Provided value for the input parameter scope is not valid because it contains more than one resource."}
+		}
+		resource = r
+	}
+	if r := strings.TrimSuffix(resource, "/"); r != "https://graph.microsoft.com" && r != t.URL() && r != graphAppID {
+		return &wrong{400, "invalid_resource", 500011, "The resource principal named " + resource + " was not found in the tenant."}
+	}
+	return nil
+}
+
+// issue answers with an access token, and what comes with it.
+func (t *Tenant) issue(c claims, with map[string]any) answer {
+	t.mu.Lock()
+	now := t.clock()
 	t.made++
 	// The service picks a lifetime between 60 and 90 minutes.
 	life := time.Duration(3600+mix(t.pop.seed^t.made)%1800) * time.Second
 	t.mu.Unlock()
 	t.tokens.mu.Lock()
-	era := t.tokens.revoked
+	c.Era = t.tokens.revoked
 	t.tokens.mu.Unlock()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims{App: text(app.p["appId"]), Tenant: t.id, OID: sp.id, Roles: roles, Able: able(f.Get("claims")), Era: era,
-		RegisteredClaims: jwt.RegisteredClaims{Issuer: t.URL() + "/" + t.id + "/v2.0", Audience: jwt.ClaimStrings{"https://graph.microsoft.com"}, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)), ID: t.requestID()}}).SignedString(t.keys.issuer)
+	c.Tenant = t.id
+	c.RegisteredClaims = jwt.RegisteredClaims{Issuer: t.URL() + "/" + t.id + "/v2.0", Audience: jwt.ClaimStrings{"https://graph.microsoft.com"}, IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)), ID: t.requestID()}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, c).SignedString(t.keys.issuer)
 	if err != nil {
 		return loginError(t, 500, "server_error", 90033, "A transient error has occurred. Please try again.")
 	}
 	secs := int(life / time.Second)
-	a := jsonAnswer(200, map[string]any{"token_type": "Bearer", "expires_in": secs - 1, "ext_expires_in": secs - 1, "access_token": token})
+	with["token_type"], with["expires_in"], with["ext_expires_in"], with["access_token"] = "Bearer", secs-1, secs-1, token
+	a := jsonAnswer(200, with)
 	a.set("Cache-Control", "no-store, no-cache")
 	return a
 }
@@ -327,10 +368,13 @@ func (c *call) authenticate() *refusal {
 		return fail("Lifetime validation failed, the token is expired.")
 	}
 	c.roles = map[string]bool{}
-	for _, r := range got.Roles {
+	for _, r := range append(got.Roles, strings.Fields(got.Scopes)...) {
 		c.roles[r] = true
 	}
 	c.appID = got.App
+	if got.Scopes != "" {
+		return c.authenticatePerson(got)
+	}
 	c.actor = Actor{t: c.t, kind: "app", id: got.App}
 	if sp := c.t.get(got.OID); sp != nil {
 		c.actor.who = sp.name()
