@@ -67,19 +67,19 @@ func (s *session) capture(ctx context.Context) (*snapshot.Snapshot, error) {
 
 // captured takes a snapshot, as far as the options go.
 func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Options) (*snapshot.Snapshot, error) {
-	client, permissions, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
+	client, claims, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
 	if err != nil {
 		return nil, err
 	}
 	if err := s.writable(ctx); err != nil {
 		return nil, err
 	}
-	if err := readsOnly(permissions, s.settings.Capture.AllowPermissions); err != nil {
+	if err := readsOnly(claims.Permissions, s.settings.Capture.AllowPermissions); err != nil {
 		return nil, err
 	}
 	progress := s.env.newProgress()
 	defer progress.close()
-	o.Permissions, o.Progress = permissions, progress.part
+	o.Permissions, o.Progress = claims.Permissions, progress.part
 	for _, t := range s.settings.Capture.Exclude {
 		o.Exclude = append(o.Exclude, entra.Type(t))
 	}

@@ -60,6 +60,8 @@ type identitySettings struct {
 	ManagedIdentity    bool   `yaml:"managed_identity"`
 	ClientSecret       string `yaml:"client_secret"`
 	AllowClientSecret  bool   `yaml:"allow_client_secret"`
+	// Interactive says that a person signs in to the application, for a restore.
+	Interactive bool `yaml:"interactive"`
 }
 
 type captureSettings struct {
@@ -313,17 +315,20 @@ func (t *tenantSettings) check() error {
 			return fmt.Errorf("%s.client_secret: a client secret can be stolen and used from anywhere; use a certificate, federated_token_file or managed_identity, or set allow_client_secret: true", id.key)
 		}
 		ways := 0
-		for _, set := range []bool{id.Certificate != "", id.FederatedTokenFile != "", id.ManagedIdentity, id.ClientSecret != ""} {
+		for _, set := range []bool{id.Certificate != "", id.FederatedTokenFile != "", id.ManagedIdentity, id.ClientSecret != "", id.Interactive} {
 			if set {
 				ways++
 			}
 		}
 		if ways > 1 {
-			return fmt.Errorf("%s: give one of certificate, federated_token_file, managed_identity, client_secret", id.key)
+			return fmt.Errorf("%s: give one of certificate, federated_token_file, managed_identity, client_secret, interactive", id.key)
 		}
 		if ways > 0 && id.ClientID == "" && !id.ManagedIdentity {
 			return fmt.Errorf("%s.client_id is missing", id.key)
 		}
+	}
+	if t.Capture.Interactive {
+		return errors.New("capture.interactive: a capture never runs as a person: what people may do is not only reading, and nobody is there to sign in at night; use a certificate, federated_token_file or managed_identity")
 	}
 	known := map[string]bool{}
 	for r := range catalog.All() {
@@ -414,6 +419,7 @@ tenants:
     restore:                            # the identity that writes; leave it out where nothing is ever restored
       client_id: 22222222-2222-2222-2222-222222222222
       certificate: file:/etc/tidemark/restore.pem
+      # interactive: true               # instead: a person signs in, in a browser or with --device-code
     guard:
       break_glass: []                   # user/ID and group/ID that must keep access, whatever a plan does
       approvers: []                     # lines that tidemark approve --new-key printed; limits.approvers of them must agree

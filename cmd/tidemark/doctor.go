@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -77,6 +78,7 @@ says, type by type, what the identity that restores cannot write. Exit code 1 me
 			return nil
 		},
 	}
+	e.personFlags(c)
 	c.Flags().BoolVar(&restoring, "restore", false, "also say what the identity that restores cannot write")
 	return c
 }
@@ -220,7 +222,8 @@ func (d *doctor) examineIndex(ctx context.Context, path string) {
 
 func (d *doctor) examineCapture(ctx context.Context) {
 	id := d.settings.Capture.identitySettings
-	client, held, ok := d.signIn(ctx, id, "capture")
+	client, claims, ok := d.signIn(ctx, id, "capture")
+	held := claims.Permissions
 	if !ok {
 		return
 	}
@@ -271,10 +274,15 @@ func (d *doctor) examineRestore(ctx context.Context) {
 		}
 		return
 	}
-	_, held, ok := d.signIn(ctx, id, "restore")
+	if id.Interactive && !d.restoring {
+		d.ok("restore sign-in", "a person signs in to %s; doctor --restore asks for one", id.ClientID)
+		return
+	}
+	_, claims, ok := d.signIn(ctx, id, "restore")
 	if !ok {
 		return
 	}
+	held := claims.Permissions
 	if held == nil {
 		d.warn("restore permissions", "", "not known: the token cannot be read")
 		return
@@ -297,18 +305,22 @@ func (d *doctor) examineRestore(ctx context.Context) {
 }
 
 // signIn signs in as one of the identities and looks at its certificate.
-func (d *doctor) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, bool) {
+func (d *doctor) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, graph.Claims, bool) {
 	check := what + " sign-in"
 	if id.Certificate != "" {
 		d.examineCertificate(ctx, id, what)
 	}
-	client, held, err := d.connect(ctx, id, what)
+	client, claims, err := d.connect(ctx, id, what)
 	if err != nil {
 		d.refuse(check, err)
-		return nil, nil, false
+		return nil, graph.Claims{}, false
 	}
-	d.ok(check, "signed in as %s", id.ClientID)
-	return client, held, true
+	if claims.Person != "" {
+		d.warn(check, "activate the roles that the restore needs before it", "signed in to %s as %s, whose own roles bound what can be written: they are not judged here", id.ClientID, clean(cmp.Or(claims.Name, claims.Person)))
+	} else {
+		d.ok(check, "signed in as %s", id.ClientID)
+	}
+	return client, claims, true
 }
 
 // examineCertificate says when a certificate ends. What it cannot read is left to the sign-in.

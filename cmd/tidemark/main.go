@@ -53,6 +53,8 @@ type env struct {
 	progress   string
 	color      string
 	noInput    bool
+
+	deviceCode bool // of the commands for which a person may sign in
 }
 
 // run carries out one command line and returns its exit code.

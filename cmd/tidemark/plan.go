@@ -40,7 +40,8 @@ Nothing is written to the tenant.`,
 			defer s.close()
 			// The writer's permissions are part of the judgement where one is configured.
 			var writer guard.Writer
-			if s.settings.Restore != (identitySettings{}) {
+			// A person signs in when there is something to carry out.
+			if s.settings.Restore != (identitySettings{}) && !s.settings.Restore.Interactive {
 				if _, writer, err = s.writer(c.Context()); err != nil {
 					fmt.Fprintf(s.err, "tidemark: warning: the restore identity cannot sign in, so its permissions are not judged: %s\n", clean(err.Error()))
 				}
@@ -118,6 +119,7 @@ is older than four hours, or no longer fits the tenant is refused before anythin
 		},
 	}
 	out.flags(c)
+	e.personFlags(c)
 	c.Flags().StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\"")
 	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -192,11 +193,15 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 
 // writer signs in as the identity that restores. It returns what guard should know of it.
 func (s *session) writer(ctx context.Context) (*graph.Client, guard.Writer, error) {
-	client, permissions, err := s.connect(ctx, s.settings.Restore, "restore")
+	client, claims, err := s.connect(ctx, s.settings.Restore, "restore")
 	if err != nil {
 		return nil, guard.Writer{}, err
 	}
-	w := guard.Writer{Permissions: permissions}
+	w := guard.Writer{Permissions: claims.Permissions}
+	if claims.Person != "" {
+		w.Ref = entra.Ref{Type: catalog.UserType, ID: entra.ID(claims.Person)}
+		return client, w, nil
+	}
 	if latest, err := s.index.Latest(ctx); err == nil {
 		w.Ref, _, _ = s.names(ctx, latest.Number).Find(entra.ID(s.settings.Restore.ClientID), []entra.Type{catalog.ServicePrincipalType}, "appId")
 	}
@@ -315,6 +320,7 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 	for _, g := range x.plan.Gaps {
 		d.Gaps = append(d.Gaps, gapDoc{g.Ref.Type, g.Ref.ID, g.Name, g.Field, g.Reason})
 	}
+	d.Gaps = append(d.Gaps, owned(x.plan, s.clients["restore"].claims)...)
 	for _, o := range x.objections {
 		if o.Steps == nil {
 			o.Steps = []int{}
@@ -322,6 +328,21 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 		d.Objections = append(d.Objections, objectionDoc{o.Rule, o.Reason, o.Steps, o.Lift})
 	}
 	return d
+}
+
+// owned are the gaps that a person makes by carrying out a plan: the service makes who creates an object its owner.
+func owned(p *plan.Plan, who graph.Claims) (gaps []gapDoc) {
+	if who.Person == "" {
+		return nil
+	}
+	for _, t := range p.Steps {
+		if r, ok := catalog.Lookup(t.Ref.Type); ok && t.Action == plan.Create {
+			if _, ok := r.Relation(catalog.Owners); ok {
+				gaps = append(gaps, gapDoc{t.Ref.Type, t.Ref.ID, t.Name, catalog.Owners, "the service may make " + cmp.Or(who.Name, who.Person) + " an owner, as who created it: look at its owners afterwards"})
+			}
+		}
+	}
+	return gaps
 }
 
 // text is the plan as a person reads it.

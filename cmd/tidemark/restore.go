@@ -63,6 +63,7 @@ and handed out once, in that file, sealed with age for the repository's key hold
 	}
 	w.flags(c)
 	out.flags(c)
+	e.personFlags(c)
 	f := c.Flags()
 	f.StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\" for whatever guard clears")
 	f.BoolVar(&dry, "dry-run", false, "everything but the writes")

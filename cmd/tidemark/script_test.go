@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		os.Exit(run(ctx, &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
 			now: func() time.Time { return time.Now().Add(offset) }}, os.Args[1:]))
-	}})
+	}, "xdg-open": xdgOpen, "somebody": somebody})
 }
 
 func TestScripts(t *testing.T) {
@@ -106,6 +106,8 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant deny|grant PERMISSION
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
+//	tenant signing                        let people sign in to the application that restores, which then does for them
+//	                                      what it may do by itself; tidemark.yaml says so
 func tenant(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("tenant: what?")
@@ -244,6 +246,27 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		w.ahead += d
 		ts.Setenv(ahead, w.ahead.String())
+	case "signing":
+		app := w.tenant.RestoreApp()
+		graph := w.tenant.Find("servicePrincipals", "Microsoft Graph")
+		named := map[string]string{}
+		roles, _ := dig(w.must(ts, "GET", "/v1.0/servicePrincipals/"+graph, nil), "appRoles").([]any)
+		for _, r := range roles {
+			named[fmt.Sprint(dig(r, "id"))] = fmt.Sprint(dig(r, "value"))
+		}
+		var scopes []string
+		for _, g := range w.all(ts, "/v1.0/servicePrincipals/"+app.ObjectID+"/appRoleAssignments") {
+			scopes = append(scopes, named[fmt.Sprint(dig(g, "appRoleId"))])
+		}
+		w.must(ts, "PATCH", "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"publicClient": map[string]any{"redirectUris": []any{"http://localhost"}}, "isFallbackPublicClient": true})
+		w.must(ts, "POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals", "resourceId": graph, "scope": strings.Join(scopes, " ")})
+		settings := ts.ReadFile("tidemark.yaml")
+		certificate := "certificate: file:" + ts.MkAbs("restore.pem")
+		if !strings.Contains(settings, certificate) {
+			ts.Fatalf("tidemark.yaml has no %s", certificate)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs("tidemark.yaml"), []byte(strings.Replace(settings, certificate, "interactive: true", 1)), 0o600))
+		ts.Setenv("BROWSER_CA", ts.MkAbs("ca.pem"))
 	case "deny":
 		w.tenant.Deny(args[0])
 	case "grant":

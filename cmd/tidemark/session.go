@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -33,10 +34,10 @@ type session struct {
 	clients  map[string]connection // by what they are for
 }
 
-// A connection is one of the tenant's two identities signed in. Its permissions are nil where they cannot be read.
+// A connection is one of the tenant's two identities signed in. Its claims are zero where they cannot be read.
 type connection struct {
-	client      *graph.Client
-	permissions []string
+	client *graph.Client
+	claims graph.Claims
 }
 
 // requests is how many requests were sent to the tenant so far.
@@ -233,40 +234,40 @@ func (s *session) close() {
 	}
 }
 
-// connect signs in to the tenant as one of its two identities, once. It returns the client and the permissions
-// that the token carries, nil where they cannot be read.
-func (s *session) connect(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, error) {
+// connect signs in to the tenant as one of its two identities, once. It returns the client and what the token says of
+// itself, zero where it cannot be read.
+func (s *session) connect(ctx context.Context, id identitySettings, what string) (*graph.Client, graph.Claims, error) {
 	if c, ok := s.clients[what]; ok {
-		return c.client, c.permissions, nil
+		return c.client, c.claims, nil
 	}
-	client, permissions, err := s.signIn(ctx, id, what)
+	client, claims, err := s.signIn(ctx, id, what)
 	if err != nil {
-		return nil, nil, err
+		return nil, graph.Claims{}, err
 	}
 	if s.clients == nil {
 		s.clients = map[string]connection{}
 	}
-	s.clients[what] = connection{client, permissions}
-	return client, permissions, nil
+	s.clients[what] = connection{client, claims}
+	return client, claims, nil
 }
 
-func (s *session) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, []string, error) {
+func (s *session) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, graph.Claims, error) {
 	if id.ClientID == "" && !id.ManagedIdentity {
-		return nil, nil, &exit{code: 2, err: fmt.Errorf("no %s identity is configured for tenant %q", what, s.settings.Name),
+		return nil, graph.Claims{}, &exit{code: 2, err: fmt.Errorf("no %s identity is configured for tenant %q", what, s.settings.Name),
 			hint: "add a section " + what + " with client_id and certificate; tidemark types --permissions lists what it needs"}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if s.settings.CA != "" {
 		pem, err := s.resolve(ctx, s.settings.CA)
 		if err != nil {
-			return nil, nil, err
+			return nil, graph.Claims{}, err
 		}
 		roots, err := x509.SystemCertPool()
 		if err != nil {
 			roots = x509.NewCertPool()
 		}
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, nil, &exit{code: 2, err: errors.New("ca: no certificate in it")}
+			return nil, graph.Claims{}, &exit{code: 2, err: errors.New("ca: no certificate in it")}
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
@@ -285,30 +286,36 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 		secret, err = s.resolve(ctx, id.ClientSecret)
 		login.Secret = strings.TrimSpace(string(secret))
 	}
+	if id.Interactive {
+		login.Person, err = s.person()
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, graph.Claims{}, err
 	}
 	cred, err := graph.Login(login)
 	if err != nil {
-		return nil, nil, fmt.Errorf("sign in as the %s identity: %w", what, err)
+		return nil, graph.Claims{}, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
 	token, _, err := cred.Token(ctx, "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("sign in as the %s identity: %w", what, err)
+		return nil, graph.Claims{}, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
 	client, err := graph.New(cred, graph.Options{HTTP: &http.Client{Transport: transport}, Endpoint: s.settings.Graph, Scale: s.settings.scale(), Now: s.now, UserAgent: "tidemark/" + version()})
 	if err != nil {
-		return nil, nil, err
+		return nil, graph.Claims{}, err
 	}
-	roles, tenant, _, ok := graph.Roles(token)
+	claims, ok := graph.ReadClaims(token)
 	if !ok {
 		fmt.Fprintf(s.err, "tidemark: warning: the %s identity's token cannot be read, so its permissions are not known\n", what)
-		return client, nil, nil
+		return client, claims, nil
 	}
-	if tenant != "" && !strings.EqualFold(tenant, s.settings.ID) {
-		return nil, nil, &exit{code: 2, err: fmt.Errorf("the %s identity belongs to tenant %s, the configuration names %s", what, tenant, s.settings.ID)}
+	if claims.Tenant != "" && !strings.EqualFold(claims.Tenant, s.settings.ID) {
+		return nil, graph.Claims{}, &exit{code: 2, err: fmt.Errorf("the %s identity belongs to tenant %s, the configuration names %s", what, claims.Tenant, s.settings.ID)}
 	}
-	return client, roles, nil
+	if claims.Person != "" {
+		fmt.Fprintf(s.err, "tidemark: signed in as %s to tenant %s (%s)\n", clean(cmp.Or(claims.Name, claims.Person)), clean(s.tenantName()), claims.Tenant)
+	}
+	return client, claims, nil
 }
 
 // asJSON is for documents that are kept in the log.

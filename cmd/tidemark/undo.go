@@ -139,6 +139,7 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 	}
 	w.undoFlags(c)
 	out.flags(c)
+	e.personFlags(c)
 	f := c.Flags()
 	f.StringVar(&from, "from", "", "the snapshot before the changes: a number, a time, a date, latest~1")
 	f.StringVar(&to, "to", "", "the snapshot after them")

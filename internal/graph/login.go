@@ -21,14 +21,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
 	"software.sslmate.com/src/go-pkcs12"
 )
 
 // maxTokenAnswer bounds what is read from the authority; a token with many roles has some 10 kB.
 const maxTokenAnswer = 1 << 20
 
-// An Identity says as whom to sign in, and how. Exactly one of CertificatePEM, Secret, FederatedTokenFile and
-// ManagedIdentity is to be given.
+// An Identity says as whom to sign in, and how. Exactly one of CertificatePEM, Secret, FederatedTokenFile,
+// ManagedIdentity and Person is to be given.
 type Identity struct {
 	Tenant   string // ID or a domain name; not needed for a managed identity
 	ClientID string // of the application; for a managed identity that of a user-assigned one, or empty
@@ -43,6 +44,7 @@ type Identity struct {
 	Secret              string
 	FederatedTokenFile  string // is read again for new tokens, since it is rewritten in place
 	ManagedIdentity     bool
+	Person              *Person // signs in to the application; the tokens are for what both may do
 
 	HTTP *http.Client // for the authority; nil means one with sane timeouts
 	// Custom says that the authority is not one of Microsoft's. Its endpoints are then asked for neither at
@@ -52,7 +54,9 @@ type Identity struct {
 
 // Login returns a credential that acquires tokens for an identity. It makes no request; the first token does.
 // The credential keeps a token until shortly before its end, acquires one at a time, and declares that the
-// service may revoke tokens early (continuous access evaluation). A refusal by the authority is an *[Error].
+// service may revoke tokens early (continuous access evaluation). It keeps nothing on disk. A refusal by the authority
+// is an *[Error]. A person has 15 minutes to sign in, is asked again where the authority wants that, and must then be
+// the same.
 func Login(id Identity) (Credential, error) {
 	id.Authority = strings.TrimRight(orDefault(id.Authority, "https://login.microsoftonline.com"), "/")
 	u, err := url.Parse(id.Authority)
@@ -63,7 +67,7 @@ func Login(id Identity) (Credential, error) {
 		return nil, fmt.Errorf("login: the authority %q is not of the form https://host", u.Redacted())
 	}
 	ways := 0
-	for _, given := range []bool{len(id.CertificatePEM) > 0, id.Secret != "", id.FederatedTokenFile != "", id.ManagedIdentity} {
+	for _, given := range []bool{len(id.CertificatePEM) > 0, id.Secret != "", id.FederatedTokenFile != "", id.ManagedIdentity, id.Person != nil} {
 		if given {
 			ways++
 		}
@@ -112,6 +116,8 @@ func (id Identity) source() (azcore.TokenCredential, error) {
 	}
 	o.Transport = line
 	switch {
+	case id.Person != nil:
+		return newPerson(id, o)
 	case len(id.CertificatePEM) > 0:
 		certs, key, err := parseCertificate(id.CertificatePEM, id.CertificatePassword)
 		if err != nil {
@@ -182,11 +188,15 @@ func withoutCapability(claims string) (string, error) {
 
 // refusal makes an Error of a failure if the authority answered, and shortens it if not.
 func (l *login) refusal(err error) error {
-	var failed *azidentity.AuthenticationFailedError
-	if !errors.As(err, &failed) || failed.RawResponse == nil || failed.RawResponse.StatusCode < 400 {
+	var resp *http.Response
+	if failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err); ok {
+		resp = failed.RawResponse
+	} else if failed, ok := errors.AsType[msal.CallErr](err); ok {
+		resp = failed.Resp
+	}
+	if resp == nil || resp.StatusCode < 400 {
 		return fmt.Errorf("acquire a token: %s", printable(err.Error()))
 	}
-	resp := failed.RawResponse
 	e := &Error{Method: http.MethodPost, Path: l.path, Status: resp.StatusCode, RequestID: text(resp.Header.Get("x-ms-request-id"))}
 	if resp.Body != nil {
 		if body, err := io.ReadAll(io.LimitReader(resp.Body, maxTokenAnswer)); err == nil {
@@ -236,26 +246,46 @@ func (a *authorityLine) description(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// Roles reads what an access token says of itself: the application permissions it carries, its tenant, and the
-// application. Nothing is verified, and tokens are opaque by contract, so this is for diagnostics only; ok is
-// false if the token cannot be read. No roles with ok true means that no permission has been granted.
-func Roles(token string) (roles []string, tenant, app string, ok bool) {
+// Claims are what an access token says of itself.
+type Claims struct {
+	// Permissions are those the application holds, or, where a person has signed in, those it may use for them. What
+	// the person's own roles allow bounds them, and is not in them. Empty means that none has been granted.
+	Permissions []string
+	Tenant, App string
+	Person      string // object ID of who signed in; "" where the application acts by itself
+	Name        string // user principal name of who signed in, where it is told
+}
+
+// ReadClaims reads what an access token says of itself. Nothing is verified, and tokens are opaque by contract, so
+// this is for diagnostics only; ok is false if the token cannot be read. Permissions are not nil if it can.
+// Source: Microsoft identity platform, access token claims reference.
+func ReadClaims(token string) (c Claims, ok bool) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil, "", "", false
+		return Claims{}, false
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
 	if err != nil {
-		return nil, "", "", false
+		return Claims{}, false
 	}
-	var claims struct {
-		Roles []string `json:"roles"`
-		TID   string   `json:"tid"`
-		AppID string   `json:"appid"`
-		AZP   string   `json:"azp"`
+	var said struct {
+		Roles      []string `json:"roles"`
+		Scopes     *string  `json:"scp"`
+		TID        string   `json:"tid"`
+		OID        string   `json:"oid"`
+		AppID      string   `json:"appid"`
+		AZP        string   `json:"azp"`
+		UPN        string   `json:"upn"`
+		UniqueName string   `json:"unique_name"`
+		Preferred  string   `json:"preferred_username"`
 	}
-	if json.Unmarshal(payload, &claims) != nil {
-		return nil, "", "", false
+	if json.Unmarshal(payload, &said) != nil {
+		return Claims{}, false
 	}
-	return claims.Roles, claims.TID, orDefault(claims.AppID, claims.AZP), true
+	c = Claims{Permissions: append([]string{}, said.Roles...), Tenant: said.TID, App: orDefault(said.AppID, said.AZP)}
+	if said.Scopes != nil { // a person's roles in the application are none of its permissions
+		c.Permissions = append([]string{}, strings.Fields(*said.Scopes)...)
+		c.Person, c.Name = said.OID, orDefault(said.UPN, orDefault(said.UniqueName, said.Preferred))
+	}
+	return c, true
 }

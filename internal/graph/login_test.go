@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -333,19 +334,22 @@ func TestLoginsThatContradict(t *testing.T) {
 	}
 }
 
-func TestRoles(t *testing.T) {
+func TestReadClaims(t *testing.T) {
 	token := func(payload string) string {
 		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
 	}
-	roles, in, as, ok := graph.Roles(token(`{"roles":["User.Read.All","Group.Read.All"],"tid":"t","appid":"a"}`))
-	if !ok || !slices.Equal(roles, []string{"User.Read.All", "Group.Read.All"}) || in != "t" || as != "a" {
-		t.Error(roles, in, as, ok)
+	for payload, want := range map[string]graph.Claims{
+		`{"roles":["User.Read.All","Group.Read.All"],"tid":"t","appid":"a","oid":"o"}`: {Permissions: []string{"User.Read.All", "Group.Read.All"}, Tenant: "t", App: "a"},
+		`{"tid":"t","azp":"a"}`: {Permissions: []string{}, Tenant: "t", App: "a"},
+		`{"scp":"User.Read.All openid","tid":"t","appid":"a","oid":"o","upn":"ada@contoso.example"}`:          {Permissions: []string{"User.Read.All", "openid"}, Tenant: "t", App: "a", Person: "o", Name: "ada@contoso.example"},
+		`{"scp":"","roles":["Group.Read.All"],"tid":"t","appid":"a","oid":"o","unique_name":"ada@x.example"}`: {Permissions: []string{}, Tenant: "t", App: "a", Person: "o", Name: "ada@x.example"},
+	} {
+		if got, ok := graph.ReadClaims(token(payload)); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v %v", payload, got, ok)
+		}
 	}
-	if roles, _, as, ok := graph.Roles(token(`{"tid":"t","azp":"a"}`)); !ok || roles != nil || as != "a" {
-		t.Error(roles, as, ok)
-	}
-	for _, s := range []string{"", "opaque", "a.b", "a.%.c", token("[]"), token(`{"roles":"x"}`), "a.b.c.d.e"} {
-		if _, _, _, ok := graph.Roles(s); ok {
+	for _, s := range []string{"", "opaque", "a.b", "a.%.c", token("[]"), token(`{"roles":"x"}`), token(`{"scp":[]}`), "a.b.c.d.e"} {
+		if _, ok := graph.ReadClaims(s); ok {
 			t.Errorf("%q is readable", s)
 		}
 	}
