@@ -41,15 +41,38 @@ func (f *Forecast) Go(method, path string, ready time.Duration) time.Duration {
 	return ready
 }
 
-// Waiting says what holds most requests of a Client back, and for how long yet, about. It says "" and 0 while none
-// waits for the service.
+// Waiting says what holds most requests of a Client back, and for how long yet, about: that a service has asked for it,
+// or the rule by which it is not asked more often. It says "" and 0 while none waits for the service.
 func (c *Client) Waiting() (rule string, d time.Duration) {
-	for _, b := range c.buckets {
+	for s, b := range c.buckets {
 		if wait := b.wait(); wait > d {
 			rule, d = b.rule, wait
+			if b.refused() {
+				rule = s.String() + " asked for it"
+			}
 		}
 	}
 	return rule, d
+}
+
+// String is what people call the service.
+func (s service) String() string {
+	switch s {
+	case reports:
+		return "the audit log"
+	case conditionalAccess:
+		return "Conditional Access"
+	case governance:
+		return "identity governance"
+	}
+	return "the directory"
+}
+
+// refused reports whether the service has refused a request, and nothing goes for a while.
+func (b *bucket) refused() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.holds > 0
 }
 
 // wait is how long those that wait now will need.
