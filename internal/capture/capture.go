@@ -45,11 +45,15 @@ type Options struct {
 	Progress func(Progress)
 }
 
-// Progress is how far the reading of one part has come.
+// Progress is how far the reading of one part has come. Where a whole capture begins, it is told of each part that is
+// to be read.
 type Progress struct {
 	Type     entra.Type
 	Relation string
 	Items    int64
+	// Of is how many items there are, about: by the service's own count, or as many as the snapshot before had. It is -1
+	// where that cannot be said: nothing was read before, or only what has changed is read.
+	Of       int64
 	Done     bool
 	Coverage snapshot.Coverage // once done
 	Reason   string
@@ -77,6 +81,7 @@ type reading struct {
 
 	mu     sync.Mutex
 	rounds map[entra.Type]*round
+	of     map[partName]int64 // how many items of a part there are, about, where that can be said
 	// What the audit log names since the parent, and whether it came out of the recycle bin. The type is empty where the
 	// log has a word for it that the catalog has not.
 	named map[entra.Ref]bool
@@ -113,7 +118,7 @@ func (l *listed) sorted() []entra.ID {
 // context ended, or not one part could be read.
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
 	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]*listed{}, parts: map[entra.Type]snapshot.Part{},
-		rounds: map[entra.Type]*round{}, named: map[entra.Ref]bool{}}
+		rounds: map[entra.Type]*round{}, of: map[partName]int64{}, named: map[entra.Ref]bool{}}
 	var parent snapshot.Tree
 	switch latest, err := x.Latest(ctx); {
 	case err == nil:
@@ -157,6 +162,7 @@ func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
 	if err := rd.listen(ctx); err != nil {
 		return nil, err
 	}
+	rd.announce()
 	// What is contained in objects, and the links that start at them, are read once the objects are known.
 	var first, second []func(context.Context) error
 	for r := range catalog.All() {
@@ -258,8 +264,42 @@ func (rd *reading) close(ctx context.Context, p snapshot.Part, items int64, err 
 }
 
 func (rd *reading) tell(p Progress) {
-	if rd.o.Progress != nil {
-		rd.o.Progress(p)
+	if rd.o.Progress == nil {
+		return
+	}
+	part := partName{p.Type, p.Relation}
+	rd.mu.Lock()
+	if p.Of > 0 {
+		rd.of[part] = p.Of
+	} else if of, ok := rd.of[part]; ok {
+		p.Of = of
+	} else {
+		p.Of = -1
+	}
+	rd.mu.Unlock()
+	rd.o.Progress(p)
+}
+
+// announce tells of each part that is to be read, and how much of it there was. Which parts are brought up to date
+// instead of listed is known by now as far as it does not depend on how that goes.
+func (rd *reading) announce() {
+	for r := range catalog.All() {
+		if r.Stream && rd.heard {
+			continue
+		}
+		excluded := slices.Contains(rd.o.Exclude, r.Type)
+		r := rd.extended(r)
+		rounded := rd.rounded(r)
+		likely := rd.vouches && !rd.o.Now
+		for _, rel := range append([]catalog.Relation{{}}, r.Links...) {
+			heard := rounded && (rel.Rel == "" || rel.Read == catalog.ByDelta) ||
+				likely && (rel.Rel != "" || r.Under != "") && rd.lately(r, rel.Rel, vouchedFor)
+			if rd.parent != nil && !heard && !excluded {
+				was := rd.parent.Part(r.Type, rel.Rel)
+				rd.of[partName{r.Type, rel.Rel}] = was.Objects + was.Links // a part has either
+			}
+			rd.tell(Progress{Type: r.Type, Relation: rel.Rel})
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *liste
 		if err != nil {
 			return err
 		}
-		rd.tell(Progress{Type: r.Type, Items: n})
+		rd.tell(Progress{Type: r.Type, Items: n, Of: page.Count})
 		return nil
 	})
 	return max(n, int64(seen.ids.Len())), err
