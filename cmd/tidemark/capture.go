@@ -79,7 +79,9 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	}
 	progress := s.env.newProgress()
 	defer progress.close()
-	o.Permissions, o.Progress = claims.Permissions, progress.part
+	told, stop := progress.capturing(client.Waiting)
+	defer stop()
+	o.Permissions, o.Progress = claims.Permissions, told
 	for _, t := range s.settings.Capture.Exclude {
 		o.Exclude = append(o.Exclude, entra.Type(t))
 	}
@@ -90,6 +92,7 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	if err != nil {
 		return nil, err
 	}
+	stop()
 	progress.close()
 	return taken, s.update(ctx)
 }
