@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type Person struct {
 // A person is the source of tokens for somebody who signs in. It keeps them in memory only.
 type person struct {
 	ask    Person
+	tenant string // ID, or a domain name, which has a dot
 	client public.Client
 
 	mu      sync.Mutex
@@ -52,11 +54,11 @@ func newPerson(id Identity, o azcore.ClientOptions) (*person, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &person{ask: *id.Person, client: client}, nil
+	return &person{ask: *id.Person, tenant: id.Tenant, client: client}, nil
 }
 
 // GetToken renews the token of who has signed in, and asks them to sign in again where the authority wants that. The
-// first time it asks anybody; later nobody else is accepted.
+// first time it asks anybody; later nobody else is accepted, and another tenant never.
 func (p *person) GetToken(ctx context.Context, o policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,6 +82,8 @@ func (p *person) GetToken(ctx context.Context, o policy.TokenRequestOptions) (az
 		return azcore.AccessToken{}, fmt.Errorf("nobody signed in within %d minutes", signInTime/time.Minute)
 	case err != nil:
 		return azcore.AccessToken{}, err
+	case !strings.Contains(p.tenant, ".") && r.IDToken.TenantID != "" && !strings.EqualFold(r.IDToken.TenantID, p.tenant):
+		return azcore.AccessToken{}, fmt.Errorf("%s signed in to tenant %s, and not to %s", r.Account.PreferredUsername, r.IDToken.TenantID, p.tenant)
 	case !p.account.IsZero() && p.account.HomeAccountID != r.Account.HomeAccountID:
 		return azcore.AccessToken{}, fmt.Errorf("%s signed in, and %s began this: only they can go on", r.Account.PreferredUsername, p.account.PreferredUsername)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/graph"
 )
 
-// tokensOf are what the authority gives a person of a name.
-func tokensOf(name string, n int) string {
+// tokensOf are what the authority of a tenant gives a person of a name.
+func tokensOf(name, tenant string, n int) string {
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	id := "e30." + part(fmt.Sprintf(`{"oid":"%s","sub":"%[1]s","tid":"%s","preferred_username":"%[1]s@contoso.example","aud":"%[3]s","exp":4000000000}`, name, tenant, app)) + ".c2ln"
 	return fmt.Sprintf(`{"token_type":"Bearer","expires_in":3599,"access_token":"%s-%d","refresh_token":"r-%[1]s","id_token":"%[3]s","scope":"https://graph.example/.default openid profile offline_access","client_info":"%s"}`,
@@ -26,7 +26,7 @@ func tokensOf(name string, n int) string {
 // for nothing else; then nobody but them can go on.
 func TestAPersonSignsIn(t *testing.T) {
 	const claims = `{"access_token":{"nbf":{"essential":true}}}`
-	who, refuse, n := "ada", 0, 0
+	who, home, refuse, n := "ada", tenant, 0, 0
 	a := newAuthority(t, 404, func(form url.Values) (int, string) {
 		n++
 		switch form.Get("grant_type") {
@@ -34,9 +34,9 @@ func TestAPersonSignsIn(t *testing.T) {
 			if refuse != 0 {
 				return refuse, `{"error":"interaction_required","error_description":"AADSTS50076: Use multi-factor authentication.","error_codes":[50076]}`
 			}
-			return 200, tokensOf(strings.TrimPrefix(form.Get("refresh_token"), "r-"), n)
+			return 200, tokensOf(strings.TrimPrefix(form.Get("refresh_token"), "r-"), tenant, n)
 		case "authorization_code":
-			return 200, tokensOf(form.Get("code"), n)
+			return 200, tokensOf(form.Get("code"), home, n)
 		}
 		return 400, `{"error":"unsupported_grant_type"}`
 	})
@@ -105,8 +105,12 @@ func TestAPersonSignsIn(t *testing.T) {
 	if _, _, err := cred.Token(t.Context(), claims); err == nil || !strings.Contains(err.Error(), "only they can go on") {
 		t.Errorf("another goes on: %v", err)
 	}
-	who = "ada"
-	token(claims, "ada-", 4)
+	who, home = "ada", "5d4f1c00-0000-4000-8000-000000000009"
+	if _, _, err := cred.Token(t.Context(), claims); err == nil || !strings.Contains(err.Error(), "signed in to tenant "+home+", and not to "+tenant) {
+		t.Errorf("another tenant is accepted: %v", err)
+	}
+	home = tenant
+	token(claims, "ada-", 5)
 
 	for name, form := range map[string]func(url.Values) url.Values{
 		"AADSTS65004": func(q url.Values) url.Values {
