@@ -35,7 +35,7 @@ func (s *session) person() (*graph.Person, error) {
 			s.browserless(address, "no browser can be opened here")
 			return nil
 		}
-		fmt.Fprintf(s.err, "tidemark: sign in to tenant %s in the browser that opens now; if none does, open this address on this machine:\n%s\n", tenant, clean(address))
+		fmt.Fprintf(s.err, "tidemark: sign in to tenant %s in the browser that opens now; if none does, open this address on this machine (waits 15 minutes, Ctrl-C gives up):\n%s\n", tenant, clean(address))
 		go func() { // some browsers stay in the foreground
 			browser.Stdout, browser.Stderr = io.Discard, io.Discard // standard output is the result's
 			if err := browser.OpenURL(address); err != nil {
@@ -48,7 +48,7 @@ func (s *session) person() (*graph.Person, error) {
 
 // browserless tells a person what to do by hand.
 func (s *session) browserless(address, why string) {
-	fmt.Fprintf(s.err, "tidemark: sign in to tenant %s: %s; open this address on this machine:\n%s\n", clean(s.tenantName()), why, clean(address))
+	fmt.Fprintf(s.err, "tidemark: sign in to tenant %s: %s; open this address on this machine (waits 15 minutes, Ctrl-C gives up):\n%s\n", clean(s.tenantName()), why, clean(address))
 	fmt.Fprintf(s.err, "tidemark: hint: where your browser is on another machine, stop this command and add --device-code\n")
 }
 

@@ -355,23 +355,24 @@ type carried struct {
 func (w *carried) state(now time.Time, rule string, wait time.Duration) (string, map[string]any) {
 	total, took := len(w.forecast.Ends), now.Sub(w.began)
 	event := map[string]any{"event": "apply", "done": w.done, "total": total, "what": w.what, "seconds": took.Seconds()}
-	line := fmt.Sprintf("step %d of %d: %s", w.done, total, w.what)
-	if rate := float64(w.done) / took.Seconds(); took > 0 && w.done > 0 {
-		event["rate"] = rate
-		line += fmt.Sprintf("; %.1f a second", rate)
-	}
 	left := (w.forecast.Whole() - w.expected).Seconds()
 	const proven = 10 * time.Second // of forecast, before it is corrected
 	if w.expected > proven {
 		left *= took.Seconds() / w.expected.Seconds()
 	}
 	event["left"] = left
-	if w.done < total {
-		line += fmt.Sprintf("; about %s left", duration(left))
-	}
+	// What matters most stands first, as in a capture.
+	line := fmt.Sprintf("step %d of %d", w.done, total)
 	if wait >= time.Second {
 		event["waiting"], event["waitingFor"] = wait.Seconds(), rule
-		line += fmt.Sprintf("; waiting %s: %s", duration(wait.Seconds()), rule)
+		line += fmt.Sprintf(", waits %s: %s", duration(wait.Seconds()), rule)
 	}
-	return line, event
+	if w.done < total {
+		line += fmt.Sprintf(", about %s left", duration(left))
+	}
+	if rate := float64(w.done) / took.Seconds(); took > 0 && w.done > 0 {
+		event["rate"] = rate
+		line += fmt.Sprintf(", %.1f/s", rate)
+	}
+	return line + ": " + w.what, event
 }

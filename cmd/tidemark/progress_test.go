@@ -30,10 +30,10 @@ func TestProgressOfARestore(t *testing.T) {
 		line  string
 		left  float64
 	}{
-		{0, 0, 0, "step 0 of 100: begin; about 1m40s left", 100},
-		{5, time.Second, 0, "step 5 of 100: wrote; 5.0 a second; about 1m35s left", 95},
-		{50, 25 * time.Second, 4 * time.Second, "step 50 of 100: wrote; 2.0 a second; about 25s left; waiting 4s: Conditional Access takes one request a second", 25},
-		{100, 200 * time.Second, 0, "step 100 of 100: wrote; 0.5 a second", 0},
+		{0, 0, 0, "step 0 of 100, about 1m40s left: begin", 100},
+		{5, time.Second, 0, "step 5 of 100, about 1m35s left, 5.0/s: wrote", 95},
+		{50, 25 * time.Second, 4 * time.Second, "step 50 of 100, waits 4s: Conditional Access takes one request a second, about 25s left, 2.0/s: wrote", 25},
+		{100, 200 * time.Second, 0, "step 100 of 100, 0.5/s: wrote", 0},
 	} {
 		w := &carried{forecast: f, began: begin, done: x.done, what: "wrote"}
 		if x.done > 0 {
@@ -45,7 +45,7 @@ func TestProgressOfARestore(t *testing.T) {
 		if line != x.line || event["left"] != x.left || event["done"] != x.done {
 			t.Errorf("got  %s, %v\nwant %s, %v", line, event, x.line, x.left)
 		}
-		if _, waits := event["waitingFor"]; waits != (x.wait > 0) || strings.Contains(line, "waiting") != waits {
+		if _, waits := event["waitingFor"]; waits != (x.wait > 0) || strings.Contains(line, "waits") != waits {
 			t.Errorf("%s: %v", line, event)
 		}
 	}

@@ -297,6 +297,10 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 		return nil, graph.Claims{}, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
 	token, _, err := cred.Token(ctx, "")
+	if _, refused := errors.AsType[*graph.Error](err); refused && id.Interactive {
+		return nil, graph.Claims{}, &exit{code: 1, err: fmt.Errorf("sign in as the %s identity: %w", what, err),
+			hint: "for people the application needs the redirect address http://localhost, consent to delegated permissions, and for --device-code \"allow public client flows\""}
+	}
 	if err != nil {
 		return nil, graph.Claims{}, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
