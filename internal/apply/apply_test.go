@@ -196,9 +196,9 @@ func (v *vandal) remove(r *catalog.Resource, o entra.Object) bool {
 	return v.do(r.Remove(o.Ref.ID))
 }
 
-// purge removes an object and takes it out of the recycle bin, if there is one, with what went there along with it:
-// an application's service principal.
-func (v *vandal) purge(r *catalog.Resource, o entra.Object) bool {
+// purge removes an object and takes it out of the recycle bin, if there is one: with what went there along with it, an
+// application's service principal, or alone.
+func (v *vandal) purge(r *catalog.Resource, o entra.Object, alone bool) bool {
 	v.t.Helper()
 	if !v.remove(r, o) {
 		return false
@@ -211,7 +211,7 @@ func (v *vandal) purge(r *catalog.Resource, o entra.Object) bool {
 		}
 		for _, other := range v.objects(live) {
 			its, _ := other.Body.Get("appId")
-			if other.Ref == o.Ref || appID != nil && its == appID {
+			if other.Ref == o.Ref || !alone && appID != nil && its == appID {
 				v.do(bin.Remove(other.Ref.ID)) // where it lies; not every kind of object does
 			}
 		}
@@ -327,7 +327,8 @@ func TestEveryTypeComesBack(t *testing.T) {
 			if r.Can.Has(catalog.Create | catalog.Delete) {
 				damages = append(damages,
 					damage{"delete", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.remove(r, o) }) }},
-					damage{"purge", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.purge(r, o) }) }})
+					damage{"purge", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.purge(r, o, false) }) }},
+					damage{"purge alone", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.purge(r, o, true) }) }})
 			}
 			for _, rel := range r.Links {
 				if rel.Write {

@@ -50,7 +50,7 @@ func TestValuesComeBackWhenWhatDefinesThemIsWhole(t *testing.T) {
 			ada := tenant.Find("users", "Otto Owner")
 			tell(t, tenant, 204, "PATCH", "/v1.0/users/"+ada, map[string]any{name: "green"})
 			goal := l.Capture()
-			e.loseApplication(t, tenant, false)
+			e.loseApplication(t, tenant)
 			tell(t, tenant, 204, "DELETE", "/v1.0/directory/deletedItems/"+e.principal, nil)
 			restored(t, l, goal, plan.Request{Scope: plan.Scope{Types: first}})
 			restored(t, l, goal, plan.Request{})

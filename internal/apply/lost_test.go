@@ -36,14 +36,14 @@ func badDay(t *testing.T, l *lab.Lab, size int) *snapshot.Snapshot {
 		for _, o := range all {
 			name, _ := o.Body.Get("displayName")
 			if name == "Twin" {
-				if twins++; twins > 1 && v.purge(r, o) { // the first lives on
+				if twins++; twins > 1 && v.purge(r, o, false) { // the first lives on
 					done["purged"]++
 				}
 				continue
 			}
 			switch {
 			case done["purged "+string(r.Type)] < size:
-				if v.purge(r, o) {
+				if v.purge(r, o, false) {
 					done["purged "+string(r.Type)]++
 					done["purged"]++
 				}

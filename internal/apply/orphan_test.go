@@ -49,18 +49,17 @@ func newEstate(t *testing.T, tenant *emulator.Tenant) (e estate) {
 	return e
 }
 
-// loseApplication purges the application alone: its service principal lives on under the old appId, or lies in the
-// recycle bin, to which it went with the application.
-func (e estate) loseApplication(t *testing.T, tenant *emulator.Tenant, living bool) {
+// loseApplication purges the application alone: its service principal stays in the recycle bin, to which it went with the
+// application, and can never come back.
+func (e estate) loseApplication(t *testing.T, tenant *emulator.Tenant) {
 	t.Helper()
 	tell(t, tenant, 204, "DELETE", "/v1.0/applications/"+e.app, nil)
-	if living {
-		tell(t, tenant, 200, "POST", "/v1.0/directory/deletedItems/"+e.principal+"/restore", nil)
-	}
+	tell(t, tenant, 400, "POST", "/v1.0/directory/deletedItems/"+e.principal+"/restore", nil)
 	tell(t, tenant, 204, "DELETE", "/v1.0/directory/deletedItems/"+e.app, nil)
+	tell(t, tenant, 400, "POST", "/v1.0/directory/deletedItems/"+e.principal+"/restore", nil)
 }
 
-// principals are the living service principals named Payslips.
+// payrolls are the living service principals named Payslips.
 func payrolls(t *testing.T, l *lab.Lab, s *snapshot.Snapshot) (all []entra.Object) {
 	t.Helper()
 	for entry, err := range l.Tree(s).Entries(t.Context(), catalog.ServicePrincipalType) {
@@ -79,69 +78,93 @@ func payrolls(t *testing.T, l *lab.Lab, s *snapshot.Snapshot) (all []entra.Objec
 }
 
 // An application that is made anew has a new appId, and its service principal cannot follow: a new one is made, with
-// all that hung on the old one. The old one is told, or deleted where that is asked for.
+// all that hung on the old one.
 func TestAnApplicationMadeAnewGetsAServicePrincipal(t *testing.T) {
-	for _, test := range []struct {
-		name           string
-		living, delete bool
-		only           bool // restore the application and what belongs to it
-		left           int  // service principals by the name in the end
-	}{
-		{"left behind", true, false, false, 2},
-		{"left behind, one object", true, false, true, 2},
-		{"left behind, with deletes", true, true, false, 1},
-		{"in the recycle bin", false, false, false, 1},
-		{"in the recycle bin, one object", false, false, true, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
+	for _, only := range []bool{false, true} { // restore the application and what belongs to it
+		t.Run(fmt.Sprintf("only %t", only), func(t *testing.T) {
 			tenant := lab.Start(t, emulator.Options{Users: 16, Groups: 8, Apps: 2})
 			e := newEstate(t, tenant)
 			synctest.Test(t, func(t *testing.T) {
 				l := lab.New(t, tenant)
 				goal := l.Capture()
-				e.loseApplication(t, tenant, test.living)
-				q := plan.Request{Scope: plan.Scope{Delete: test.delete}}
-				if test.only {
+				e.loseApplication(t, tenant)
+				q := plan.Request{}
+				if only {
 					q.Scope.Refs = []entra.Ref{{Type: catalog.ApplicationType, ID: entra.ID(e.app)}}
 				}
-				p := restored(t, l, goal, q)
-				after := l.Capture()
-				all := payrolls(t, l, after)
-				if len(all) != test.left {
-					t.Fatalf("%d service principals", len(all))
+				restored(t, l, goal, q)
+				e.hangs(t, l)
+			})
+		})
+	}
+}
+
+// hangs holds everything that hung on the old service principal to hang on the one that was made, and nothing to name
+// the old appId.
+func (e estate) hangs(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	after := l.Capture()
+	all := payrolls(t, l, after)
+	if len(all) != 1 {
+		t.Fatalf("%d service principals", len(all))
+	}
+	id := string(all[0].Ref.ID)
+	appID, _ := all[0].Body.Get("appId")
+	if appID == e.appID {
+		t.Errorf("it goes by the old appId")
+	}
+	for path, want := range map[string]int{
+		"/v1.0/servicePrincipals/" + id + "/appRoleAssignedTo":                                 2,
+		"/v1.0/servicePrincipals/" + id + "/owners":                                            1,
+		"/v1.0/servicePrincipals/" + id + "/memberOf":                                          1,
+		"/v1.0/oauth2PermissionGrants?$filter=clientId eq '" + id + "'":                        1,
+		"/v1.0/servicePrincipals/" + e.other + "/oauth2PermissionGrants":                       1,
+		fmt.Sprintf("/v1.0/applications?$filter=identifierUris/any(u:u eq 'api://%s')", appID): 1,
+	} {
+		if got, _ := tell(t, l.Tenant, 200, "GET", strings.ReplaceAll(path, " ", "%20"), nil)["value"].([]any); len(got) != want {
+			t.Errorf("%s: %d, want %d", path, len(got), want)
+		}
+	}
+	for _, kind := range []entra.Type{catalog.PolicyType, catalog.ApplicationType} {
+		for h, err := range l.Tree(after).Holders(t.Context(), entra.ID(e.appID)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.Type == kind {
+				t.Errorf("%s names the old appId", h)
+			}
+		}
+	}
+}
+
+// What an earlier restore made can be lost as well, alone or whole. Of two service principals in the recycle bin the one
+// comes back that has an application, and neither where both have none.
+func TestAnApplicationLostTwice(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		t.Run(fmt.Sprintf("alone %t", alone), func(t *testing.T) {
+			tenant := lab.Start(t, emulator.Options{Users: 16, Groups: 8, Apps: 2})
+			e := newEstate(t, tenant)
+			synctest.Test(t, func(t *testing.T) {
+				l := lab.New(t, tenant)
+				first := l.Capture()
+				e.loseApplication(t, tenant)
+				restored(t, l, first, plan.Request{})
+				again := e
+				again.app = string(l.Aliases()[entra.Ref{Type: catalog.ApplicationType, ID: entra.ID(e.app)}].ID)
+				again.principal = string(l.Aliases()[entra.Ref{Type: catalog.ServicePrincipalType, ID: entra.ID(e.principal)}].ID)
+				second := l.Capture()
+				if alone {
+					again.loseApplication(t, tenant)
+				} else {
+					tell(t, tenant, 204, "DELETE", "/v1.0/applications/"+again.app, nil)
 				}
-				made := slices.IndexFunc(all, func(o entra.Object) bool { return o.Ref.ID != entra.ID(e.principal) })
-				appID, _ := all[made].Body.Get("appId")
-				if appID == e.appID {
-					t.Errorf("it goes by the old appId")
+				p := restored(t, l, second, plan.Request{})
+				if is := slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Action == plan.Undelete }); is == alone {
+					t.Errorf("something comes back from the recycle bin: %t", is)
 				}
-				told := slices.ContainsFunc(p.Gaps, func(g plan.Gap) bool { return strings.Contains(g.Reason, "--with-deletes") })
-				if told != (test.left == 2) {
-					t.Errorf("gaps %+v", p.Gaps)
-				}
-				// Everything that hung on the old one hangs on the new one.
-				id := string(all[made].Ref.ID)
-				for path, want := range map[string]int{
-					"/v1.0/servicePrincipals/" + id + "/appRoleAssignedTo":                                 2,
-					"/v1.0/servicePrincipals/" + id + "/owners":                                            1,
-					"/v1.0/servicePrincipals/" + id + "/memberOf":                                          1,
-					"/v1.0/oauth2PermissionGrants?$filter=clientId eq '" + id + "'":                        1,
-					"/v1.0/servicePrincipals/" + e.other + "/oauth2PermissionGrants":                       1 + test.left - 1,
-					fmt.Sprintf("/v1.0/applications?$filter=identifierUris/any(u:u eq 'api://%s')", appID): 1,
-				} {
-					if got, _ := tell(t, tenant, 200, "GET", strings.ReplaceAll(path, " ", "%20"), nil)["value"].([]any); len(got) != want {
-						t.Errorf("%s: %d, want %d", path, len(got), want)
-					}
-				}
-				for _, kind := range []entra.Type{catalog.PolicyType, catalog.ApplicationType} {
-					for h, err := range l.Tree(after).Holders(t.Context(), entra.ID(e.appID)) {
-						if err != nil {
-							t.Fatal(err)
-						}
-						if h.Type == kind {
-							t.Errorf("%s names the old appId", h)
-						}
-					}
+				e.hangs(t, l)
+				if p := l.Plan(l.Capture(), first, plan.Request{}); len(p.Steps) > 0 {
+					t.Errorf("by the first goal there are %d steps, %+v", len(p.Steps), p.Steps[0])
 				}
 			})
 		})
@@ -156,7 +179,7 @@ func TestAServicePrincipalAloneNeedsItsApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lab.New(t, tenant)
 		goal := l.Capture()
-		e.loseApplication(t, tenant, false)
+		e.loseApplication(t, tenant)
 		tell(t, tenant, 204, "DELETE", "/v1.0/directory/deletedItems/"+e.principal, nil)
 		p := restored(t, l, goal, plan.Request{Scope: plan.Scope{Types: []entra.Type{catalog.ServicePrincipalType}}})
 		if len(p.Steps) > 0 || !slices.ContainsFunc(p.Gaps, func(g plan.Gap) bool {

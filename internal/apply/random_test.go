@@ -35,7 +35,7 @@ func havoc(t *testing.T, l *lab.Lab, s *snapshot.Snapshot, random *rand.Rand, n 
 		case 0:
 			ok = r.Can.Has(catalog.Create|catalog.Delete) && v.remove(r, o)
 		case 1:
-			ok = r.Can.Has(catalog.Create|catalog.Delete) && v.purge(r, o)
+			ok = r.Can.Has(catalog.Create|catalog.Delete) && v.purge(r, o, random.IntN(2) == 0)
 		case 2:
 			ok = r.Can.Has(catalog.Update) && v.alive(r, o) && v.change(r, o, random)
 		case 3:

@@ -184,9 +184,10 @@ func TestBins(t *testing.T) {
 	if members() != n {
 		t.Errorf("%d members, before %d", members(), n)
 	}
-	// The service principal goes with its application and stays away.
+	// The service principal goes with its application, stays away, and cannot come back without it.
 	c.want(204, "DELETE", "/v1.0/applications/"+i["payroll"], "")
 	c.want(404, "GET", "/v1.0/servicePrincipals/"+i["payrollsp"], "")
+	c.want(400, "POST", "/v1.0/directory/deletedItems/"+i["payrollsp"]+"/restore", "")
 	c.want(200, "POST", "/v1.0/directory/deletedItems/"+i["payroll"]+"/restore", "")
 	c.want(404, "GET", "/v1.0/servicePrincipals/"+i["payrollsp"], "")
 	c.want(200, "POST", "/v1.0/directory/deletedItems/"+i["payrollsp"]+"/restore", "")
@@ -198,6 +199,11 @@ func TestBins(t *testing.T) {
 	appID := c.want(200, "GET", "/v1.0/applications/"+i["expenses"], "").text("appId")
 	c.want(201, "POST", "/v1.0/servicePrincipals", `{"appId":"`+appID+`"}`)
 	c.want(409, "POST", "/v1.0/directory/deletedItems/"+i["expensessp"]+"/restore", "")
+	// What is purged is purged alone, and what was bound to it never comes back.
+	c.want(204, "DELETE", "/v1.0/applications/"+i["payroll"], "")
+	c.want(204, "DELETE", "/v1.0/directory/deletedItems/"+i["payroll"], "")
+	c.want(200, "GET", "/v1.0/directory/deletedItems/"+i["payrollsp"], "")
+	c.want(400, "POST", "/v1.0/directory/deletedItems/"+i["payrollsp"]+"/restore", "")
 	// Units cannot be purged.
 	c.want(204, "DELETE", "/v1.0/directory/administrativeUnits/"+i["nl"], "")
 	c.want(400, "DELETE", "/v1.0/directory/deletedItems/"+i["nl"], "")

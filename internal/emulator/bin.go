@@ -220,6 +220,12 @@ func (c *call) undelete(o *object) (answer, error) {
 			}
 		}
 	case kSP:
+		// A service principal "can't be restored without having an active corresponding application": Microsoft
+		// identity platform documentation, "Restore or remove a recently deleted application", section "Permanently
+		// delete an application". The text of the refusal is not documented.
+		if o.p["appOwnerOrganizationId"] == t.id && !t.get(t.appID[text(o.p["appId"])]).live() {
+			return answer{}, bad("The appId '%s' of the service principal does not reference a valid application object.", text(o.p["appId"]))
+		}
 		if t.spByAppID(text(o.p["appId"]), true) != nil {
 			return answer{}, refuse(409, "Request_MultipleObjectsWithSameKeyValue", "The service principal cannot be restored because the service principal name %s is already in use.", text(o.p["appId"]))
 		}

@@ -58,9 +58,6 @@ func (m *maker) differ() error {
 			return err
 		}
 	}
-	if err := m.leftovers(); err != nil {
-		return err
-	}
 	if m.whole() || len(m.q.Scope.Links) > 0 {
 		return m.relate(links)
 	}

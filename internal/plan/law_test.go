@@ -167,16 +167,14 @@ func draw(t *rapid.T) world {
 }
 
 // damage takes objects away as the service does: into the recycle bin, or for good; with their links and
-// what relates them, while policies keep the ID.
+// what relates them, while policies keep the ID. An application takes its service principal along.
 func damage(t *rapid.T, w world) world {
 	w = w.clone()
-	for _, r := range slices.SortedFunc(maps.Keys(w.objects), entra.Ref.Compare) {
-		if r.Type == "unifiedRoleDefinition" || rapid.IntRange(0, 3).Draw(t, "lost") > 0 {
-			continue
-		}
+	var lose func(r entra.Ref)
+	lose = func(r entra.Ref) {
 		o, ok := w.objects[r]
 		if !ok {
-			continue
+			return
 		}
 		delete(w.objects, r)
 		for l := range w.links {
@@ -191,6 +189,21 @@ func damage(t *rapid.T, w world) world {
 		}
 		if c, _ := catalog.Lookup(r.Type); c.Bin != "" && rapid.Bool().Draw(t, "binned") {
 			w.put(c.Bin, string(r.ID), string(o.Body))
+		}
+		if appID, ok := o.Body.Get("appId"); ok && r.Type == "application" {
+			for _, along := range services {
+				sp := entra.Ref{Type: "servicePrincipal", ID: entra.ID(along)}
+				if x, ok := w.objects[sp]; !ok {
+					continue
+				} else if its, _ := x.Body.Get("appId"); its == appID {
+					lose(sp)
+				}
+			}
+		}
+	}
+	for _, r := range slices.SortedFunc(maps.Keys(w.objects), entra.Ref.Compare) {
+		if r.Type != "unifiedRoleDefinition" && rapid.IntRange(0, 3).Draw(t, "lost") == 0 {
+			lose(r)
 		}
 	}
 	return w

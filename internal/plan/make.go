@@ -50,8 +50,7 @@ type maker struct {
 	anew     map[entra.Ref]bool        // base's names of what a restore re-created
 	lines    map[entra.Ref][]entra.Ref // all names of what base has under none of them, the newest first
 	former   map[entra.ID]bool         // the goal's values by which base no longer means what they meant
-	left     map[entra.Ref]entra.Ref   // what of base is hidden because another stands for the goal's, to the goal's name
-	along    map[entra.Ref][]entra.Ref // what is hidden along with it
+	gone     map[entra.Ref]bool        // what base still has and is bound to what is gone
 	given    map[entra.ID]entra.Ref    // free keys to who comes back with them
 
 	selected map[entra.Ref]bool                    // what Scope.Refs comes to; nil is everything
@@ -81,7 +80,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		ctx: ctx, base: was, goal: newReader(goal), world: over(was), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
-		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, left: map[entra.Ref]entra.Ref{}, along: map[entra.Ref][]entra.Ref{}, given: map[entra.ID]entra.Ref{}, called: map[entra.Type]map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
+		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, gone: map[entra.Ref]bool{}, given: map[entra.ID]entra.Ref{}, called: map[entra.Type]map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
 			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken, NewSecrets: q.NewSecrets,
 			Steps: []Step{}, Gaps: []Gap{},
@@ -186,11 +185,6 @@ func (m *maker) alias() error {
 			lines[last] = append(lines[last], old)
 		}
 	}
-	old, err := outdated(m.ctx, m.base, m.q.Aliases)
-	if err != nil {
-		return err
-	}
-	var older []leftover
 	sorted := slices.SortedFunc(maps.Keys(lines), entra.Ref.Compare)
 	for last, err := range m.each(sorted, func(r entra.Ref) []entra.Ref { return lines[r] }) {
 		if err != nil {
@@ -212,12 +206,6 @@ func (m *maker) alias() error {
 		if len(g) != 1 {
 			continue
 		}
-		for _, o := range b {
-			if old[o.Ref] {
-				older = append(older, leftover{o, g[0].Ref})
-			}
-		}
-		b = slices.DeleteFunc(b, func(o entra.Object) bool { return old[o.Ref] })
 		switch len(b) {
 		case 0:
 			m.lines[g[0].Ref] = lines[last]
@@ -225,7 +213,7 @@ func (m *maker) alias() error {
 			m.pair(g[0], b[0])
 		}
 	}
-	return m.clear(older)
+	return nil
 }
 
 // undelete pairs an object of the goal with what lies in base's recycle bin under a name of it.
@@ -241,8 +229,8 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	if r.Revive(name.ID, nil).Path == "" {
 		return false, nil
 	}
-	if m.bereft(r, bin.Body).ID != "" {
-		return false, nil // it would come back as what it no longer is
+	if bound, err := m.bound(r, g, bin); !bound || err != nil {
+		return false, err // the service refuses it, or it would come back as what it no longer is
 	}
 	live, err := revived(bin, name.Type)
 	if err != nil {
@@ -475,7 +463,7 @@ func belonging(ctx context.Context, tree snapshot.Tree, r entra.Ref, ids []entra
 // search finds what the scope comes to. What is recognised on the way can have more that belongs to it.
 func (m *maker) search() error {
 	for {
-		known := len(m.to) + len(m.born) + len(m.left)
+		known := len(m.to) + len(m.born) + len(m.gone)
 		m.absent = nil
 		if err := m.choose(); err != nil {
 			return err
@@ -483,7 +471,7 @@ func (m *maker) search() error {
 		if err := m.find(); err != nil {
 			return err
 		}
-		if m.selected == nil || len(m.to)+len(m.born)+len(m.left) == known {
+		if m.selected == nil || len(m.to)+len(m.born)+len(m.gone) == known {
 			return nil
 		}
 	}

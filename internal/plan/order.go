@@ -197,12 +197,14 @@ func (m *maker) need() error {
 				}
 			}
 			if n.Action == Undelete {
-				if n.rank == rankUndelete {
-					continue
-				}
 				o, err := m.goal.Object(m.ctx, n.Ref)
 				if err != nil {
 					return err
+				}
+				if n.rank == rankUndelete { // with all that it names, but not without what it is bound to
+					r, _ := catalog.Lookup(n.Ref.Type)
+					n.needs = append(n.needs, makers(bonds(r, o.Body), by)...)
+					continue
 				}
 				set = o.Body.Decode()
 			}
@@ -416,8 +418,12 @@ func (m *maker) named(r entra.Ref, set map[string]any, by map[entra.ID][]*node) 
 	if err != nil {
 		return nil // unreachable: every value came out of a body
 	}
-	var found []*node
-	for _, f := range catalog.Refs(entra.Object{Ref: r, Body: body}) {
+	return makers(catalog.Refs(entra.Object{Ref: r, Body: body}), by)
+}
+
+// makers returns the steps that bring back what references lead to.
+func makers(refs []catalog.Reference, by map[entra.ID][]*node) (found []*node) {
+	for _, f := range refs {
 		for _, made := range by[f.ID] {
 			if slices.Contains(f.Types, made.Ref.Type) && !slices.Contains(found, made) {
 				found = append(found, made)

@@ -1,15 +1,11 @@
 package plan
 
 import (
-	"cmp"
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
-	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // bonds are the values that bind an object to another for good, such as a service principal's appId: it is
@@ -22,16 +18,6 @@ func bonds(r *catalog.Resource, body entra.Body) (all []catalog.Reference) {
 		}
 	}
 	return all
-}
-
-// bereft returns the first bond that leads to what base has no more by that value; zero is none.
-func (m *maker) bereft(r *catalog.Resource, body entra.Body) (first catalog.Reference) {
-	for _, f := range bonds(r, body) {
-		if m.former[f.ID] {
-			return f
-		}
-	}
-	return first
 }
 
 // loose returns a bond of an absent object to what the goal has and base lacks: it cannot be made without that. What
@@ -53,6 +39,21 @@ func (m *maker) loose(r *catalog.Resource, o entra.Object) (catalog.Reference, b
 		}
 	}
 	return catalog.Reference{}, false, nil
+}
+
+// bound reports whether what lies in a recycle bin is bound to what the goal's object is bound to, and that is there. Who
+// is bound to what is gone cannot come back, and another takes its place.
+func (m *maker) bound(r *catalog.Resource, g, bin entra.Object) (bool, error) {
+	if _, loose, err := m.loose(r, g); loose || err != nil {
+		return false, err
+	}
+	is, was := bonds(r, bin.Body), bonds(r, g.Body)
+	return slices.EqualFunc(is, was, func(b, g catalog.Reference) bool {
+		if by, ok := m.known[b.ID]; ok {
+			return by == g.ID
+		}
+		return b.ID == g.ID && !m.former[b.ID]
+	}), nil
 }
 
 // handled returns the goal's objects of a type by all that names them.
@@ -96,184 +97,47 @@ func (m *maker) renew(g entra.Ref) error {
 	return nil
 }
 
-// outlived finds base's objects of a type that are left behind by what they were bound to. The goal's have to be
-// made anew as well, so base's are no longer they.
+// outlived hides base's objects of a type that are bound to what is made anew, with what belongs to them. The service
+// deletes them with it and never lets them come back without it, so base has them only because it was read meanwhile.
 func (m *maker) outlived(r *catalog.Resource) error {
 	if !r.Relates() || !m.whole() {
 		return nil
 	}
+	var todo []entra.Object
 	for _, v := range slices.Sorted(maps.Keys(m.former)) {
-		var found []entra.Ref
 		for h, err := range m.world.Holders(m.ctx, v) {
 			if err != nil {
 				return err
 			}
-			if h.Type == r.Type {
-				found = append(found, h)
-			}
-		}
-		for _, b := range found {
-			o, err := m.world.Object(m.ctx, b)
-			if err != nil {
-				return err
-			}
-			g := m.goalName(b)
-			if m.bereft(r, o.Body).ID != v || catalog.Frozen(o) != "" || !m.wants(g) {
+			if h.Type != r.Type {
 				continue
 			}
-			if _, had, err := get(m.ctx, m.goal, g); err != nil {
+			o, err := m.world.Object(m.ctx, h)
+			if err != nil {
 				return err
-			} else if had {
-				if err := m.hide(o, g); err != nil {
-					return err
-				}
+			}
+			bound := slices.ContainsFunc(bonds(r, o.Body), func(f catalog.Reference) bool { return f.ID == v })
+			if bound && catalog.Frozen(o) == "" && m.wants(m.goalName(h)) {
+				todo = append(todo, o)
 			}
 		}
 	}
-	return nil
-}
-
-// A leftover is an object of base, and the goal's that it is no more.
-type leftover struct {
-	base entra.Object
-	goal entra.Ref
-}
-
-// outdated returns what an earlier restore left beside the objects that it made: of two that a line of aliases takes
-// for one and that do nothing but relate others, only the newest relates what the goal's did.
-func outdated(ctx context.Context, t *reader, aliases map[entra.Ref]entra.Ref) (map[entra.Ref]bool, error) {
-	pairs := map[entra.Ref]entra.Ref{}
-	for old := range aliases {
-		last := newest(old, aliases)
-		if r, ok := catalog.Lookup(old.Type); ok && r.Relates() && old != last {
-			pairs[old] = last
-		}
-	}
-	found := map[entra.Ref]bool{}
-	for some := range slices.Chunk(slices.SortedFunc(maps.Keys(pairs), entra.Ref.Compare), ahead) {
-		all := slices.Clone(some)
-		for _, old := range some {
-			all = append(all, pairs[old])
-		}
-		if err := t.read(ctx, all...); err != nil {
-			return nil, err
-		}
-		for _, old := range some {
-			_, was, err := get(ctx, t, old)
-			if err != nil {
-				return nil, err
-			}
-			_, is, err := get(ctx, t, pairs[old])
-			if err != nil {
-				return nil, err
-			}
-			if was && is {
-				found[old] = true
-			}
-		}
-	}
-	return found, nil
-}
-
-// Present returns the tree without what an earlier restore left beside the objects that it made anew, as aliases
-// tell: a service principal that cannot follow its application to another appId.
-func Present(ctx context.Context, t snapshot.Tree, aliases map[entra.Ref]entra.Ref) (snapshot.Tree, error) {
-	old, err := outdated(ctx, newReader(t), aliases)
-	if err != nil || len(old) == 0 {
-		return t, err
-	}
-	o := over(t)
-	for r := range old {
-		o.Drop(r)
-	}
-	return o, nil
-}
-
-// clear hides leftovers.
-func (m *maker) clear(older []leftover) error {
-	place := catalog.Order()
-	slices.SortStableFunc(older, func(a, b leftover) int {
-		return cmp.Compare(slices.Index(place, a.base.Ref.Type), slices.Index(place, b.base.Ref.Type))
-	})
-	for _, x := range older {
-		// It may have gone with another.
-		if _, ok, err := get(m.ctx, m.world, x.base.Ref); err != nil {
-			return err
-		} else if !ok {
-			continue
-		}
-		if err := m.hide(x.base, x.goal); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// hide puts out of sight an object of base that is left beside the one that stands, or will stand, for the goal's,
-// with what belongs to it.
-func (m *maker) hide(o entra.Object, g entra.Ref) error {
-	first := o.Ref
-	m.left[first] = g
-	todo := []entra.Object{o}
 	for len(todo) > 0 {
-		o, todo = todo[0], todo[1:]
+		o := todo[0]
+		todo = todo[1:]
 		more, err := belonging(m.ctx, m.world, o.Ref, catalog.Handles(o))
 		if err != nil {
 			return err
 		}
 		m.world.Drop(o.Ref)
+		m.gone[o.Ref] = true
 		for _, x := range more {
 			if o, ok, err := get(m.ctx, m.world, x); err != nil {
 				return err
-			} else if ok && !slices.Contains(m.along[first], x) {
+			} else if ok {
 				todo = append(todo, o)
-				m.along[first] = append(m.along[first], x)
 			}
 		}
 	}
 	return nil
-}
-
-// leftovers says what becomes of the hidden objects when the goal's are there: they are deleted if the scope says
-// so, else told.
-func (m *maker) leftovers() error {
-	for _, b := range slices.SortedFunc(maps.Keys(m.left), entra.Ref.Compare) {
-		g := m.left[b]
-		made := m.makes[g]
-		if _, paired := m.to[g]; made == nil && !paired {
-			continue // nothing takes its place
-		}
-		o, err := m.base.Object(m.ctx, b)
-		if err != nil {
-			return err
-		}
-		r, _ := catalog.Lookup(b.Type)
-		if m.q.Scope.Delete && r.Can.Has(catalog.Delete) {
-			var first []*node
-			for _, x := range m.along[b] {
-				if c, ok := catalog.Container(x); ok && (c == b || slices.Contains(m.along[b], c)) || !m.q.Scope.Has(x.Type) {
-					continue
-				}
-				o, err := m.base.Object(m.ctx, x)
-				if err != nil {
-					return err
-				}
-				first = append(first, m.clean(o, made))
-			}
-			m.clean(o, append(first, made)...)
-			continue
-		}
-		m.gap(g, catalog.Name(o), m.bereft(r, o.Body).Path, fmt.Sprintf(
-			"what it belonged to was made anew, and this cannot be changed, so another takes its place; the old one, %s, stays: delete it when nobody needs it, or ask for --with-deletes", b))
-	}
-	return nil
-}
-
-// clean plans the deletion of a leftover after other steps, of which some can be nil.
-func (m *maker) clean(o entra.Object, after ...*node) *node {
-	n := m.add(node{Step: Step{
-		Action: Delete, Ref: o.Ref, OfBase: true, Name: catalog.Name(o), Version: o.Version(), Asked: catalog.Named(o), Why: "what it belonged to is gone for good, and another takes its place",
-	}, rank: rankDelete, needs: slices.DeleteFunc(after, func(n *node) bool { return n == nil })})
-	m.deletes[o.Ref] = n
-	return n
 }

@@ -33,7 +33,7 @@ func revived(bin entra.Object, live entra.Type) (entra.Object, error) {
 // Simulate returns the tree the plan promises when it is carried out on base, by base's names. What is
 // created keeps the goal's ID, what is undeleted leaves the recycle bin, what is deleted enters it where its
 // type has one. Nothing is read but the objects that the steps write; an error in reading is what the
-// tree's methods then give. Where base has an object by a created one's ID, which is left behind, the created one
+// tree's methods then give. Where base still has an object by a created one's ID, which is as good as gone, the created one
 // has another: others maps the goal's name to it.
 func (p *Plan) Simulate(base snapshot.Tree) (after snapshot.Tree, others map[entra.Ref]entra.Ref) {
 	o, others := over(base), map[entra.Ref]entra.Ref{}

@@ -62,11 +62,7 @@ func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases m
 	for old, to := range aliases {
 		paired[old] = to
 	}
-	present, err := plan.Present(ctx, after, paired)
-	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
-	if err := compare(ctx, p, goal, present, paired, add); err != nil {
+	if err := compare(ctx, p, goal, after, paired, add); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	// References and relations are held in objects outside the selection, and an ID that no longer means
