@@ -262,6 +262,7 @@ func TestNothingOutsideTheSelection(t *testing.T) {
 		base := l.Capture()
 		c := choose(t, l, goal, l.Plan(base, goal, plan.Request{}), random)
 		if len(c.scope.Refs)+len(c.scope.Types) == 0 {
+			restored(t, l, goal, plan.Request{}) // whole, for the next
 			return
 		}
 		p := l.Plan(base, goal, plan.Request{Scope: c.scope})
@@ -298,6 +299,7 @@ func TestNothingOutsideTheSelection(t *testing.T) {
 		}
 		if len(objections) > 0 {
 			refused++
+			restored(t, l, goal, plan.Request{EnableUsers: true})
 			return
 		}
 		failed += l.Apply(p, base).Count(apply.Failed) // what is needed may be outside
