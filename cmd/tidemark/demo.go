@@ -199,6 +199,7 @@ func writeTenant(dir string, t *emulator.Tenant) error {
   - name: contoso
     id: %s
     cloud: custom
+    quotas: 100
     graph: %s
     authority: %s
     ca: file:%s

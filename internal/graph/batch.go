@@ -21,6 +21,7 @@ const MaxBatch = 20
 
 const (
 	batchPath  = "/$batch"
+	lanes      = 10      // batches of one call under way; the service has its own bound
 	batchBytes = 1 << 20 // of one batch, as sent; a single larger request goes alone
 )
 
@@ -97,28 +98,31 @@ type batch struct {
 func (b *batch) run(ctx context.Context, s service, its []*item) {
 	bucket := b.c.buckets[s]
 	calm := patience{limit: b.c.patience}
-	calm.mark, _ = bucket.state()
+	calm.mark = bucket.progress()
 	for len(its) > 0 {
 		var mu sync.Mutex
 		var again []*item
-		var throttled *Error
 		failures := 0
-		_, paced := bucket.state()
+		held, patient := time.Duration(0), true
 		var wave sync.WaitGroup
-		lanes := make(chan struct{}, 4)
-		for group := range groups(its, paced && bucket.one()) {
+		lanes := make(chan struct{}, lanes)
+		for group := range groups(its, bucket.together()) {
 			lanes <- struct{}{}
 			wave.Go(func() {
 				defer func() { <-lanes }()
-				repeat, refusal := b.send(ctx, s, group)
+				repeat, refusal, turn := b.send(ctx, s, group)
 				mu.Lock()
 				defer mu.Unlock()
 				again = append(again, repeat...)
 				for _, it := range repeat {
 					failures = max(failures, it.tries)
 				}
-				if refusal != nil && (throttled == nil || refusal.RetryAfter > throttled.RetryAfter) {
-					throttled = refusal
+				if refusal != nil {
+					if patient && (held == 0 || bucket.anew(turn)) {
+						held, patient = calm.wait(bucket, refusal.RetryAfter)
+					}
+					held = max(held, refusal.RetryAfter, time.Second)
+					bucket.throttled(held, turn) // at once: others of the wave have yet to go
 				}
 			})
 		}
@@ -126,17 +130,12 @@ func (b *batch) run(ctx context.Context, s service, its []*item) {
 		if len(again) == 0 {
 			return
 		}
+		if !patient {
+			return // each has the refusal that it met last
+		}
 		var d time.Duration
 		if failures > 0 {
 			d = backoff(failures)
-		}
-		if throttled != nil {
-			wait, ok := calm.wait(bucket, throttled.RetryAfter)
-			if !ok {
-				return // each has the refusal that it met last
-			}
-			bucket.throttled(wait)
-			d = max(d, wait)
 		}
 		b.c.count.retries.Add(int64(len(again)))
 		if err := pause(ctx, d); err != nil {
@@ -149,12 +148,8 @@ func (b *batch) run(ctx context.Context, s service, its []*item) {
 	}
 }
 
-// groups cuts items into batches. A service that wants its requests one by one gets them so.
-func groups(its []*item, single bool) func(yield func([]*item) bool) {
-	most := MaxBatch
-	if single {
-		most = 1
-	}
+// groups cuts items into batches.
+func groups(its []*item, most int) func(yield func([]*item) bool) {
 	return func(yield func([]*item) bool) {
 		for len(its) > 0 {
 			n, size := 0, 0
@@ -211,8 +206,8 @@ func (c *Client) item(k *call) *item {
 }
 
 // send sends one group and gives each of its items a result. It returns those to be sent again, and the
-// refusal with the longest wait if any was for throttling.
-func (b *batch) send(ctx context.Context, s service, group []*item) (again []*item, throttled *Error) {
+// refusal with the longest wait if any was for throttling, and in which turn they went.
+func (b *batch) send(ctx context.Context, s service, group []*item) (again []*item, throttled *Error, t *turn) {
 	c := b.c
 	k := &call{
 		method: http.MethodPost, path: batchPath, version: b.version, read: true,
@@ -240,7 +235,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 	}
 	whole, err := c.exchange(ctx, k)
 	if err != nil {
-		return b.lost(ctx, group, k, err), nil
+		return b.lost(ctx, group, k, err), nil, nil
 	}
 	renewed := false
 	for i, it := range group {
@@ -251,7 +246,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 		}
 		a := answer{Response: Response{Status: p.status, Header: p.header, Body: p.body}}
 		if p.status != http.StatusTooManyRequests {
-			c.buckets[s].heard(p.header, it.k.units())
+			c.buckets[s].hears(p.header, it.k.units(), k.turn)
 		}
 		if units, err := strconv.ParseInt(p.header.Get("x-ms-resource-unit"), 10, 64); err == nil && units > 0 {
 			c.count.units.Add(units)
@@ -284,7 +279,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 			again = append(again, it)
 		}
 	}
-	return again, throttled
+	return again, throttled, k.turn
 }
 
 // accept takes an answer of success if it is what was asked for.

@@ -451,7 +451,7 @@ func TestBatchOfAThrottledServiceGoesOneByOne(t *testing.T) {
 		for _, s := range b.seen {
 			sizes = append(sizes, len(s))
 		}
-		if !slices.Equal(sizes, []int{5, 1, 1, 1, 1, 1, 1}) {
+		if !slices.Equal(sizes, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}) {
 			t.Errorf("batches of %v", sizes)
 		}
 	})

@@ -1,6 +1,10 @@
 package graph
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
 
 // The examples of protocol.md section 5.3.3, and calls that the table has in other words.
 func TestUnits(t *testing.T) {
@@ -29,17 +33,33 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// A batch puts off those that come after it by all that its items cost.
+// A batch goes when there is room for all that its items cost.
 func TestABatchCostsWhatItsItemsDo(t *testing.T) {
-	b := newBuckets(1)[directory]
-	b.paced, b.credit = true, 1
-	if wait := b.pass(40); wait != nil {
-		t.Fatal("a batch is held back though there is credit")
-	}
-	if b.credit != -39 {
-		t.Errorf("%v is left of 1 after 40", b.credit)
-	}
-	if wait := b.pass(1); wait == nil {
-		t.Error("a request passes though a batch has used up what there was")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuckets(1, 4)[directory]
+		b.level = 45
+		goes := func(t *turn) bool {
+			select {
+			case <-t.ready:
+				return true
+			default:
+				return false
+			}
+		}
+		if !goes(b.join(40)) {
+			t.Fatal("a batch is held back though there is room")
+		}
+		if b.level != 5 {
+			t.Errorf("%v is left of 45 after 40", b.level)
+		}
+		late := b.join(20)
+		if goes(late) || goes(b.join(1)) {
+			t.Error("a request passes though there is no room for it, or for one before it")
+		}
+		began := time.Now()
+		<-late.ready
+		if d := time.Since(began); d < 42*time.Millisecond || d > 44*time.Millisecond {
+			t.Errorf("15 units came after %s, want 43 ms at 350 a second", d)
+		}
+	})
 }

@@ -79,15 +79,14 @@ func (b *bucket) refused() bool {
 func (b *bucket) wait() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.waiting == 0 {
+	if len(b.queue) == 0 {
 		return 0
 	}
-	d := time.Duration(0)
-	if b.holds > 0 {
-		d = b.held
+	now := b.refill()
+	held := max(b.until.Sub(now), 0)
+	units := 0.0
+	for _, t := range b.queue {
+		units += t.units
 	}
-	if b.paced {
-		d = max(d, time.Duration(float64(b.waiting)/b.pace()*float64(time.Second)))
-	}
-	return d
+	return max(held, time.Duration((units-b.level)/b.rate*float64(time.Second)), 0)
 }

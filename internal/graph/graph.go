@@ -30,7 +30,8 @@ import (
 
 const (
 	defaultEndpoint   = "https://graph.microsoft.com"
-	defaultInFlight   = 24
+	usualInFlight     = 24
+	defaultInFlight   = 240
 	defaultMaxPage    = 64 << 20
 	defaultNoProgress = 30 * time.Minute
 	defaultUserAgent  = "tidemark"
@@ -44,7 +45,8 @@ type Options struct {
 	// Endpoint is the origin of the service, without a path: "https://graph.microsoft.com", which is also what
 	// the empty string means. Only https is accepted.
 	Endpoint string
-	// InFlight is the largest number of requests under way at once; 0 means what Scale says.
+	// InFlight is the largest number of requests under way at once; 0 means 240. How many are follows the service: as
+	// many as it answers no slower for.
 	InFlight int
 	// Scale is of the quotas that the Client begins with.
 	Scale Scale
@@ -100,7 +102,7 @@ func New(cred Credential, o Options) (*Client, error) {
 	if o.InFlight < 0 || o.MaxPage < 0 || o.NoProgress < 0 {
 		return nil, errors.New("graph client: a limit is negative")
 	}
-	inFlight := orDefault(o.InFlight, o.Scale.InFlight())
+	inFlight := orDefault(o.InFlight, defaultInFlight)
 	c := &Client{
 		http:      newHTTP(o.HTTP, inFlight),
 		origin:    at,
@@ -110,7 +112,7 @@ func New(cred Credential, o Options) (*Client, error) {
 		maxPage:   orDefault(o.MaxPage, defaultMaxPage),
 		patience:  orDefault(o.NoProgress, defaultNoProgress),
 		slots:     make(chan struct{}, inFlight),
-		buckets:   newBuckets(o.Scale),
+		buckets:   newBuckets(o.Scale, inFlight),
 		scale:     o.Scale,
 	}
 	if c.log == nil {
@@ -234,6 +236,7 @@ func (c *Client) Stats() Stats {
 // A call is a request made ready: checked, addressed, with the judgement that its answer must pass.
 type call struct {
 	holds        float64 // units of what a batch holds; 0 for any other call
+	turn         *turn   // in which it went last
 	method, path string  // for messages; the path is without version and query
 	version      string
 	service      service

@@ -67,18 +67,19 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 	}
 	b := c.buckets[k.service]
 	calm := patience{limit: c.patience}
-	calm.mark, _ = b.state()
+	calm.mark = b.progress()
 	refreshed, fresh := false, false
 	for tries := 1; ; {
 		token, err := c.tokens.get(ctx)
 		if err != nil {
 			return answer{}, fmt.Errorf("%s: token: %w", k, err)
 		}
-		if err := c.enter(ctx, b, k.units()); err != nil {
+		k.turn, err = c.enter(ctx, k)
+		if err != nil {
 			return answer{}, fmt.Errorf("%s: %w", k, err)
 		}
 		a, err := c.attempt(ctx, k, token, fresh)
-		c.leave()
+		c.leave(k, k.turn, err == nil && a.Status != http.StatusTooManyRequests)
 		if err != nil {
 			err = k.failed(err)
 			if ctx.Err() != nil || !k.again(err) || tries == maxTries {
@@ -92,7 +93,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			continue
 		}
 		if a.Status != http.StatusTooManyRequests && k.path != batchPath {
-			b.heard(a.Header, k.units())
+			b.hears(a.Header, k.units(), k.turn)
 		}
 		if a.Status < 400 {
 			return a, nil
@@ -110,10 +111,10 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			d, ok := calm.wait(b, refusal.RetryAfter)
 			c.count.throttled.Add(1)
 			if !ok || refusal.unknown {
-				b.throttled(max(d, refusal.RetryAfter, time.Second))
+				b.throttled(max(d, refusal.RetryAfter, time.Second), k.turn)
 				return answer{}, refusal
 			}
-			b.throttled(d)
+			b.throttled(d, k.turn)
 			c.note(ctx, k, refusal, d)
 		case (k.read && repeatable(a.Status) || refusal.crossed()) && tries < maxTries:
 			fresh = a.Status == http.StatusServiceUnavailable

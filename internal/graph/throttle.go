@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +31,10 @@ type quota struct {
 	window   time.Duration
 	rule     string // in words
 	units    bool   // it counts resource units and not requests
+	// tells says that answers say how much of the limit is used when it is near. What is granted is then learned:
+	// larger are the amounts that the service grants to larger tenants.
+	tells  bool
+	larger []float64
 }
 
 // A Scale is how many times as fast as documented the quotas of a tenant fill: Microsoft raises them for a tenant that
@@ -38,22 +43,25 @@ type Scale int
 
 // InFlight is how many requests have to be under way at once to use up the quota of writes though each takes half a
 // second: 24, and for greater scales more, up to 240.
-func (s Scale) InFlight() int { return defaultInFlight * min(max(int(s), 1), 10) }
+func (s Scale) InFlight() int { return usualInFlight * min(max(int(s), 1), 10) }
 
 // quotas is what the documentation grants one application in one tenant (Microsoft Graph documentation,
-// service-specific throttling limits). Where it grants a tenant as a whole, a share is left to others. These are
-// beginnings: a Client holds to what the service says of itself.
+// service-specific throttling limits): the least of it where it depends on the size of the tenant, and a share where it
+// grants a tenant as a whole. What does not say how much of it is used has a tenth more time than documented.
 func (s Scale) quotas() map[service]quota {
 	all := map[service]quota{
-		directory:         {8000, 10 * time.Second, "the directory grants 800 units of reading a second", true}, // to more than 500 people
-		directoryWrites:   {3000, 150 * time.Second, "the directory takes 20 writes a second", false},
-		conditionalAccess: {1, 1250 * time.Millisecond, "Conditional Access takes one request a second", false}, // of one a second
-		reports:           {5, 10 * time.Second, "the audit log takes one request in two seconds", false},
-		governance:        {20, 10 * time.Second, "identity governance takes two requests a second", false}, // as observed; not documented
+		directory:         {requests: 3500, window: 10 * time.Second, rule: "the directory grants 350 units of reading a second, more to more than 50 people", units: true, tells: true, larger: []float64{5000, 8000}},
+		directoryWrites:   {requests: 3000, window: 150 * time.Second, rule: "the directory takes 20 writes a second", tells: true},
+		conditionalAccess: {requests: 1, window: 1250 * time.Millisecond, rule: "Conditional Access takes one request a second"}, // of all applications
+		reports:           {requests: 5, window: 11 * time.Second, rule: "the audit log takes one request in two seconds"},
+		governance:        {requests: 20, window: 11 * time.Second, rule: "identity governance takes two requests a second"}, // as observed; not documented
 	}
 	for name, q := range all {
 		q.window /= time.Duration(max(s, 1))
 		if s > 1 {
+			if n := len(q.larger); n > 0 { // who has raised quotas is large
+				q.requests, q.larger = q.larger[n-1], nil
+			}
 			q.rule += fmt.Sprintf(", times the %d of this tenant", s)
 		}
 		all[name] = q
@@ -64,10 +72,10 @@ func (s Scale) quotas() map[service]quota {
 // perSecond is how many requests a second the quota grants for good.
 func (q quota) perSecond() float64 { return q.requests / q.window.Seconds() }
 
-func newBuckets(scale Scale) map[service]*bucket {
+func newBuckets(scale Scale, inFlight int) map[service]*bucket {
 	buckets := map[service]*bucket{}
 	for s, q := range scale.quotas() {
-		buckets[s] = &bucket{quota: q, share: 1}
+		buckets[s] = newBucket(q, inFlight)
 	}
 	return buckets
 }
@@ -95,160 +103,305 @@ func serviceOf(path string, read bool) service {
 	return directory
 }
 
-// A bucket lets the requests to one service through, or holds them back.
+// A bucket lets the requests to one service through in the order in which they came, or holds them back.
 //
-// Requests go as fast as they come until the service shows that its limit is near, by a refusal or by saying how much
-// of the limit is used. From then on they go at a pace: the documented one, more where the service says that there is
-// room and less where there is none, so that what the service grants is used up and not gone over. Where it says that
-// a fifth of the limit is left, they go as they come again. Where it refuses although the pace was kept, it grants
-// less than documented, or others take their part: the pace falls by a third each time and grows again by a tenth of
-// the documented one for each bucketful that is accepted.
+// It keeps an account of what the service must have left: what was granted less what was sent, beginning with the least
+// that is documented. So nothing is sent that a service which keeps to the documentation refuses. From four fifths of its
+// limit on the service says how much is used, which puts the account and the rate right. Its silence means that more than
+// a fifth is left: where the account has less, the tenant is larger than thought, or its quotas were raised. So much is
+// under way at the most that what is left without a word cannot be used up before the word comes. Some of the limit is
+// left alone, because a service counts in its own order, and others may count with it.
 //
-// It needs no clock: each hold has a timer of its own, and the way is free when the last of them has run out; at a
-// pace, a timer brings what may go next.
+// A service that does not say how much is used, by its documentation or as a refusal without such a word shows, is held
+// to what is documented. Where that is refused, others take their part: the rate falls by a third each time and grows
+// again by a tenth for each bucketful that is accepted. After a refusal one request asks whether it is over, before the
+// others go.
 type bucket struct {
 	quota
+	now func() time.Time // real time, or a test's
 
 	mu       sync.Mutex
-	holds    int
-	free     chan struct{} // closed when holds falls to 0
-	held     time.Duration // the longest of the holds
-	accepted uint64        // answers other than 429 so far
+	queue    []*turn // those that wait
+	timer    *time.Timer
+	until    time.Time // nothing goes before
+	refused  time.Time // the last time
+	probing  bool      // no request that went since has been accepted
+	probe    *turn     // the one that asks whether it is over
+	accepted uint64    // answers other than 429 so far
+	flying   int       // requests under way
+	under    float64   // what they cost
+	width    width     // how many may be
 
-	paced   bool
-	tells   bool          // the service says how much of the limit is used
-	used    float64       // what it said last, 1 being the limit
-	share   float64       // of the documented pace, as learned from refusals
-	credit  float64       // requests that may go now
-	filling chan struct{} // closed when credit has come; nil while none is on its way
-	waiting int           // requests that wait for credit, or for a hold to end
+	blind float64   // what may be under way without a word of the limit: it cannot use up what is left above near
+	level float64   // what may go now
+	at    time.Time // when it was
+	brim  time.Time // when the account was last full
+	rate  float64   // what comes in a second
+	most  float64   // of rate
+	sent  float64   // all that has gone
+	told  bool      // the service says how much is used
+	mute  bool      // it does not
+	grown time.Time // when the quota was last taken for larger
+	proof float64   // units that were answered since as if it were larger still
 }
 
-// near is the fraction of its limit up to which a service says nothing of how much is used (Microsoft Graph
-// documentation on throttling, x-ms-throttle-limit-percentage).
-const near = 0.8
+// A turn is that of one request.
+type turn struct {
+	units float64
+	at    time.Time     // when it went
+	sent  float64       // all that had gone then, itself included
+	under float64       // what those cost that were under way then
+	left  float64       // what was left then, by the account
+	ready chan struct{} // closed when it may go
+}
 
-// pace is how many requests may go in a second. At 0.95 of the limit it is what comes in; it falls to nearly nothing
-// at 1.2, since there are services that refuse only beyond their limit.
-func (b *bucket) pace() float64 {
-	factor := 1.0
+const (
+	// near is the fraction of its limit up to which a service says nothing of how much is used (Microsoft Graph
+	// documentation on throttling, x-ms-throttle-limit-percentage).
+	near = 0.8
+	// full is the fraction that is used.
+	full = 0.95
+	// raised is how many times the documented rate the service may turn out to grant.
+	raised = 100
+)
+
+func newBucket(q quota, inFlight int) *bucket {
+	b := &bucket{quota: q, now: time.Now, rate: q.perSecond(), most: q.perSecond(), width: newWidth(inFlight)}
+	b.level = b.cap()
+	b.blind = (1 - near) * q.requests
+	if q.tells {
+		b.most *= raised
+	}
+	return b
+}
+
+// cap is the most that may go at once.
+func (b *bucket) cap() float64 {
 	if b.tells {
-		factor = min(max((1.2-b.used)/0.25, 0.05), 1.6)
+		return full * b.requests
 	}
-	return b.perSecond() * b.share * factor
+	return b.requests
 }
 
-// one reports whether the service wants its requests one by one.
-func (b *bucket) one() bool { return b.requests == 1 }
-
-// slow begins to keep the pace.
-func (b *bucket) slow() {
-	if !b.paced {
-		b.paced, b.credit = true, 0
+// refill brings the level up to now.
+func (b *bucket) refill() time.Time {
+	now := b.now()
+	if b.tells {
+		if !b.at.IsZero() {
+			b.level += b.rate * now.Sub(b.at).Seconds()
+		}
+		if b.level >= b.cap() {
+			b.level, b.brim = b.cap(), now
+		}
 	}
-	b.fill()
+	b.at = now
+	return now
 }
 
-// fill sees to it that credit comes, until there is a quarter of a second's worth.
-func (b *bucket) fill() {
-	rate := b.pace()
-	if b.filling != nil || b.credit >= max(1, rate/4) {
-		return
+// admit lets go who may.
+func (b *bucket) admit() {
+	now := b.refill()
+	for len(b.queue) > 0 && !now.Before(b.until) && b.flying < b.width.limit() && (!b.probing || b.probe == nil) {
+		t := b.queue[0]
+		if b.tells && b.flying > 0 && b.under+t.units > b.blind+b.rate*b.width.mean.Seconds() {
+			break
+		}
+		need := min(t.units, b.cap()) - b.level
+		if need > 1e-6 {
+			if b.tells {
+				b.wake(time.Duration(need/b.rate*float64(time.Second)) + time.Microsecond)
+			}
+			return
+		}
+		b.queue = b.queue[1:]
+		b.level -= t.units
+		b.sent += t.units
+		t.at, t.sent, t.under, t.left = now, b.sent, b.under, b.level
+		b.flying++
+		b.under += t.units
+		if b.probing {
+			b.probe = t
+		}
+		close(t.ready)
 	}
-	const often = 25 * time.Millisecond
-	d := max(often, time.Duration(float64(time.Second)/rate))
-	came := make(chan struct{})
-	b.filling = came
-	time.AfterFunc(d, func() {
+	if len(b.queue) > 0 && now.Before(b.until) {
+		b.wake(b.until.Sub(now))
+	}
+}
+
+// wake calls admit after d.
+func (b *bucket) wake(d time.Duration) {
+	d = max(d, time.Millisecond)
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	b.timer = time.AfterFunc(d, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.credit = min(b.credit+rate*d.Seconds(), max(1, rate/4))
-		b.filling = nil
-		if b.paced {
-			b.fill()
-		}
-		close(came)
+		b.admit()
 	})
 }
 
-// pass returns nil if a request that costs so much may go now, which may put others off for longer, else a channel that is closed when it is worth asking again.
-func (b *bucket) pass(units float64) <-chan struct{} {
+// join queues a request that costs so much.
+func (b *bucket) join(units float64) *turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	t := &turn{units: units, ready: make(chan struct{})}
+	b.queue = append(b.queue, t)
+	b.admit()
+	return t
+}
+
+// quit takes back a turn that was not used.
+func (b *bucket) quit(t *turn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.queue, t); i >= 0 {
+		b.queue = slices.Delete(b.queue, i, i+1)
+	} else {
+		b.gone(t)
+		b.level += t.units
+		b.sent -= t.units
+	}
+	b.admit()
+}
+
+// gone notes that a turn is over.
+func (b *bucket) gone(t *turn) {
+	b.flying--
+	b.under -= t.units
+	if b.probe == t {
+		b.probe = nil
+	}
+}
+
+// landed notes that a request is no longer under way.
+func (b *bucket) landed(t *turn, answered bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone(t)
+	if answered {
+		now := b.now()
+		b.width.answered(now, now.Sub(t.at), b.flying+1, t.at)
+	}
+	if !b.tells {
+		// A service that counts in windows, from its own first request on, never sees more than it allows.
+		units := t.units
+		time.AfterFunc(time.Duration(b.requests/b.rate*float64(time.Second)), func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.level = min(b.level+units, b.cap())
+			b.admit()
+		})
+	}
+	b.wake(0) // what the answer says comes first, if there is one
+}
+
+// anew tells whether a request went after the last refusal, of which those that were under way with it are part.
+func (b *bucket) anew(t *turn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return t.at.After(b.refused)
+}
+
+// throttled notes that the request of a turn was refused, and holds all back for d.
+func (b *bucket) throttled(d time.Duration, t *turn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.refill()
 	switch {
-	case b.holds > 0:
-		return b.free
-	case !b.paced:
-		return nil
-	case b.credit > 0.999: // what came in parts may lack a little
-		b.credit -= units
-		b.fill()
-		return nil
+	case !t.at.After(b.refused): // of several requests under way, one refusal says it all
+	case b.tells && !b.told && !b.mute:
+		b.mute = true
+		b.rate, b.most = b.perSecond(), b.perSecond()
+	default:
+		b.rate = max(b.rate*2/3, b.perSecond()/64)
 	}
-	b.fill()
-	return b.filling
+	b.refused, b.probing = now, true
+	if b.tells {
+		b.level = min(b.level, 0)
+	}
+	if until := now.Add(d); until.After(b.until) {
+		b.until = until
+	}
+	b.admit()
 }
 
-// waits counts a request in or out of those that wait.
-func (b *bucket) waits(n int) {
+// hears notes an answer other than a refusal for throttling, to the request of a turn or one of several in it, and
+// what it says of its cost, where another was expected, and of the limit.
+func (b *bucket) hears(h http.Header, expected float64, t *turn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting += n
-}
-
-// hold keeps requests back for d.
-func (b *bucket) hold(d time.Duration) {
-	if b.holds == 0 {
-		b.free, b.held = make(chan struct{}), 0
-	}
-	b.holds++
-	b.held = max(b.held, d)
-	time.AfterFunc(d, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.holds--; b.holds == 0 {
-			close(b.free)
-		}
-	})
-}
-
-// throttled notes a refusal and holds requests back for d.
-func (b *bucket) throttled(d time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.paced && b.holds == 0 { // of several requests under way, one refusal says it all
-		b.share = max(b.share*2/3, 1.0/64)
-	}
-	b.slow()
-	b.hold(d)
-}
-
-// heard notes an answer other than a refusal for throttling, and what it says of its cost, where another was expected, and
-// of the limit.
-func (b *bucket) heard(h http.Header, expected float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	now := b.refill()
 	b.accepted++
+	if t.at.After(b.refused) {
+		b.probing = false
+	}
 	if units, err := strconv.ParseFloat(h.Get("x-ms-resource-unit"), 64); err == nil && units > 0 && b.units {
-		b.credit -= min(units, 100) - expected
+		more := min(units, 100) - expected
+		b.level -= more
+		b.sent += more
+		t.sent += more
 	}
 	used, err := strconv.ParseFloat(h.Get("x-ms-throttle-limit-percentage"), 64)
-	switch {
-	case err == nil && used > near:
-		b.tells, b.used = true, min(used, 2)
-		b.slow()
-	case b.tells:
-		b.paced, b.used = false, near
+	if err == nil && used > near && b.tells {
+		b.learn(now, used, expected, t)
+	} else if b.tells && !b.mute {
+		b.silent(now, expected, t)
+	} else {
+		b.rate = min(b.rate+b.perSecond()/10/b.requests, b.most)
 	}
-	if b.used < 1 {
-		b.share = min(b.share+0.1/b.requests, 1)
+	b.admit()
+}
+
+// learn takes in what the service says about the limit at the moment at which it counted the request of a turn, which
+// cost so much. It is not known which of the requests that were under way it had counted by then: in the mean, those that
+// went before. So a bucketful of readings puts the account right, and from a single one only what is certain is taken.
+func (b *bucket) learn(now time.Time, used, units float64, t *turn) {
+	b.proof = 0
+	b.told, b.mute, b.most = true, false, raised*b.perSecond()
+	since := b.rate * now.Sub(t.at).Seconds()
+	left := (full - min(used, full+b.rate/b.requests)) * b.requests // what is far over the limit and answers is asked once a second
+	off := left + since - (b.sent - t.sent) - b.level
+	weight := min(4*units/b.requests, 0.5)
+	b.level = min(b.level+weight*off, left+since)
+	b.rate = min(max(b.rate*(1+weight*off/b.requests), b.perSecond()/64), b.most)
+}
+
+// silent takes in that the service says nothing of the limit. Where a whole round of answers says nothing, though by the
+// account the limit is near, the tenant is larger than thought, or its quotas fill faster.
+func (b *bucket) silent(now time.Time, units float64, t *turn) {
+	came := b.rate * now.Sub(t.at).Seconds() / 2 // until it was counted, in the mean
+	if t.left+came > (full-near-0.05)*b.requests || !t.at.After(b.grown) {
+		return
+	}
+	if b.proof += units; b.proof < t.under {
+		return
+	}
+	b.grown, b.proof = now, 0
+	if len(b.larger) > 0 {
+		had, rate := b.requests, b.rate
+		b.requests, b.larger = b.larger[0], b.larger[1:]
+		b.rate = b.perSecond()
+		b.level = min(b.level+b.requests-had+(b.rate-rate)*now.Sub(b.brim).Seconds(), b.cap())
+	} else {
+		b.level, b.rate = b.cap(), min(b.rate*3/2, b.most)
 	}
 }
 
-func (b *bucket) state() (accepted uint64, paced bool) {
+// together is how many requests may go in one batch.
+func (b *bucket) together() int {
+	if b.tells {
+		return MaxBatch
+	}
+	return min(int(b.requests), MaxBatch)
+}
+
+// progress counts the answers other than refusals.
+func (b *bucket) progress() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.accepted, b.paced
+	return b.accepted
 }
 
 // A patience says how often and how long one request, or one set of them, has been refused for throttling.
@@ -262,14 +415,14 @@ type patience struct {
 // wait returns how long to hold back after a refusal that asked for retryAfter (0 means that it did not say),
 // or false if the limit would be passed.
 func (p *patience) wait(b *bucket, retryAfter time.Duration) (time.Duration, bool) {
-	if accepted, _ := b.state(); accepted != p.mark {
+	if accepted := b.progress(); accepted != p.mark {
 		p.mark, p.waited = accepted, 0
 	}
 	p.times++
 	d := retryAfter
 	if d == 0 {
 		first := 10 * time.Second
-		if b.one() {
+		if b.requests == 1 {
 			first = 2 * b.window // its rate is known, and it never says how long
 		}
 		d = jitter(min(first<<min(p.times-1, 6), 180*time.Second))
@@ -319,35 +472,32 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(d.Round(time.Second), time.Second), maxRetryAfter)
 }
 
-// enter waits for a free slot and for the service to be open. The caller gives the slot back with leave.
-func (c *Client) enter(ctx context.Context, b *bucket, units float64) error {
-	for {
-		select {
-		case c.slots <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if ctx.Err() != nil {
-			c.leave()
-			return ctx.Err()
-		}
-		free := b.pass(units)
-		if free == nil {
-			return nil
-		}
-		c.leave()
-		b.waits(1)
-		select {
-		case <-free:
-			b.waits(-1)
-		case <-ctx.Done():
-			b.waits(-1)
-			return ctx.Err()
-		}
+// enter waits until a call may go: for its service, and for a free slot. The caller gives the turn back with leave.
+func (c *Client) enter(ctx context.Context, k *call) (*turn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	b := c.buckets[k.service]
+	t := b.join(k.units())
+	select {
+	case <-t.ready:
+	case <-ctx.Done():
+		b.quit(t)
+		return nil, ctx.Err()
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return t, nil
+	case <-ctx.Done():
+		b.quit(t)
+		return nil, ctx.Err()
 	}
 }
 
-func (c *Client) leave() { <-c.slots }
+func (c *Client) leave(k *call, t *turn, answered bool) {
+	<-c.slots
+	c.buckets[k.service].landed(t, answered)
+}
 
 // pause waits for d or for the end of the context.
 func pause(ctx context.Context, d time.Duration) error {

@@ -85,7 +85,8 @@ func New(t testing.TB, tenant *emulator.Tenant) *Lab {
 	l.Index, err = index.Open(t.Context(), ":memory:", history.Kept())
 	l.must(err)
 	t.Cleanup(func() { l.must(l.Index.Close()) })
-	l.Reader, l.Writer = l.client(l.Tenant.CaptureApp(), 1), l.client(l.Tenant.RestoreApp(), 1)
+	l.Raise(1)
+	l.Reader = l.client(l.Tenant.CaptureApp(), unbound)
 	return l
 }
 
@@ -96,8 +97,14 @@ func (l *Lab) must(err error) {
 	}
 }
 
-// Raise makes the identity that restores expect quotas that fill so many times as fast, as Tenant.Throttle makes them.
-func (l *Lab) Raise(scale graph.Scale) { l.Writer = l.client(l.Tenant.RestoreApp(), scale) }
+// unbound is the scale of a tenant that holds to no quotas, as a made-up one does until Tenant.Throttle.
+const unbound = 100
+
+// Raise makes both identities expect quotas that fill so many times as fast as documented, as Tenant.Throttle makes
+// them. Until then the one that restores goes by the documented ones, and the one that captures is not held back.
+func (l *Lab) Raise(scale graph.Scale) {
+	l.Reader, l.Writer = l.client(l.Tenant.CaptureApp(), scale), l.client(l.Tenant.RestoreApp(), scale)
+}
 
 func (l *Lab) client(app emulator.App, scale graph.Scale) *graph.Client {
 	h := &http.Client{Transport: l.Wire}
