@@ -45,9 +45,9 @@ func (f *Forecast) Go(method, path string, ready time.Duration) time.Duration {
 // or the rule by which it is not asked more often. It says "" and 0 while none waits for the service.
 func (c *Client) Waiting() (rule string, d time.Duration) {
 	for s, b := range c.buckets {
-		if wait := b.wait(); wait > d {
+		if wait, asked := b.wait(); wait > d {
 			rule, d = b.rule, wait
-			if b.refused() {
+			if asked {
 				rule = s.String() + " asked for it"
 			}
 		}
@@ -68,19 +68,12 @@ func (s service) String() string {
 	return "the directory"
 }
 
-// refused reports whether the service has refused a request, and nothing goes for a while.
-func (b *bucket) refused() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.holds > 0
-}
-
-// wait is how long those that wait now will need.
-func (b *bucket) wait() time.Duration {
+// wait is how long those that wait now will need, and whether the service has asked for it by a refusal.
+func (b *bucket) wait() (d time.Duration, asked bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue) == 0 {
-		return 0
+		return 0, false
 	}
 	now := b.refill()
 	held := max(b.until.Sub(now), 0)
@@ -88,5 +81,5 @@ func (b *bucket) wait() time.Duration {
 	for _, t := range b.queue {
 		units += t.units
 	}
-	return max(held, time.Duration((units-b.level)/b.rate*float64(time.Second)), 0)
+	return max(held, time.Duration((units-b.level)/b.rate*float64(time.Second)), 0), held > 0
 }
