@@ -199,7 +199,6 @@ func writeTenant(dir string, t *emulator.Tenant) error {
   - name: contoso
     id: %s
     cloud: custom
-    quotas: 100
     graph: %s
     authority: %s
     ca: file:%s
@@ -215,6 +214,7 @@ func writeTenant(dir string, t *emulator.Tenant) error {
       certificate: file:%s
     guard:
       break_glass: [group/%s]
+    quotas: 100
 `, t.ID(), t.URL(), t.URL(), filepath.Join(dir, "ca.pem"), filepath.Join(dir, "repository"), filepath.Join(dir, "identity.txt"),
 		t.CaptureApp().ClientID, filepath.Join(dir, "capture.pem"), t.RestoreApp().ClientID, filepath.Join(dir, "restore.pem"), t.Find("groups", "Break-glass accounts"))
 	for name, data := range files {
