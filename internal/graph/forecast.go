@@ -25,12 +25,12 @@ func (f *Forecast) Go(method, path string, ready time.Duration) time.Duration {
 	if f.levels == nil {
 		f.levels = map[service]*level{}
 		for s, q := range f.Scale.quotas() {
-			f.levels[s] = &level{quota: q, left: q.requests}
+			f.levels[s] = &level{quota: q, left: q.cap()}
 		}
 	}
 	l := f.levels[serviceOf(path, method == http.MethodGet)]
 	if ready > l.at {
-		l.left = min(l.requests, l.left+l.perSecond()*(ready-l.at).Seconds())
+		l.left = min(l.cap(), l.left+l.perSecond()*(ready-l.at).Seconds())
 		l.at = ready
 	}
 	if l.left < 1 {

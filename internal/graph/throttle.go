@@ -72,6 +72,14 @@ func (s Scale) quotas() map[service]quota {
 // perSecond is how many requests a second the quota grants for good.
 func (q quota) perSecond() float64 { return q.requests / q.window.Seconds() }
 
+// cap is the most that may go at once.
+func (q quota) cap() float64 {
+	if q.tells {
+		return full * q.requests
+	}
+	return q.requests
+}
+
 func newBuckets(scale Scale, inFlight int) map[service]*bucket {
 	buckets := map[service]*bucket{}
 	for s, q := range scale.quotas() {
@@ -173,14 +181,6 @@ func newBucket(q quota, inFlight int) *bucket {
 		b.most *= raised
 	}
 	return b
-}
-
-// cap is the most that may go at once.
-func (b *bucket) cap() float64 {
-	if b.tells {
-		return full * b.requests
-	}
-	return b.requests
 }
 
 // refill brings the level up to now.
