@@ -191,7 +191,7 @@ func (w *writing) body() entra.Body {
 
 func (w *writing) snapshot() {
 	ctx := w.t.Context()
-	var parent snapshot.Tree
+	var parent snapshot.Base
 	if len(w.numbers) > 0 {
 		tree, err := w.index.Tree(ctx, w.repo, w.numbers[len(w.numbers)-1])
 		w.must(err)

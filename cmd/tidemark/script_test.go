@@ -27,6 +27,9 @@ import (
 // made-up tenant's.
 const ahead = "TIDEMARK_TEST_AHEAD"
 
+// peakFile is the environment variable that names a file for the program's peak memory.
+const peakFile = "TIDEMARK_TEST_PEAK"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tidemark": func() {
 		offset, err := time.ParseDuration(os.Getenv(ahead))
@@ -35,8 +38,14 @@ func TestMain(m *testing.M) {
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		os.Exit(run(ctx, &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
-			now: func() time.Time { return time.Now().Add(offset) }}, os.Args[1:]))
+		code := run(ctx, &env{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv,
+			now: func() time.Time { return time.Now().Add(offset) }}, os.Args[1:])
+		if name := os.Getenv(peakFile); name != "" {
+			if err := os.WriteFile(name, []byte(strconv.FormatInt(peakMemory(), 10)), 0o600); err != nil {
+				panic(err)
+			}
+		}
+		os.Exit(code)
 	}, "xdg-open": xdgOpen, "somebody": somebody})
 }
 

@@ -119,7 +119,7 @@ func (l *listed) sorted() []entra.ID {
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
 	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]*listed{}, parts: map[entra.Type]snapshot.Part{},
 		rounds: map[entra.Type]*round{}, of: map[partName]int64{}, named: map[entra.Ref]bool{}}
-	var parent snapshot.Tree
+	var parent snapshot.Base
 	switch latest, err := x.Latest(ctx); {
 	case err == nil:
 		rd.parent = latest

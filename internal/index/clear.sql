@@ -20,4 +20,5 @@ DELETE FROM reference;
 DELETE FROM alias;
 DELETE FROM act;
 DELETE FROM acton;
+DELETE FROM sum;
 INSERT INTO fts (fts) VALUES ('delete-all');

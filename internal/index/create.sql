@@ -43,3 +43,6 @@ CREATE TABLE alias (old TEXT PRIMARY KEY, new TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE act (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, position TEXT NOT NULL);
 CREATE TABLE acton (target INTEGER NOT NULL, at INTEGER NOT NULL, act INTEGER NOT NULL, PRIMARY KEY (target, at, act)) WITHOUT ROWID;
 CREATE INDEX act_at ON act (at);
+
+-- What the newest snapshot has of each part, added up (snapshot.Sum); rel is '' for objects.
+CREATE TABLE sum (type TEXT NOT NULL, rel TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (type, rel)) WITHOUT ROWID;

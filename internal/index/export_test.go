@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // Dump returns the content of all tables, in the order of their keys, for comparing two indexes.
@@ -32,6 +35,17 @@ func (x *Index) Dump(ctx context.Context) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// Stored returns what the index keeps of a part's sum.
+func (x *Index) Stored(ctx context.Context, of entra.Type, rel string) (sum snapshot.Sum, err error) {
+	err = x.read(ctx, "added up", func(rows *sql.Rows) error {
+		var value []byte
+		err := rows.Scan(&value)
+		sum, _ = snapshot.SumOf(value)
+		return err
+	}, string(of), rel)
+	return sum, err
 }
 
 func dump(ctx context.Context, b *strings.Builder, db *sql.DB, table string) error {

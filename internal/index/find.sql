@@ -28,6 +28,18 @@ SELECT old, new FROM alias ORDER BY old
 SELECT o.id, v.hash FROM object o CROSS JOIN version v ON v.object = o.n AND v.a <= ?3 AND v.z > ?3
 WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id > ?2 ORDER BY o.id LIMIT ?4
 
+-- name: version
+SELECT v.hash FROM object o JOIN version v ON v.object = o.n AND v.a <= ?3 AND v.z > ?3
+WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id = ?2
+
+-- name: has
+SELECT count(*) FROM link WHERE src = (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?1) AND id = ?2)
+AND rel = (SELECT n FROM rel WHERE name = ?3)
+AND dst = (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?4) AND id = ?5) AND a <= ?6 AND z > ?6
+
+-- name: added up
+SELECT value FROM sum WHERE type = ? AND rel = ?
+
 -- name: part
 SELECT o.n, o.id, t.name, d.id FROM object o
 CROSS JOIN link l ON l.src = o.n AND l.rel = (SELECT n FROM rel WHERE name = ?2) AND l.a <= ?4 AND l.z > ?4

@@ -111,7 +111,7 @@ func (w *world) open(path string) *index.Index {
 // capture commits a snapshot of exactly these objects and links, with complete parts.
 func (w *world) capture(objects []entra.Object, links []entra.Link, acts ...string) int64 {
 	w.t.Helper()
-	var parent snapshot.Tree
+	var parent snapshot.Base
 	if len(w.all) > 0 {
 		tree, err := w.x.Tree(w.ctx, w.r, w.all[len(w.all)-1])
 		w.must(err)
@@ -260,10 +260,31 @@ func (w *world) same(x *index.Index, n int64) {
 		entries := collect(w.t, tree.Entries(w.ctx, of))
 		eq("entries", entries, collect(w.t, want.Entries(w.ctx, of)))
 		eq("links", collect(w.t, tree.Links(w.ctx, of, "near")), collect(w.t, want.Links(w.ctx, of, "near")))
+		for _, rel := range []string{"", "near", "far"} {
+			sum, err := tree.Sum(w.ctx, of, rel)
+			w.must(err)
+			wanted, _ := want.Sum(w.ctx, of, rel)
+			eq("sum", sum, wanted)
+			if stored, err := x.Stored(w.ctx, of, rel); n == w.all[len(w.all)-1] { // of the newest none has to be made
+				w.must(err)
+				eq("stored sum of "+string(of)+" "+rel, stored, wanted)
+			}
+		}
 		for i := range 6 {
 			r := ref(of, entra.ID(fmt.Sprintf("id/%d", i)))
 			every = append(every, r)
 			eq("around", collect(w.t, tree.Around(w.ctx, r)), collect(w.t, want.Around(w.ctx, r)))
+			v, ok, err := tree.Version(w.ctx, r)
+			w.must(err)
+			wantV, wantOK, _ := want.Version(w.ctx, r)
+			eq("version", fmt.Sprint(v, ok), fmt.Sprint(wantV, wantOK))
+			for _, rel := range []string{"near", "far"} {
+				l := entra.Link{From: ref("apple", "id/1"), Rel: rel, To: r}
+				has, err := tree.Has(w.ctx, l)
+				w.must(err)
+				there, _ := want.Has(w.ctx, l)
+				eq("has "+l.String(), has, there)
+			}
 			o, err := tree.Object(w.ctx, r)
 			wanted, missing := want.Object(w.ctx, r)
 			if errors.Is(err, fs.ErrNotExist) != (missing != nil) || (err == nil) != (missing == nil) {

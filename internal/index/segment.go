@@ -22,12 +22,19 @@ type segment struct {
 	rels    map[string]int64
 	refs    *recent[entra.Ref]
 	targets *recent[entra.ID]
-	numbers []int64 // of objects by their ordinals in a checkpoint; 0 is not known yet
+	sums    map[sumKey]*snapshot.Sum // of the parts that differ
+	numbers []int64                  // of objects by their ordinals in a checkpoint; 0 is not known yet
+}
+
+// A sumKey names a part.
+type sumKey struct {
+	t   entra.Type
+	rel string
 }
 
 func (w *writer) segment(r *repository.Repository, record repository.Record) (err error) {
 	s := &segment{writer: w, number: record.Number, at: record.Number, types: map[entra.Type]int64{}, rels: map[string]int64{},
-		refs: newRecent[entra.Ref](), targets: newRecent[entra.ID]()}
+		refs: newRecent[entra.Ref](), targets: newRecent[entra.ID](), sums: map[sumKey]*snapshot.Sum{}}
 	var first int64
 	if ok, err := w.get("first", nil, &first); err != nil {
 		return err
@@ -74,6 +81,11 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) (er
 			return err
 		}
 	}
+	for k, sum := range s.sums {
+		if _, err := s.run("set sum", string(k.t), k.rel, sum.Bytes()); err != nil {
+			return err
+		}
+	}
 	body, err := json.Marshal(found)
 	if err != nil {
 		return err
@@ -105,9 +117,18 @@ func (s *segment) object(line repository.Object) error {
 		}
 	}
 	same := known && bytes.Equal(hash, line.Version[:])
-	switch {
-	case same && z == forever:
+	if same && z == forever {
 		return nil
+	}
+	sum, err := s.sum(line.Ref.Type, "")
+	if err != nil {
+		return err
+	}
+	if known && z == forever {
+		sum.SubEntry(line.Ref, entra.Version(hash))
+	}
+	sum.AddEntry(line.Ref, line.Version)
+	switch {
 	case same && z == s.number:
 		if _, err := s.run("revive version", n, a); err != nil {
 			return err
@@ -120,9 +141,9 @@ func (s *segment) object(line repository.Object) error {
 	}
 	p := s.project(line)
 	words := strings.Join(p.Search, "\n")
-	sum := sha256.Sum256([]byte(words))
-	if !known || name != p.Name || !bytes.Equal(digest, sum[:16]) {
-		if label, _, err = s.insert("add label", n, p.Name, sum[:16]); err != nil {
+	of := sha256.Sum256([]byte(words))
+	if !known || name != p.Name || !bytes.Equal(digest, of[:16]) {
+		if label, _, err = s.insert("add label", n, p.Name, of[:16]); err != nil {
 			return err
 		}
 		if _, err := s.run("add text", label, p.Name+"\n"+words); err != nil {
@@ -214,6 +235,11 @@ func (s *segment) gone(r entra.Ref) error {
 		return err
 	}
 	if known && z == forever {
+		sum, err := s.sum(r.Type, "")
+		if err != nil {
+			return err
+		}
+		sum.SubEntry(r, entra.Version(hash))
 		if _, err := s.run("close version", n, a, s.number); err != nil {
 			return err
 		}
@@ -238,6 +264,16 @@ func (s *segment) links(line repository.Links) error {
 	rel, err := s.rel(line.Rel)
 	if err != nil {
 		return err
+	}
+	sum, err := s.sum(line.From.Type, line.Rel)
+	if err != nil {
+		return err
+	}
+	for _, to := range line.Remove {
+		sum.SubLink(entra.Link{From: line.From, Rel: line.Rel, To: to})
+	}
+	for _, to := range line.Add {
+		sum.AddLink(entra.Link{From: line.From, Rel: line.Rel, To: to})
 	}
 	if err := s.each(line.Remove, nil, func(dst string) error {
 		_, err := s.run("close links", src, rel, dst, s.number)
@@ -344,6 +380,20 @@ func (s *segment) rel(name string) (n int64, err error) {
 		s.rels[name] = n
 	}
 	return n, err
+}
+
+// sum returns what a part adds up to so far, which the caller brings up to date.
+func (s *segment) sum(t entra.Type, rel string) (*snapshot.Sum, error) {
+	k := sumKey{t, rel}
+	if s.sums[k] == nil {
+		var value []byte
+		if _, err := s.get("sum", []any{string(t), rel}, &value); err != nil {
+			return nil, err
+		}
+		sum, _ := snapshot.SumOf(value) // of none it is that of nothing
+		s.sums[k] = &sum
+	}
+	return s.sums[k], nil
 }
 
 func (s *segment) target(id entra.ID) (n int64, err error) {

@@ -150,6 +150,39 @@ func (t *Tree) Links(ctx context.Context, of entra.Type, rel string) iter.Seq2[e
 	}
 }
 
+// Version implements snapshot.Base.
+func (t *Tree) Version(ctx context.Context, r entra.Ref) (v entra.Version, ok bool, err error) {
+	err = t.x.read(ctx, "version", func(rows *sql.Rows) error {
+		var hash []byte
+		ok = true
+		err := rows.Scan(&hash)
+		copy(v[:], hash)
+		return err
+	}, string(r.Type), string(r.ID), t.s.Number)
+	return v, ok, err
+}
+
+// Has implements snapshot.Base.
+func (t *Tree) Has(ctx context.Context, l entra.Link) (has bool, err error) {
+	err = t.x.read(ctx, "has", func(rows *sql.Rows) error { return rows.Scan(&has) },
+		string(l.From.Type), string(l.From.ID), l.Rel, string(l.To.Type), string(l.To.ID), t.s.Number)
+	return has, err
+}
+
+// Sum implements snapshot.Base. It costs one lookup in the newest snapshot, and in another a reading of the part.
+func (t *Tree) Sum(ctx context.Context, of entra.Type, rel string) (sum snapshot.Sum, err error) {
+	err = t.x.read(ctx, "added up", func(rows *sql.Rows) error {
+		var value []byte
+		err := rows.Scan(&value)
+		sum, _ = snapshot.SumOf(value)
+		return err
+	}, string(of), rel)
+	if err != nil || sum.Root() == t.s.Part(of, rel).Root {
+		return sum, err
+	}
+	return snapshot.Summed(ctx, t, of, rel)
+}
+
 // Around implements snapshot.Tree.
 func (t *Tree) Around(ctx context.Context, r entra.Ref) iter.Seq2[entra.Link, error] {
 	return func(yield func(entra.Link, error) bool) {

@@ -111,3 +111,9 @@ INSERT OR IGNORE INTO acton (target, at, act) VALUES (?, ?, ?)
 
 -- name: first
 SELECT n FROM snapshot ORDER BY n LIMIT 1
+
+-- name: sum
+SELECT value FROM sum WHERE type = ? AND rel = ?
+
+-- name: set sum
+INSERT INTO sum (type, rel, value) VALUES (?, ?, ?) ON CONFLICT (type, rel) DO UPDATE SET value = excluded.value

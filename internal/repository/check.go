@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"slices"
 
 	"golang.org/x/mod/sumdb/note"
@@ -263,8 +262,7 @@ func (c *checker) blobs(ctx context.Context, all []binding) error {
 
 // deep opens everything and replays the log.
 func (c *checker) deep(ctx context.Context, records []Record) error {
-	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, roots: map[partKey]snapshot.Root{}}
-	newest := c.r.newest()
+	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}}
 	for _, rec := range records {
 		if rec.Kind != KindSnapshot {
 			if _, err := c.r.Data(ctx, rec); err != nil {
@@ -278,7 +276,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 		for l, err := range c.r.Replay(ctx, rec) {
 			if err == nil {
 				if snap, ok := l.(Snapshot); ok && !s.lost {
-					if part := s.compare(snap.Snapshot, rec.Number == newest); part != "" {
+					if part := s.compare(snap.Snapshot); part != "" {
 						err = spoilt(noteName(rec.Number), rec, "the root of "+part+" is not that of what the tree holds")
 					}
 				} else {
@@ -301,12 +299,16 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 type shadow struct {
 	objects map[entra.Type]map[entra.ID]entra.Version
 	links   map[partKey]map[entra.Link]bool
-	roots   map[partKey]snapshot.Root // of parts that did not change since
+	sums    map[partKey]*snapshot.Sum
 	lost    bool
 }
 
-// largePart is the number of entries from which roots are recomputed for the newest snapshot only.
-const largePart = 50_000
+func (s *shadow) sum(k partKey) *snapshot.Sum {
+	if s.sums[k] == nil {
+		s.sums[k] = &snapshot.Sum{}
+	}
+	return s.sums[k]
+}
 
 func (s *shadow) play(l Line) {
 	switch l := l.(type) {
@@ -316,11 +318,11 @@ func (s *shadow) play(l Line) {
 			of = map[entra.ID]entra.Version{}
 			s.objects[l.Ref.Type] = of
 		}
+		s.leave(l.Ref)
 		of[l.Ref.ID] = l.Version
-		delete(s.roots, partKey{l.Ref.Type, ""})
+		s.sum(partKey{l.Ref.Type, ""}).AddEntry(l.Ref, l.Version)
 	case Gone:
-		delete(s.objects[l.Ref.Type], l.Ref.ID)
-		delete(s.roots, partKey{l.Ref.Type, ""})
+		s.leave(l.Ref)
 	case Links:
 		k := partKey{l.From.Type, l.Rel}
 		of := s.links[k]
@@ -329,17 +331,30 @@ func (s *shadow) play(l Line) {
 			s.links[k] = of
 		}
 		for _, to := range l.Add {
-			of[entra.Link{From: l.From, Rel: l.Rel, To: to}] = true
+			if link := (entra.Link{From: l.From, Rel: l.Rel, To: to}); !of[link] {
+				of[link] = true
+				s.sum(k).AddLink(link)
+			}
 		}
 		for _, to := range l.Remove {
-			delete(of, entra.Link{From: l.From, Rel: l.Rel, To: to})
+			if link := (entra.Link{From: l.From, Rel: l.Rel, To: to}); of[link] {
+				delete(of, link)
+				s.sum(k).SubLink(link)
+			}
 		}
-		delete(s.roots, k)
+	}
+}
+
+// leave takes away the version of an object that the tree has, if any.
+func (s *shadow) leave(r entra.Ref) {
+	if v, ok := s.objects[r.Type][r.ID]; ok {
+		delete(s.objects[r.Type], r.ID)
+		s.sum(partKey{r.Type, ""}).SubEntry(r, v)
 	}
 }
 
 // compare returns the first part of the snapshot that is not what the tree holds, or "".
-func (s *shadow) compare(snap *snapshot.Snapshot, newest bool) string {
+func (s *shadow) compare(snap *snapshot.Snapshot) string {
 	parts := map[partKey]bool{}
 	for _, p := range snap.Parts {
 		k := partKey{p.Type, p.Relation}
@@ -348,18 +363,7 @@ func (s *shadow) compare(snap *snapshot.Snapshot, newest bool) string {
 		if k.rel == "" {
 			size = int64(len(s.objects[k.t]))
 		}
-		if size != p.Objects+p.Links {
-			return k.String()
-		}
-		root, known := s.roots[k]
-		if !known && size > largePart && !newest {
-			continue
-		}
-		if !known {
-			root = s.root(k)
-			s.roots[k] = root
-		}
-		if root != p.Root {
+		if size != p.Objects+p.Links || s.sum(k).Root() != p.Root {
 			return k.String()
 		}
 	}
@@ -374,19 +378,4 @@ func (s *shadow) compare(snap *snapshot.Snapshot, newest bool) string {
 		}
 	}
 	return ""
-}
-
-func (s *shadow) root(k partKey) snapshot.Root {
-	var root rooter
-	if k.rel == "" {
-		of := s.objects[k.t]
-		for _, id := range slices.Sorted(maps.Keys(of)) {
-			root.entry(entra.Ref{Type: k.t, ID: id}, of[id])
-		}
-		return root.root()
-	}
-	for _, l := range slices.SortedFunc(maps.Keys(s.links[k]), entra.Link.Compare) {
-		root.link(l)
-	}
-	return root.root()
 }

@@ -1,14 +1,16 @@
 package repository_test
 
 import (
+	"crypto/sha256"
+	"crypto/sha3"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/repository"
@@ -123,39 +125,28 @@ func (s state) play(l repository.Line) {
 }
 
 // root computes a part's root and size the plain way.
-func (s state) root(t fataler, of entra.Type, rel string) (snapshot.Root, int64) {
-	t.Helper()
+func (s state) root(of entra.Type, rel string) (snapshot.Root, int64) {
 	var leaves []string
 	if rel == "" {
-		for _, r := range slices.SortedFunc(maps.Keys(s.objects), entra.Ref.Compare) {
+		for r, b := range s.objects {
 			if r.Type == of {
-				leaves = append(leaves, fmt.Sprintf("%s %s", r, s.objects[r].Version()))
+				leaves = append(leaves, fmt.Sprintf("%s %s", r, b.Version()))
 			}
 		}
 	}
-	for _, l := range slices.SortedFunc(maps.Keys(s.links), entra.Link.Compare) {
+	for l := range s.links {
 		if l.From.Type == of && l.Rel == rel {
 			leaves = append(leaves, l.String())
 		}
 	}
-	var hashes []tlog.Hash
-	reader := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(at))
-		for i, n := range at {
-			out[i] = hashes[n]
-		}
-		return out, nil
-	})
-	for i, leaf := range leaves {
-		more, err := tlog.StoredHashes(int64(i), []byte(leaf), reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hashes = append(hashes, more...)
+	sum := new(big.Int)
+	for _, leaf := range leaves {
+		number := sha3.SumSHAKE256([]byte(leaf), 512)
+		slices.Reverse(number) // the least significant byte is first
+		sum.Add(sum, new(big.Int).SetBytes(number))
 	}
-	root, err := tlog.TreeHash(int64(len(leaves)), reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return snapshot.Root(root), int64(len(leaves))
+	sum.Mod(sum, new(big.Int).Lsh(big.NewInt(1), 4096))
+	b := sum.FillBytes(make([]byte, 512))
+	slices.Reverse(b)
+	return sha256.Sum256(b), int64(len(leaves))
 }

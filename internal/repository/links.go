@@ -80,21 +80,25 @@ func (w *Writer) left(r entra.Ref) bool {
 // more of them it is cheaper to read all links.
 const aroundLimit = 500
 
-// touched returns the parent's parts that have links of objects that are gone.
-func (w *Writer) touched() (map[partKey]bool, error) {
-	parts := map[partKey]bool{}
+// A parting is which of the parent's links end because objects are gone.
+type parting struct {
+	all   bool // of any part: there are too many to ask for each
+	links map[partKey][]entra.Link
+}
+
+// parting finds the parent's links of objects that are gone.
+func (w *Writer) parting() (parting, error) {
+	p := parting{links: map[partKey][]entra.Link{}}
 	if w.parent == nil {
-		return parts, nil
+		return p, nil
 	}
 	total := 0
 	for _, t := range w.tables {
 		total += t.left
 	}
 	if total > aroundLimit {
-		for _, p := range w.base.Parts {
-			parts[partKey{p.Type, p.Relation}] = true
-		}
-		return parts, nil
+		p.all = true
+		return p, nil
 	}
 	for _, t := range w.tables {
 		for i, f := range t.flags {
@@ -103,54 +107,58 @@ func (w *Writer) touched() (map[partKey]bool, error) {
 			}
 			for l, err := range w.parent.Around(w.ctx, t.ref(uint32(i))) {
 				if err != nil {
-					return nil, err
+					return p, err
 				}
-				parts[partKey{l.From.Type, l.Rel}] = true
+				k := partKey{l.From.Type, l.Rel}
+				p.links[k] = append(p.links[k], l)
 			}
 		}
 	}
-	return parts, nil
+	return p, nil
 }
 
 // linkPart finishes a relation's links and writes how they changed.
-func (w *Writer) linkPart(k partKey, touched map[partKey]bool) (snapshot.Part, error) {
+func (w *Writer) linkPart(k partKey, gone parting) (snapshot.Part, error) {
 	p, base, known, whole := w.basis(k)
 	p.Objects, p.Links, p.Root = 0, base.Links, base.Root
 	rel := w.rels[k]
-	if known && rel == nil && !whole && !touched[k] {
+	if known && rel == nil && !whole && !gone.all && gone.links[k] == nil {
 		return p, nil
 	}
 	if rel == nil {
 		rel = &relation{}
 	}
-	m := &merger{w: w, key: k, p: &p, rel: rel, whole: whole, holes: map[entra.Ref]bool{}}
+	sum, err := w.sum(k)
+	if err != nil {
+		return p, err
+	}
+	m := &merger{w: w, key: k, p: &p, rel: rel, whole: whole, holes: map[entra.Ref]bool{}, sum: newSummer(sum)}
 	for _, r := range p.Holes {
 		m.holes[r] = true
 	}
+	before := w.links(k, rel, gone, whole)
 	next, stop := iter.Pull(w.sorted(k, rel))
 	defer stop()
 	near := w.table(k.t)
 	link := func(n mention) entra.Link { return entra.Link{From: near.ref(n.from), Rel: k.rel, To: n.far.ref(n.to)} }
 	n, more := next()
-	if w.parent != nil {
-		for l, err := range w.parent.Links(w.ctx, k.t, k.rel) {
-			if err != nil {
+	for l, err := range before {
+		if err != nil {
+			return p, err
+		}
+		for more && link(n).Compare(l) < 0 {
+			if err := m.seen(link(n), false); err != nil {
 				return p, err
 			}
-			for more && link(n).Compare(l) < 0 {
-				if err := m.seen(link(n), false); err != nil {
-					return p, err
-				}
-				n, more = next()
-			}
-			if more && link(n) == l {
-				if err := m.seen(l, true); err != nil {
-					return p, err
-				}
-				n, more = next()
-			} else if err := m.unseen(l); err != nil {
+			n, more = next()
+		}
+		if more && link(n) == l {
+			if err := m.seen(l, true); err != nil {
 				return p, err
 			}
+			n, more = next()
+		} else if err := m.unseen(l); err != nil {
+			return p, err
 		}
 	}
 	for ; more; n, more = next() {
@@ -161,8 +169,48 @@ func (w *Writer) linkPart(k partKey, touched map[partKey]bool) (snapshot.Part, e
 	if err := m.flush(); err != nil {
 		return p, err
 	}
-	p.Links, p.Root = m.root.count, m.root.root()
+	if p.Links = base.Links + p.Linked - p.Unlinked; !known || p.Linked+p.Unlinked > 0 {
+		p.Root = m.sum.root()
+	}
 	return p, nil
+}
+
+// links yields those of the parent's links of a part that this snapshot may say something of, ascending: of a part that was
+// read whole all of them, and else, while they are few, those that were named.
+func (w *Writer) links(k partKey, rel *relation, gone parting, whole bool) iter.Seq2[entra.Link, error] {
+	if w.parent == nil {
+		return func(func(entra.Link, error) bool) {}
+	}
+	n := len(rel.ended) + len(gone.links[k])
+	for _, pairs := range rel.seen {
+		n += len(pairs)
+	}
+	if whole || gone.all || int64(n) > few(w.base.Part(k.t, k.rel).Links) {
+		return w.parent.Links(w.ctx, k.t, k.rel)
+	}
+	named := slices.Clone(gone.links[k])
+	near := w.table(k.t)
+	name := func(t entra.Type, pair uint64) {
+		named = append(named, entra.Link{From: near.ref(uint32(pair >> 32)), Rel: k.rel, To: w.table(t).ref(uint32(pair))})
+	}
+	for t, pairs := range rel.seen {
+		for _, pair := range pairs {
+			name(t, pair)
+		}
+	}
+	for e := range rel.ended {
+		name(e.t, e.pair)
+	}
+	slices.SortFunc(named, entra.Link.Compare)
+	named = slices.Compact(named)
+	return func(yield func(entra.Link, error) bool) {
+		for _, l := range named {
+			has, err := w.parent.Has(w.ctx, l)
+			if (has || err != nil) && !yield(l, err) {
+				return
+			}
+		}
+	}
 }
 
 // A merger decides on the links of a part one by one, ascending, and writes the changes.
@@ -173,7 +221,7 @@ type merger struct {
 	rel   *relation
 	whole bool
 	holes map[entra.Ref]bool
-	root  rooter
+	sum   *summer
 	out   Links // changes at the present object
 	ords  []int64
 }
@@ -183,11 +231,11 @@ func (m *merger) seen(l entra.Link, was bool) error {
 	if m.w.left(l.From) || m.w.left(l.To) {
 		return m.drop(l, was)
 	}
-	m.root.link(l)
 	if was {
 		return nil
 	}
 	m.p.Linked++
+	m.sum.link(l)
 	return m.change(l, true)
 }
 
@@ -196,7 +244,6 @@ func (m *merger) unseen(l entra.Link) error {
 	if m.whole && !m.holes[l.From] || m.ended(l) || m.w.left(l.From) || m.w.left(l.To) {
 		return m.drop(l, true)
 	}
-	m.root.link(l)
 	return nil
 }
 
@@ -218,6 +265,7 @@ func (m *merger) drop(l entra.Link, was bool) error {
 		return nil
 	}
 	m.p.Unlinked++
+	m.sum.do(func(part *snapshot.Sum) { part.SubLink(l) })
 	return m.change(l, false)
 }
 

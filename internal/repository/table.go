@@ -18,8 +18,9 @@ type table struct {
 	before map[uint32]entra.Version // the parent's, of those that it has and that were written or removed
 	ord    []int64                  // ordinals in a checkpoint, nil in a segment
 	loaded bool
-	left   int // how many have the flag left
-	twice  int // how many came again with another body
+	looks  int64 // how often the parent was asked about one object
+	left   int   // how many have the flag left
+	twice  int   // how many came again with another body
 
 	perm []uint32 // rank to index; nil until ranked
 	rank []uint32
@@ -28,9 +29,10 @@ type table struct {
 type flags uint8
 
 const (
-	said flags = 1 << iota // put in this snapshot
-	left                   // gone in this snapshot
-	held                   // the parent has it
+	said  flags = 1 << iota // put in this snapshot
+	left                    // gone in this snapshot
+	held                    // the parent has it
+	known                   // whether it has it is known
 )
 
 // node returns the ID's index.
@@ -44,8 +46,33 @@ func (t *table) node(id entra.ID) uint32 {
 	return i
 }
 
+// find returns the ID's index, once it is known what the parent has of it. The parent is asked about single objects
+// while they are few, and else for all of them.
+func (t *table) find(ctx context.Context, parent snapshot.Base, id entra.ID) (uint32, error) {
+	i := t.node(id)
+	if t.loaded || t.flags[i]&known != 0 {
+		return i, nil
+	}
+	if parent == nil || t.looks >= few(parent.Snapshot().Part(t.t, "").Objects) {
+		return i, t.load(ctx, parent)
+	}
+	t.looks++
+	v, ok, err := parent.Version(ctx, entra.Ref{Type: t.t, ID: id})
+	if err != nil {
+		return i, err
+	}
+	if t.flags[i] |= known; ok {
+		t.now[i] = v
+		t.flags[i] |= held
+	}
+	return i, nil
+}
+
+// few is how many single things of so many are looked up rather than reading all of them.
+func few(of int64) int64 { return max(256, of/64) }
+
 // load takes the parent's entries in.
-func (t *table) load(ctx context.Context, parent snapshot.Tree) error {
+func (t *table) load(ctx context.Context, parent snapshot.Base) error {
 	if t.loaded {
 		return nil
 	}
@@ -55,8 +82,10 @@ func (t *table) load(ctx context.Context, parent snapshot.Tree) error {
 				return err
 			}
 			i := t.node(e.Ref.ID)
-			t.now[i] = e.Version
-			t.flags[i] |= held
+			if t.flags[i]&known == 0 {
+				t.now[i] = e.Version
+				t.flags[i] |= held | known
+			}
 		}
 	}
 	t.loaded = true

@@ -23,7 +23,7 @@ type Writer struct {
 	r      *Repository
 	ctx    context.Context // of Begin: blobs are stored while calls come and go
 	cancel context.CancelFunc
-	parent snapshot.Tree // nil in the first snapshot
+	parent snapshot.Base // nil in the first snapshot
 	base   *snapshot.Snapshot
 	began  time.Time
 
@@ -61,7 +61,7 @@ var (
 
 // Begin starts a snapshot that is compared with parent, which must be the newest one, or nil for the first;
 // else the error wraps ErrParent. The context governs the Writer until its end.
-func (r *Repository) Begin(ctx context.Context, parent snapshot.Tree, began time.Time) (*Writer, error) {
+func (r *Repository) Begin(ctx context.Context, parent snapshot.Base, began time.Time) (*Writer, error) {
 	if !r.CanWrite() {
 		return nil, fmt.Errorf("begin snapshot: %w", ErrReadOnly)
 	}
@@ -152,7 +152,10 @@ func (w *Writer) Put(ctx context.Context, o entra.Object) error {
 			return err
 		}
 		t := w.table(o.Ref.Type)
-		i := t.node(o.Ref.ID)
+		i, err := t.find(w.ctx, w.parent, o.Ref.ID)
+		if err != nil {
+			return err
+		}
 		if t.flags[i]&said != 0 && t.flags[i]&left == 0 {
 			t.twice++
 		}
@@ -172,11 +175,11 @@ func (w *Writer) same(r entra.Ref, v entra.Version) (bool, error) {
 		return false, fmt.Errorf("%q names no object", r)
 	}
 	t := w.table(r.Type)
-	if err := t.load(w.ctx, w.parent); err != nil {
+	i, err := t.find(w.ctx, w.parent, r.ID)
+	if err != nil {
 		return false, fmt.Errorf("%s: parent: %w", r.Type, err)
 	}
-	i, ok := t.ids.Find(r.ID)
-	if !ok || t.now[i] != v {
+	if t.now[i] != v {
 		return false, nil
 	}
 	t.came(i)
@@ -201,10 +204,11 @@ func (w *Writer) Gone(ctx context.Context, r entra.Ref) error {
 			return fmt.Errorf("%q names no object", r)
 		}
 		t := w.table(r.Type)
-		if err := t.load(w.ctx, w.parent); err != nil {
+		i, err := t.find(w.ctx, w.parent, r.ID)
+		if err != nil {
 			return fmt.Errorf("%s: parent: %w", r.Type, err)
 		}
-		t.leave(t.node(r.ID))
+		t.leave(i)
 		return nil
 	})
 }
@@ -377,13 +381,13 @@ func (w *Writer) parts() ([]snapshot.Part, error) {
 			done[k] = p
 		}
 	}
-	touched, err := w.touched()
+	gone, err := w.parting()
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range order {
 		if k.rel != "" {
-			p, err := w.linkPart(k, touched)
+			p, err := w.linkPart(k, gone)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", k, err)
 			}
@@ -466,19 +470,45 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 	if t.twice > 0 {
 		p.Reason = joinReason(p.Reason, fmt.Sprintf("%d objects came again with other content; the last is kept", t.twice))
 	}
-	p.Objects, p.Links, p.Root = base.Objects, 0, base.Root
+	p.Objects, p.Links, p.Root = base.Objects+p.Added-p.Removed, 0, base.Root
 	if known && p.Added+p.Removed+p.Changed == 0 {
 		return p, nil
 	}
-	t.sort()
-	var root rooter
-	for _, i := range t.perm {
-		if t.now[i] != (entra.Version{}) {
-			root.entry(t.ref(i), t.now[i])
-		}
+	sum, err := w.sum(partKey{of, ""})
+	if err != nil {
+		return p, err
 	}
-	p.Objects, p.Root = root.count, root.root()
+	all, n := newSummer(sum), t.ids.Len()
+	for first := 0; first < n; first += summed {
+		all.do(func(part *snapshot.Sum) {
+			for i := uint32(first); i < uint32(min(first+summed, n)); i++ {
+				was, now := t.was(i), t.now[i]
+				if was == now {
+					continue
+				}
+				if was != (entra.Version{}) {
+					part.SubEntry(t.ref(i), was)
+				}
+				if now != (entra.Version{}) {
+					part.AddEntry(t.ref(i), now)
+				}
+			}
+		})
+	}
+	p.Root = all.root()
 	return p, nil
+}
+
+// sum returns the sum of what the parent has of a part.
+func (w *Writer) sum(k partKey) (snapshot.Sum, error) {
+	if w.parent == nil {
+		return snapshot.Sum{}, nil
+	}
+	s, err := w.parent.Sum(w.ctx, k.t, k.rel)
+	if err != nil {
+		return s, fmt.Errorf("parent: %w", err)
+	}
+	return s, nil
 }
 
 func joinReason(a, b string) string {

@@ -111,7 +111,7 @@ func drawRound(t *rapid.T, before state) round {
 	return r
 }
 
-func (r round) run(ctx context.Context, t fataler, repo *repository.Repository, parent snapshot.Tree, seed uint64) *snapshot.Snapshot {
+func (r round) run(ctx context.Context, t fataler, repo *repository.Repository, parent snapshot.Base, seed uint64) *snapshot.Snapshot {
 	t.Helper()
 	w, err := repo.Begin(ctx, parent, start)
 	if err != nil {
@@ -151,7 +151,7 @@ func TestReplayGivesTheTree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		repos := []*repository.Repository{create(t, new(mem.Store), k), create(t, new(mem.Store), k)}
 		want, replayed := newState(), newState()
-		var parents [2]snapshot.Tree
+		var parents [2]snapshot.Base
 		rounds := rapid.IntRange(1, 4).Draw(rt, "rounds")
 		for n := range rounds {
 			r := drawRound(rt, want)
@@ -192,7 +192,7 @@ func TestReplayGivesTheTree(t *testing.T) {
 				rt.Fatalf("links (-want +replayed):\n%s", d)
 			}
 			for _, p := range last.Parts {
-				root, size := want.root(rt, p.Type, p.Relation)
+				root, size := want.root(p.Type, p.Relation)
 				if p.Root != root || p.Objects+p.Links != size {
 					rt.Fatalf("%s %s: root or size %d is not that of its %d leaves", p.Type, p.Relation, p.Objects+p.Links, size)
 				}
@@ -224,7 +224,7 @@ func only(s state, t entra.Type) []entra.Ref {
 }
 
 // begin starts a snapshot and gives it up when the test ends.
-func begin(t *testing.T, r *repository.Repository, parent snapshot.Tree) *repository.Writer {
+func begin(t *testing.T, r *repository.Repository, parent snapshot.Base) *repository.Writer {
 	t.Helper()
 	w, err := r.Begin(t.Context(), parent, start)
 	if err != nil {
@@ -361,18 +361,65 @@ func TestNothingChangedIsSmall(t *testing.T) {
 
 // asleep is a tree that nobody may read.
 type asleep struct {
-	snapshot.Tree
+	snapshot.Base
 	t *testing.T
 }
 
 func (a asleep) Entries(ctx context.Context, of entra.Type) iter.Seq2[snapshot.Entry, error] {
 	a.t.Errorf("the parent's %s were read", of)
-	return a.Tree.Entries(ctx, of)
+	return a.Base.Entries(ctx, of)
 }
 
 func (a asleep) Links(ctx context.Context, of entra.Type, rel string) iter.Seq2[entra.Link, error] {
 	a.t.Errorf("the parent's %s %s were read", of, rel)
-	return a.Tree.Links(ctx, of, rel)
+	return a.Base.Links(ctx, of, rel)
+}
+
+// TestASmallChangeReadsNoPart: what a round tells of a large part is looked up by itself.
+func TestASmallChangeReadsNoPart(t *testing.T) {
+	r := create(t, new(mem.Store), newKeys(t))
+	first, st := fill(t, r, 2000)
+	w := begin(t, r, asleep{st.tree(first), t})
+	var goes, stays entra.Ref
+	for u := range st.objects {
+		if u.Type == "user" && goes == (entra.Ref{}) {
+			goes = u
+		} else if u.Type == "user" {
+			stays = u
+		}
+	}
+	next := st.clone()
+	must(t, w.Gone(t.Context(), goes))
+	delete(next.objects, goes)
+	ended, parts := 0, map[string]bool{}
+	for l := range st.links {
+		if l.From == goes || l.To == goes {
+			delete(next.links, l)
+			ended++
+		}
+		if !parts[l.Rel] && l.From != goes && l.To != goes { // one of each relation that is ended by name
+			parts[l.Rel] = true
+			must(t, w.Unlink(t.Context(), l))
+			delete(next.links, l)
+		}
+	}
+	must(t, w.Put(t.Context(), object(t, stays, `{"new":1}`)))
+	next.objects[stays] = `{"new":1}`
+	for _, p := range first.Parts {
+		must(t, w.End(t.Context(), snapshot.Part{Type: p.Type, Relation: p.Relation, Coverage: snapshot.Complete, Delta: p.Delta}, false))
+	}
+	second := commit(t, w)
+	if ended == 0 || len(parts) == 0 {
+		t.Fatalf("%d links went with the object, %d were ended", ended, len(parts))
+	}
+	for _, p := range second.Parts {
+		if root, size := next.root(p.Type, p.Relation); root != p.Root || size != p.Objects+p.Links {
+			t.Errorf("%s %s: %d things, or their root, are not the %d that are there", p.Type, p.Relation, p.Objects+p.Links, size)
+		}
+	}
+	if p := second.Part("user", ""); p.Removed != 1 || p.Changed != 1 {
+		t.Errorf("users are %+v", p)
+	}
 }
 
 func TestOfTwoWritersOneWins(t *testing.T) {

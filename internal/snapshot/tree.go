@@ -32,7 +32,38 @@ type Tree interface {
 	Holders(ctx context.Context, id entra.ID) iter.Seq2[entra.Ref, error]
 }
 
-// A Memory is a Tree held in memory, for plans that are simulated and for tests.
+// A Base is a Tree that a next snapshot is compared with, and that can be asked about single things in it.
+type Base interface {
+	Tree
+	// Version returns the version of an object. It reports false where the tree has none.
+	Version(ctx context.Context, r entra.Ref) (entra.Version, bool, error)
+	// Has reports whether the tree has a link.
+	Has(ctx context.Context, l entra.Link) (bool, error)
+	// Sum returns the sum of what the tree has of one part; with the relation "", of a type's objects.
+	Sum(ctx context.Context, t entra.Type, rel string) (Sum, error)
+}
+
+// Summed adds up what a tree has of one part, by reading all of it.
+func Summed(ctx context.Context, tree Tree, t entra.Type, rel string) (s Sum, err error) {
+	if rel == "" {
+		for e, err := range tree.Entries(ctx, t) {
+			if err != nil {
+				return s, err
+			}
+			s.AddEntry(e.Ref, e.Version)
+		}
+		return s, nil
+	}
+	for l, err := range tree.Links(ctx, t, rel) {
+		if err != nil {
+			return s, err
+		}
+		s.AddLink(l)
+	}
+	return s, nil
+}
+
+// A Memory is a Base held in memory, for plans that are simulated and for tests.
 type Memory struct {
 	snapshot *Snapshot
 	refs     func(entra.Object) []entra.ID
@@ -79,6 +110,23 @@ func (m *Memory) Object(_ context.Context, r entra.Ref) (entra.Object, error) {
 		return entra.Object{}, &fs.PathError{Op: "object", Path: r.String(), Err: fs.ErrNotExist}
 	}
 	return o, nil
+}
+
+// Version implements Base.
+func (m *Memory) Version(_ context.Context, r entra.Ref) (v entra.Version, ok bool, err error) {
+	o, ok := m.objects[r]
+	if ok {
+		v = o.Version()
+	}
+	return v, ok, nil
+}
+
+// Has implements Base.
+func (m *Memory) Has(_ context.Context, l entra.Link) (bool, error) { return m.links[l], nil }
+
+// Sum implements Base.
+func (m *Memory) Sum(ctx context.Context, t entra.Type, rel string) (Sum, error) {
+	return Summed(ctx, m, t, rel)
 }
 
 // Around implements Tree.

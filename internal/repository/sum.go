@@ -1,0 +1,65 @@
+package repository
+
+import (
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
+)
+
+// A summer brings a part's sum up to date, on all processors, since the hashing of a first snapshot takes long.
+type summer struct {
+	work  errgroup.Group
+	links []entra.Link // to be added
+
+	mu  sync.Mutex
+	sum snapshot.Sum
+}
+
+// summed is how many things are added up at a time.
+const summed = 1024
+
+func newSummer(sum snapshot.Sum) *summer {
+	s := &summer{sum: sum}
+	s.work.SetLimit(runtime.GOMAXPROCS(0))
+	return s
+}
+
+// do adds what change adds to a sum of nothing.
+func (s *summer) do(change func(*snapshot.Sum)) {
+	s.work.Go(func() error {
+		var part snapshot.Sum
+		change(&part)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sum.Add(&part)
+		return nil
+	})
+}
+
+// link adds a link.
+func (s *summer) link(l entra.Link) {
+	if s.links = append(s.links, l); len(s.links) == summed {
+		s.flush()
+	}
+}
+
+func (s *summer) flush() {
+	links := s.links
+	s.links = nil
+	s.do(func(part *snapshot.Sum) {
+		for _, l := range links {
+			part.AddLink(l)
+		}
+	})
+}
+
+// root waits for all that was given and returns the sum's root.
+func (s *summer) root() snapshot.Root {
+	s.flush()
+	_ = s.work.Wait() // nothing of it can fail
+	return s.sum.Root()
+}
