@@ -44,15 +44,7 @@ func TestASecondReaderAgrees(t *testing.T) {
 				w.between()
 			}
 			for _, number := range w.numbers {
-				ours, theirs := filepath.Join(w.dir, fmt.Sprintf("ours%d", number)), filepath.Join(w.dir, fmt.Sprintf("theirs%d", number))
-				w.export(number, ours)
-				out, err := exec.CommandContext(t.Context(), "python3", "../../doc/reader/tidemark_reader.py", w.place, w.keyFile, fmt.Sprint(number), theirs).CombinedOutput() //nolint:gosec // our own script
-				if err != nil {
-					t.Fatalf("seed %d, snapshot %d: %v\n%s", seed, number, err, out)
-				}
-				if d := cmp.Diff(files(t, ours), files(t, theirs)); d != "" {
-					t.Fatalf("seed %d, snapshot %d: export (-) and the second reader (+) differ:\n%s", seed, number, d)
-				}
+				w.agree(number)
 				compared++
 			}
 			for rec, err := range w.repo.Records(t.Context(), 0) {
@@ -70,6 +62,69 @@ func TestASecondReaderAgrees(t *testing.T) {
 		t.Fatal("nothing was compared")
 	}
 	t.Logf("%d snapshots compared, of logs with %v", compared, kinds)
+}
+
+// agree holds what export writes of a snapshot against what the second reader writes.
+func (w *writing) agree(number int64) {
+	w.t.Helper()
+	ours, theirs := filepath.Join(w.dir, fmt.Sprintf("ours%d", number)), filepath.Join(w.dir, fmt.Sprintf("theirs%d", number))
+	w.export(number, ours)
+	out, err := exec.CommandContext(w.t.Context(), "python3", "../../doc/reader/tidemark_reader.py", w.place, w.keyFile, fmt.Sprint(number), theirs).CombinedOutput() //nolint:gosec // our own script
+	if err != nil {
+		w.t.Fatalf("snapshot %d: %v\n%s", number, err, out)
+	}
+	if d := cmp.Diff(files(w.t, ours), files(w.t, theirs)); d != "" {
+		w.t.Fatalf("snapshot %d: export (-) and the second reader (+) differ:\n%s", number, d)
+	}
+}
+
+// A repository that began in the first format goes on in the newest: both readers read all of it, and every root is right
+// by the rule of its time.
+func TestARepositoryOfTheFirstFormatGoesOn(t *testing.T) {
+	w := &writing{t: t, rand: rand.New(rand.NewPCG(11, 7)), dir: t.TempDir(), now: time.Date(2026, 12, 4, 5, 6, 7, 0, time.UTC)} //nolint:gosec // a test
+	w.place, w.keyFile = filepath.Join(w.dir, "repository"), "testdata/format1/identity.txt"
+	w.must(os.CopyFS(w.place, os.DirFS("testdata/format1/repository")))
+	text, err := os.ReadFile(w.keyFile)
+	w.must(err)
+	ids, err := age.ParseIdentities(bytes.NewReader(text))
+	w.must(err)
+	w.keys, _ = ids[0].(*age.X25519Identity)
+	st, err := file.Open(w.place)
+	w.must(err)
+	signer, err := repository.GenerateSigner("new-machine")
+	w.must(err)
+	w.repo, err = repository.Open(t.Context(), st, repository.Options{Identities: ids, Signer: signer, Now: w.clock})
+	w.must(err)
+	w.must(w.repo.Admit(t.Context(), signer))
+	w.index, err = index.Open(t.Context(), ":memory:", history.Kept())
+	w.must(err)
+	defer func() { w.must(w.index.Close()) }()
+	w.must(w.index.Update(t.Context(), w.repo))
+	first, err := w.index.Latest(t.Context())
+	w.must(err)
+	w.numbers = []int64{first.Number}
+	for range 2 {
+		w.snapshot()
+	}
+	for f, err := range w.repo.Check(t.Context(), true) {
+		t.Errorf("check: %+v, %v", f, err)
+	}
+	for _, number := range w.numbers {
+		w.agree(number)
+	}
+	formats := map[int64]int{}
+	for rec, err := range w.repo.Records(t.Context(), 0) {
+		w.must(err)
+		for l, err := range w.repo.Replay(t.Context(), rec) {
+			w.must(err)
+			if s, ok := l.(repository.Snapshot); ok {
+				formats[s.Format]++
+			}
+		}
+	}
+	if formats[1] == 0 || formats[2] != 2 {
+		t.Errorf("snapshots by format: %v", formats)
+	}
 }
 
 // The second reader refuses what was damaged.
@@ -305,7 +360,7 @@ func files(t *testing.T, dir string) map[string]string {
 // Repositories of every format so far lie in testdata and open for ever. A new one is written there by
 // `go test ./cmd/tidemark -run EveryFormat -update` when the format's number grows, and never again.
 func TestRepositoriesOfEveryFormatOpen(t *testing.T) {
-	const newest = "testdata/format1"
+	const newest = "testdata/format2"
 	if *update {
 		if _, err := os.Stat(newest); err == nil {
 			t.Fatalf("%s is there, and stays as it is", newest)

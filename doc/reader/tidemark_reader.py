@@ -83,7 +83,7 @@ def verifier(text):
     return name, number, key[1:]
 
 
-# RFC 6962: the tree over the log.
+# RFC 6962: the tree over the log, and in format 1 those over parts.
 def leaf(data):
     return sha(b"\0" + data)
 
@@ -113,7 +113,7 @@ class Repository:
         self.folder, self.identity = folder, identity
         raw = self.file("repo.json")
         self.head = json.loads(raw)
-        need(self.head["format"] == 1, "this reader knows format 1, not %r" % self.head["format"])
+        need(self.head["format"] in (1, 2), "this reader knows formats 1 and 2, not %r" % self.head["format"])
         self.signers, self.recovery = [verifier(self.head["signer"])], verifier(self.head["recovery"])
         self.records = []
         self.load()
@@ -212,7 +212,9 @@ class Repository:
             need(lines.pop() == "", blob[1] + " ends within a line")
             head, end = json.loads(lines[0]), json.loads(lines[-1])
             kind = "segment" if record["parent"] else "checkpoint"
-            need(head == {"k": "h", "format": 1, "repository": self.head["repository"], "tenant": self.head["tenant"]["id"], "kind": kind,
+            self.format = head["format"]
+            need(self.format in (1, 2), blob[1] + ": this reader knows formats 1 and 2, not %r" % self.format)
+            need(head == {"k": "h", "format": self.format, "repository": self.head["repository"], "tenant": self.head["tenant"]["id"], "kind": kind,
                           "parent": record["parent"], "blob": nth}, blob[1] + ": its header is another blob's")
             before = text[:text.rindex(b"\n", 0, -1) + 1]
             need(end == {"k": "e", "lines": len(lines) - 1, "sha256": sha(before).hex()}, blob[1] + ": its end line does not fit")
@@ -255,12 +257,19 @@ class Repository:
         for p in snap["parts"]:
             if p.get("complete") == -1:
                 p["complete"] = number
-            texts = ["{}/{} {}".format(p["type"], i, version) for i, (version, _) in objects.get(p["type"], {}).items()]
+            texts = ["{}/{} {}".format(p["type"], i, version) for i, (version, _) in sorted(objects.get(p["type"], {}).items())]
             if "relation" in p:
                 texts = ["{}/{} {} {}/{}".format(p["type"], i, p["relation"], *end)
-                         for i, ends in links.get((p["type"], p["relation"]), {}).items() for end in ends]
-            total = sum(int.from_bytes(hashlib.shake_256(t.encode()).digest(512), "little") for t in texts) % 2 ** 4096
-            need(sha(total.to_bytes(512, "little")).hex() == p["root"], "the root of %s is not that of what the tree holds" % p["type"])
+                         for i, ends in sorted(links.get((p["type"], p["relation"]), {}).items()) for end in sorted(ends)]
+            if self.format == 1:
+                tree = Tree()
+                for t in texts:
+                    tree.add(leaf(t.encode()))
+                root = tree.root()
+            else:
+                total = sum(int.from_bytes(hashlib.shake_256(t.encode()).digest(512), "little") for t in texts) % 2 ** 4096
+                root = sha(total.to_bytes(512, "little"))
+            need(root.hex() == p["root"], "the root of %s is not that of what the tree holds" % p["type"])
         return snap, objects, links
 
     def aliases(self):

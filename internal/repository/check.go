@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
+	"math/bits"
 	"slices"
 
 	"golang.org/x/mod/sumdb/note"
@@ -262,7 +264,7 @@ func (c *checker) blobs(ctx context.Context, all []binding) error {
 
 // deep opens everything and replays the log.
 func (c *checker) deep(ctx context.Context, records []Record) error {
-	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}}
+	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}, trees: map[partKey]treeRoot{}}
 	for _, rec := range records {
 		if rec.Kind != KindSnapshot {
 			if _, err := c.r.Data(ctx, rec); err != nil {
@@ -276,7 +278,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 		for l, err := range c.r.Replay(ctx, rec) {
 			if err == nil {
 				if snap, ok := l.(Snapshot); ok && !s.lost {
-					if part := s.compare(snap.Snapshot); part != "" {
+					if part := s.compare(snap); part != "" {
 						err = spoilt(noteName(rec.Number), rec, "the root of "+part+" is not that of what the tree holds")
 					}
 				} else {
@@ -300,6 +302,7 @@ type shadow struct {
 	objects map[entra.Type]map[entra.ID]entra.Version
 	links   map[partKey]map[entra.Link]bool
 	sums    map[partKey]*snapshot.Sum
+	trees   map[partKey]treeRoot // of format 1
 	lost    bool
 }
 
@@ -354,7 +357,7 @@ func (s *shadow) leave(r entra.Ref) {
 }
 
 // compare returns the first part of the snapshot that is not what the tree holds, or "".
-func (s *shadow) compare(snap *snapshot.Snapshot) string {
+func (s *shadow) compare(snap Snapshot) string {
 	parts := map[partKey]bool{}
 	for _, p := range snap.Parts {
 		k := partKey{p.Type, p.Relation}
@@ -363,7 +366,7 @@ func (s *shadow) compare(snap *snapshot.Snapshot) string {
 		if k.rel == "" {
 			size = int64(len(s.objects[k.t]))
 		}
-		if size != p.Objects+p.Links || s.sum(k).Root() != p.Root {
+		if size != p.Objects+p.Links || s.root(k, snap.Format) != p.Root {
 			return k.String()
 		}
 	}
@@ -378,4 +381,49 @@ func (s *shadow) compare(snap *snapshot.Snapshot) string {
 		}
 	}
 	return ""
+}
+
+// root returns a part's root by the rule of a format.
+func (s *shadow) root(k partKey, format int64) snapshot.Root {
+	sum := s.sum(k).Root()
+	if format >= 2 {
+		return sum
+	}
+	known := s.trees[k]
+	if known.of != sum {
+		known = treeRoot{sum, s.tree(k)}
+		s.trees[k] = known
+	}
+	return known.root
+}
+
+// A treeRoot is the root by format 1 of what has a sum.
+type treeRoot struct{ of, root snapshot.Root }
+
+// tree returns a part's root by format 1: the RFC 6962 tree hash over what it has, in order.
+func (s *shadow) tree(k partKey) snapshot.Root {
+	var leaves []tlog.Hash
+	if k.rel == "" {
+		of := s.objects[k.t]
+		for _, id := range slices.Sorted(maps.Keys(of)) {
+			leaves = append(leaves, tlog.RecordHash(fmt.Appendf(nil, "%s %s", entra.Ref{Type: k.t, ID: id}, of[id])))
+		}
+	} else {
+		for _, l := range slices.SortedFunc(maps.Keys(s.links[k]), entra.Link.Compare) {
+			leaves = append(leaves, tlog.RecordHash([]byte(l.String())))
+		}
+	}
+	if len(leaves) == 0 {
+		return sha256.Sum256(nil)
+	}
+	return snapshot.Root(treeHash(leaves))
+}
+
+// treeHash is MTH of RFC 6962, section 2.1, over the hashes of at least one leaf.
+func treeHash(leaves []tlog.Hash) tlog.Hash {
+	if len(leaves) == 1 {
+		return leaves[0]
+	}
+	left := 1 << (bits.Len(uint(len(leaves)-1)) - 1)
+	return tlog.NodeHash(treeHash(leaves[:left]), treeHash(leaves[left:]))
 }

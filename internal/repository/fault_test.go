@@ -442,7 +442,7 @@ func TestInitAndOpen(t *testing.T) {
 	t.Run("a newer format", func(t *testing.T) {
 		s := new(mem.Store)
 		must(t, init(s, k))
-		raw := bytes.Replace(contents(t, s)["repo.json"], []byte(`"format": 1`), []byte(`"format": 2`), 1)
+		raw := bytes.Replace(contents(t, s)["repo.json"], []byte(`"format": 2`), []byte(`"format": 3`), 1)
 		if _, err := repository.Open(t.Context(), overlay{s, map[string][]byte{"repo.json": raw}}, k.options()); !errors.Is(err, repository.ErrFormat) {
 			t.Errorf("Open: %v, want ErrFormat", err)
 		}

@@ -59,8 +59,11 @@ type AuditEntry struct {
 	Position Position
 }
 
-// A Snapshot closes what its record says. Number and ID are filled in from the record.
-type Snapshot struct{ *snapshot.Snapshot }
+// A Snapshot closes what its record says. Number and ID are filled in from the record. Format is the one it is written in.
+type Snapshot struct {
+	*snapshot.Snapshot
+	Format int64
+}
 
 func (Object) line()     {}
 func (Gone) line()       {}

@@ -120,17 +120,18 @@ func (w *Writer) parting() (parting, error) {
 // linkPart finishes a relation's links and writes how they changed.
 func (w *Writer) linkPart(k partKey, gone parting) (snapshot.Part, error) {
 	p, base, known, whole := w.basis(k)
-	p.Objects, p.Links, p.Root = 0, base.Links, base.Root
+	p.Objects, p.Links = 0, base.Links
+	sum, err := w.sum(k)
+	if err != nil {
+		return p, err
+	}
 	rel := w.rels[k]
 	if known && rel == nil && !whole && !gone.all && gone.links[k] == nil {
+		p.Root = sum.Root()
 		return p, nil
 	}
 	if rel == nil {
 		rel = &relation{}
-	}
-	sum, err := w.sum(k)
-	if err != nil {
-		return p, err
 	}
 	m := &merger{w: w, key: k, p: &p, rel: rel, whole: whole, holes: map[entra.Ref]bool{}, sum: newSummer(sum)}
 	for _, r := range p.Holes {
@@ -169,9 +170,7 @@ func (w *Writer) linkPart(k partKey, gone parting) (snapshot.Part, error) {
 	if err := m.flush(); err != nil {
 		return p, err
 	}
-	if p.Links = base.Links + p.Linked - p.Unlinked; !known || p.Linked+p.Unlinked > 0 {
-		p.Root = m.sum.root()
-	}
+	p.Links, p.Root = base.Links+p.Linked-p.Unlinked, m.sum.root()
 	return p, nil
 }
 

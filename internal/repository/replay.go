@@ -273,6 +273,7 @@ type player struct {
 
 	ordinals []entra.Ref // of a checkpoint, through all its blobs
 	kind     string      // of the objects blobs
+	format   int64       // of all blobs
 	closed   bool        // the snapshot line was met
 }
 
@@ -354,7 +355,7 @@ func (p *player) line(v any, at Position) (Line, error) {
 		}
 		p.closed = true
 		settle(s, p.rec, p.r.tenant.ID)
-		return Snapshot{s}, nil
+		return Snapshot{s, p.format}, nil
 	}
 	return nil, p.bad("line %d has no place here", p.hash.lines+1)
 }
@@ -377,7 +378,7 @@ const (
 )
 
 func (p *player) head(h headLine) error {
-	want := headLine{format, p.r.id, string(p.r.tenant.ID), kindSegment, p.rec.Parent, p.nth}
+	want := headLine{h.Format, p.r.id, string(p.r.tenant.ID), kindSegment, p.rec.Parent, p.nth}
 	switch {
 	case p.blob.Role == roleAudit:
 		want.Kind = kindAudit
@@ -387,9 +388,10 @@ func (p *player) head(h headLine) error {
 	if h.Format > format {
 		return fmt.Errorf("%w: format %d", ErrFormat, h.Format)
 	}
-	if h != want {
+	if h != want || h.Format < 1 || p.format != 0 && h.Format != p.format {
 		return p.bad("header is that of another blob")
 	}
+	p.format = h.Format
 	if p.blob.Role == roleObjects {
 		p.kind = h.Kind
 	}

@@ -25,8 +25,9 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/store"
 )
 
-// format is the newest format this package reads and the one it writes.
-const format = 1
+// format is the newest format this package reads and the one it writes. A repository begun in an earlier one goes on in
+// this one, blob by blob.
+const format = 2
 
 // repoName is where a repository says what it is.
 const repoName = "repo.json"
@@ -283,7 +284,7 @@ func parseHeader(raw []byte) (header, error) {
 	if again, err := h.bytes(); err != nil || !bytes.Equal(again, raw) {
 		return header{}, corrupt(repoName, "is not in its one form")
 	}
-	if h.Format != format || h.Tenant.ID == "" || !idForm.MatchString(h.Repository) {
+	if h.Format < 1 || h.Tenant.ID == "" || !idForm.MatchString(h.Repository) {
 		return header{}, corrupt(repoName, "names no repository and tenant")
 	}
 	return h, nil

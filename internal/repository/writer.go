@@ -470,10 +470,7 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 	if t.twice > 0 {
 		p.Reason = joinReason(p.Reason, fmt.Sprintf("%d objects came again with other content; the last is kept", t.twice))
 	}
-	p.Objects, p.Links, p.Root = base.Objects+p.Added-p.Removed, 0, base.Root
-	if known && p.Added+p.Removed+p.Changed == 0 {
-		return p, nil
-	}
+	p.Objects, p.Links = base.Objects+p.Added-p.Removed, 0
 	sum, err := w.sum(partKey{of, ""})
 	if err != nil {
 		return p, err
