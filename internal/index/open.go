@@ -23,7 +23,7 @@ const (
 	memory      = ":memory:"
 	// pageCache is what each connection keeps of the database in memory, in KiB, and firstCache what the one keeps that
 	// takes in a first snapshot: IDs come in no order, so each goes to another page.
-	pageCache, firstCache = "-16384", "-131072"
+	pageCache, firstCache = "-16384", "-65536"
 )
 
 // errForeign says that the file is a database, but not one of ours.
