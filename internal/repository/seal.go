@@ -222,7 +222,8 @@ func parseSeekTable(b []byte) ([]frameSizes, error) {
 // newEncoder returns an encoder for frames. The first snapshot, which is large and written once, is worth
 // the slower level. Single segments say their size however small they are.
 func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(compressors()), zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true), zstd.WithSingleSegment(true))
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(compressors()), zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(true), zstd.WithZeroFrames(true), zstd.WithSingleSegment(true),
+		zstd.WithWindowSize(frameSize)) // a larger one is memory that no frame fills
 }
 
 // newDecoder returns a decoder that writes no more than the capacity it is given.
