@@ -85,39 +85,15 @@ type reading struct {
 	// What the audit log names since the parent, and whether it came out of the recycle bin. The type is empty where the
 	// log has a word for it that the catalog has not.
 	named map[entra.Ref]bool
-	seen  map[entra.Type]*listed       // whose relations and contents are to be read
+	seen  map[entra.Type]*roll         // of the objects, by which their relations and contents are read
 	parts map[entra.Type]snapshot.Part // of the objects, as far as read
-}
-
-// A listed is what a listing found. A nil one found nothing.
-type listed struct {
-	ids    entra.IDs
-	hidden map[entra.ID]bool // those whose relations this identity cannot read
-}
-
-func newListed() *listed { return &listed{hidden: map[entra.ID]bool{}} }
-
-func (l *listed) has(id entra.ID) bool {
-	if l == nil {
-		return false
-	}
-	_, ok := l.ids.Find(id)
-	return ok
-}
-
-// sorted returns the IDs, ascending.
-func (l *listed) sorted() []entra.ID {
-	if l == nil {
-		return nil
-	}
-	return slices.Sorted(l.ids.All())
 }
 
 // Run captures the tenant and returns the committed snapshot. A part that cannot be read whole is not an
 // error: the snapshot says so. Run fails where nothing could be committed: the repository failed, the
 // context ended, or not one part could be read.
 func Run(ctx context.Context, c *graph.Client, r *repository.Repository, x *index.Index, now func() time.Time, o Options) (*snapshot.Snapshot, error) {
-	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]*listed{}, parts: map[entra.Type]snapshot.Part{},
+	rd := &reading{client: c, repo: r, index: x, began: now(), o: o, seen: map[entra.Type]*roll{}, parts: map[entra.Type]snapshot.Part{},
 		rounds: map[entra.Type]*round{}, of: map[partName]int64{}, named: map[entra.Ref]bool{}}
 	var parent snapshot.Base
 	switch latest, err := x.Latest(ctx); {
@@ -163,40 +139,66 @@ func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
 		return nil, err
 	}
 	rd.announce()
-	// What is contained in objects, and the links that start at them, are read once the objects are known.
-	var first, second []func(context.Context) error
-	for r := range catalog.All() {
-		if slices.Contains(rd.o.Exclude, r.Type) {
-			first = append(first, func(ctx context.Context) error { return rd.skip(ctx, r) })
-			continue
-		}
-		switch {
-		case r.Stream && rd.heard: // it has been read
-		case r.Stream:
-			first = append(first, func(ctx context.Context) error { return rd.stream(ctx, r) })
-		case r.Under != "":
-			second = append(second, func(ctx context.Context) error { return rd.contents(ctx, r) })
-		default:
-			first = append(first, func(ctx context.Context) error { return rd.objects(ctx, r) })
-		}
-		for _, rel := range r.Links {
-			second = append(second, func(ctx context.Context) error { return rd.links(ctx, r, rel) })
-		}
-	}
-	for _, phase := range [][]func(context.Context) error{first, {rd.settle}, second} {
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(parallel)
-		for _, do := range phase {
-			g.Go(func() error { return do(ctx) })
-		}
-		if err := g.Wait(); err != nil {
-			return nil, err
-		}
+	if err := rd.parallel(ctx); err != nil {
+		return nil, err
 	}
 	if err := rd.nothing(); err != nil {
 		return nil, err
 	}
 	return rd.writer.Commit(ctx)
+}
+
+// parallel reads all parts, some at once, each as soon as what it hangs on is known and it is its turn.
+func (rd *reading) parallel(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	turns := make(chan struct{}, parallel)
+	begin := func(do func(context.Context) error, after ...<-chan struct{}) {
+		g.Go(func() error {
+			for _, c := range after {
+				if err := wait(ctx, c); err != nil {
+					return err
+				}
+			}
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			return do(ctx)
+		})
+	}
+	settled := make(chan struct{})
+	var lists []<-chan struct{}
+	for r := range catalog.All() {
+		roll := rd.roll(r.Type)
+		switch {
+		case slices.Contains(rd.o.Exclude, r.Type):
+			begin(roll.filled(func(ctx context.Context) error { return rd.skip(ctx, r) }))
+			continue
+		case r.Stream && rd.heard: // it has been read
+		case r.Stream:
+			begin(func(ctx context.Context) error { return rd.stream(ctx, r) })
+		case r.Under != "":
+			begin(func(ctx context.Context) error { return rd.contents(ctx, r) }, rd.known(r.Under, settled))
+		default:
+			begin(roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
+			lists = append(lists, roll.done)
+		}
+		for _, rel := range r.Links {
+			after := rd.known(r.Type, settled)
+			if after == roll.done && rel.Read != catalog.ByList {
+				after = roll.begun
+			}
+			begin(func(ctx context.Context) error { return rd.links(ctx, r, rel) }, after)
+		}
+	}
+	begin(func(ctx context.Context) error { defer close(settled); return rd.settle(ctx) }, lists...)
+	return g.Wait()
+}
+
+// known is closed when it is known which objects of a type are there: where a round may tell, once that is settled.
+func (rd *reading) known(t entra.Type, settled <-chan struct{}) <-chan struct{} {
+	if r, ok := catalog.Lookup(t); ok && rd.rounded(rd.extended(r)) {
+		return settled
+	}
+	return rd.roll(t).done
 }
 
 // nothing returns an error if not one part could be read: then the service, the network or the credential

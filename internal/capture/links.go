@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -17,38 +16,37 @@ import (
 func (rd *reading) links(ctx context.Context, r *catalog.Resource, rel catalog.Relation) error {
 	switch {
 	case rd.follows(r, rel):
-		return rd.rounds[r.Type].linked(ctx, rel)
+		return rd.followed(r.Type).linked(ctx, rel)
 	case rd.vouched(r, rel.Rel, r.Type):
 		return rd.relink(ctx, r, rel)
 	}
 	p := rd.part(r, rel.Rel)
-	from, ok, err := rd.starts(ctx, &p, r.Type)
+	from, err := rd.starts(ctx, r.Type)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	l := &linking{reading: rd, resource: r, relation: rel, part: &p, from: from, early: map[entra.ID][]any{}}
+	ask, err := l.listed(ctx)
+	if _, ours := errors.AsType[*writeError](err); ours {
+		return rd.end(ctx, p, l.n, err)
+	}
+	if err := wait(ctx, from.done); err != nil {
+		return err
+	}
+	if !rd.hangs(&p, r.Type) {
 		return rd.end(ctx, p, 0, nil)
 	}
-	l := &linking{reading: rd, resource: r, relation: rel, part: &p}
-	seen := rd.seen[r.Type]
-	for _, id := range from {
-		if seen != nil && seen.hidden[id] {
-			l.conceal(entra.Ref{Type: r.Type, ID: id})
-		}
+	for _, id := range from.concealed() {
+		l.conceal(entra.Ref{Type: r.Type, ID: id})
 	}
-	switch rel.Read {
-	case catalog.ByDelta:
-		err = l.byDelta(ctx, from)
-	case catalog.ByExpand:
-		err = l.byExpand(ctx, from)
-	default:
-		err = l.byList(ctx, from)
+	if ask {
+		err = l.byList(ctx, from.unmarked(&l.heard))
 	}
 	if err == nil && p.Coverage != snapshot.Partial && rd.parent != nil {
 		// Much has gone at once: asked object by object, the service has to say so too.
 		if had := rd.parent.Part(r.Type, rel.Rel); had.Links-l.n > much(had.Links) {
 			l.n = 0
-			err = l.byList(ctx, from)
+			err = l.byList(ctx, from.all())
 		}
 	}
 	return rd.end(ctx, p, l.n, err)
@@ -60,8 +58,15 @@ type linking struct {
 	resource *catalog.Resource
 	relation catalog.Relation
 	part     *snapshot.Part
-	n        int64 // links that arrived
+	from     *roll
+	heard    marks              // the objects whose ends a list told
+	early    map[entra.ID][]any // ends, as told, of objects that are not on the roll yet
+	held     int                // how many objects and ends that are
+	n        int64              // links that arrived
 }
+
+// maxEarly is how many objects and ends are held that came before the objects were listed.
+const maxEarly = 20_000
 
 // conceal notes an object whose links the service leaves out without a word.
 func (l *linking) conceal(from entra.Ref) {
@@ -91,19 +96,18 @@ func (l *linking) link(ctx context.Context, from entra.Ref, item any) error {
 	return nil
 }
 
+// ends asks for the ends at one object.
+func (l *linking) ends(id entra.ID) catalog.Call { return l.resource.Ends(l.relation, id) }
+
 // byList asks for the relation object by object.
 func (l *linking) byList(ctx context.Context, from []entra.ID) error {
-	requests := make([]graph.Request, len(from))
-	for i, id := range from {
-		requests[i] = request(l.resource.Ends(l.relation, id))
-	}
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, requests, !l.relation.Many, func(i int, items [][]byte) error {
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, func(id entra.ID, items [][]byte) error {
 		for _, item := range items {
 			m, err := entra.Decode(item)
 			if err != nil {
 				return err
 			}
-			if err := l.link(ctx, entra.Ref{Type: l.resource.Type, ID: from[i]}, m); err != nil {
+			if err := l.link(ctx, entra.Ref{Type: l.resource.Type, ID: id}, m); err != nil {
 				return err
 			}
 		}
@@ -112,104 +116,122 @@ func (l *linking) byList(ctx context.Context, from []entra.ID) error {
 	})
 }
 
-// byExpand lists the objects together with the ends of the relation. Twenty ends may be all or the first of
-// more, so those objects are asked again one by one, and so are objects that this listing lacked.
-func (l *linking) byExpand(ctx context.Context, from []entra.ID) error {
-	missing := make(map[entra.ID]bool, len(from))
-	for _, id := range from {
-		missing[id] = true
+// listed reads the relation by a list that tells the ends of many objects, where there is one, while the objects may
+// still be being listed themselves. It reports whether those of which it told nothing are to be asked for one by one.
+func (l *linking) listed(ctx context.Context) (ask bool, err error) {
+	call, ends := l.resource.Expanded(l.relation), l.expanded
+	switch l.relation.Read {
+	case catalog.ByList:
+		return true, nil
+	case catalog.ByDelta:
+		call, ends = l.resource.Round(l.relation), l.slice
 	}
-	var again []entra.ID
 	arrived := false
-	err := l.pages(ctx, l.resource.Expanded(l.relation), func(page graph.Page) error {
+	err = l.pages(ctx, call, func(page graph.Page) error {
 		arrived = true
+		if err := l.late(ctx); err != nil {
+			return err
+		}
 		for _, item := range page.Items {
 			m, err := entra.Decode(item)
 			if err != nil {
 				return err
 			}
 			id, _ := m["id"].(string)
-			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
-			if !missing[ref.ID] {
-				continue // created since the objects were listed, or listed twice
-			}
-			delete(missing, ref.ID)
-			ends, isList := m[l.relation.Rel].([]any)
-			if one := m[l.relation.Rel]; !isList && one != nil {
-				ends = []any{one}
-			}
-			if _, told := m[l.relation.Rel]; !told && l.relation.Many || l.relation.Many && len(ends) >= catalog.MaxExpanded {
-				again = append(again, ref.ID)
-				continue
-			}
-			for _, end := range ends {
-				if err := l.link(ctx, ref, end); err != nil {
+			if told, ok := ends(entra.ID(id), m); ok {
+				if err := l.hear(ctx, entra.ID(id), told); err != nil {
 					return err
 				}
 			}
 		}
 		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		if l.held > maxEarly {
+			return l.catchUp(ctx)
+		}
 		return nil
 	})
-	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && (refused.Status == http.StatusBadRequest || refused.Status == http.StatusNotImplemented) {
-		return l.byList(ctx, from) // not every service takes $expand with everything else
-	} else if err != nil {
-		return err
+	if err == nil {
+		err = l.catchUp(ctx)
 	}
-	for id := range missing {
-		again = append(again, id)
+	refused, ok := errors.AsType[*graph.Error](err)
+	if ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
+		return true, nil // not every service has such a list
 	}
-	slices.Sort(again)
-	return l.byList(ctx, again)
+	return err == nil, err
 }
 
-// byDelta reads the relation from the first round of the delta function, which neither leaves out the
-// members that a plain listing hides nor needs a request per object. Objects come in slices, in any order,
-// and what the round says last about an end holds.
-func (l *linking) byDelta(ctx context.Context, from []entra.ID) error {
-	known := l.seen[l.resource.Type]
-	heard := make(map[entra.ID]bool, len(from))
-	name := l.relation.Rel + "@delta"
-	arrived := false
-	err := l.pages(ctx, l.resource.Round(l.relation), func(page graph.Page) error {
-		arrived = true
-		for _, item := range page.Items {
-			m, err := entra.Decode(item)
-			if err != nil {
-				return err
-			}
-			id, _ := m["id"].(string)
-			ref := entra.Ref{Type: l.resource.Type, ID: entra.ID(id)}
-			if _, gone := m["@removed"]; gone || !known.has(ref.ID) {
-				continue
-			}
-			ends, isList := m[name].([]any)
-			if one := m[name]; !isList && one != nil {
-				ends = []any{one}
-			}
-			if _, whole := m[l.relation.Rel]; whole && ends == nil {
-				continue // told as a list would, which may be cut short: it is asked for by itself
-			}
-			heard[ref.ID] = true
-			for _, end := range ends {
-				if err := l.link(ctx, ref, end); err != nil {
-					return err
-				}
-			}
+// expanded returns the ends that a listing by $expand tells of an object, once. Twenty may be all or the first of more,
+// so such an object is asked by itself.
+func (l *linking) expanded(id entra.ID, m map[string]any) ([]any, bool) {
+	value, told := m[l.relation.Rel]
+	ends, isList := value.([]any)
+	if !isList && value != nil {
+		ends = []any{value}
+	}
+	if l.relation.Many && (!told || len(ends) >= catalog.MaxExpanded) {
+		return nil, false
+	}
+	return ends, l.from.mark(&l.heard, id)
+}
+
+// slice returns the ends that the first round of the delta function tells of an object. It neither leaves out the
+// members that a plain listing hides nor needs a request per object. Objects come in slices, in any order, and what the
+// round says last about an end holds.
+func (l *linking) slice(id entra.ID, m map[string]any) ([]any, bool) {
+	if _, gone := m["@removed"]; gone {
+		return nil, false
+	}
+	value := m[l.relation.Rel+"@delta"]
+	ends, isList := value.([]any)
+	if !isList && value != nil {
+		ends = []any{value}
+	}
+	if _, whole := m[l.relation.Rel]; whole && ends == nil {
+		return nil, false // told as a list would, which may be cut short: it is asked for by itself
+	}
+	l.from.mark(&l.heard, id)
+	return ends, true
+}
+
+// hear takes in ends of an object. They are held while it is not on the roll: it may yet come, or have been made since.
+func (l *linking) hear(ctx context.Context, id entra.ID, ends []any) error {
+	if before, ok := l.early[id]; ok || !l.from.has(id) {
+		if l.early[id] = append(before, ends...); !ok {
+			l.held++
 		}
-		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		l.held += len(ends)
 		return nil
-	})
-	if refused, ok := errors.AsType[*graph.Error](err); ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
-		return l.byList(ctx, from) // no delta here
-	} else if err != nil {
+	}
+	for _, end := range ends {
+		if err := l.link(ctx, entra.Ref{Type: l.resource.Type, ID: id}, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// late takes in what was held of objects that are on the roll by now.
+func (l *linking) late(ctx context.Context) error {
+	for id, ends := range l.early {
+		if !l.from.has(id) {
+			continue
+		}
+		delete(l.early, id)
+		l.held -= 1 + len(ends)
+		if err := l.hear(ctx, id, ends); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp waits until all objects are listed. Those that are not on the roll then are none of this snapshot's.
+func (l *linking) catchUp(ctx context.Context) error {
+	if err := wait(ctx, l.from.done); err != nil {
 		return err
 	}
-	var missing []entra.ID
-	for _, id := range from {
-		if !heard[id] {
-			missing = append(missing, id)
-		}
-	}
-	return l.byList(ctx, missing)
+	err := l.late(ctx)
+	clear(l.early)
+	l.held = 0
+	return err
 }

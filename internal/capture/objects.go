@@ -90,7 +90,7 @@ func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 	if err != nil {
 		return err
 	}
-	p, seen := rd.part(r, ""), newListed()
+	p, seen := rd.part(r, ""), rd.roll(r.Type)
 	p.Delta = link
 	n, err := rd.twice(ctx, r, seen, func() (int64, error) { return rd.listing(ctx, r, seen) })
 	if less, ok := plain(r, err); ok && n == 0 {
@@ -98,14 +98,11 @@ func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 		p.Reason = fmt.Sprintf("the values of directory extensions are not known: %v", err)
 		n, err = rd.twice(ctx, less, seen, func() (int64, error) { return rd.listing(ctx, less, seen) })
 	}
-	rd.mu.Lock()
-	rd.seen[r.Type] = seen
-	rd.mu.Unlock()
 	return rd.end(ctx, p, n, err)
 }
 
 // listing puts what a type's collection holds and marks it seen. It returns how many items arrived.
-func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *listed) (n int64, err error) {
+func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll) (n int64, err error) {
 	if r.One {
 		answer, err := rd.client.Do(ctx, request(r.Listing("")))
 		if err != nil {
@@ -133,7 +130,7 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *liste
 		rd.tell(Progress{Type: r.Type, Items: n, Of: page.Count})
 		return nil
 	})
-	return max(n, int64(seen.ids.Len())), err
+	return max(n, seen.count()), err
 }
 
 // says reports whether an answer has any property that its type declares. What is not a member of a list has no ID
@@ -153,7 +150,7 @@ func says(r *catalog.Resource, raw []byte) bool {
 
 // twice reads objects, and reads them a second time if much has gone at once: a page lost without a word looks
 // just like that. Only if both readings lack it, and it is gone when asked for by itself, is it gone.
-func (rd *reading) twice(ctx context.Context, r *catalog.Resource, seen *listed, read func() (int64, error)) (int64, error) {
+func (rd *reading) twice(ctx context.Context, r *catalog.Resource, seen *roll, read func() (int64, error)) (int64, error) {
 	n, err := read()
 	if err != nil {
 		return n, err
@@ -176,7 +173,7 @@ func much(had int64) int64 { return max(20, had/20) }
 
 // gone returns the objects that the parent has and this reading did not see, where they are so many that they
 // need a second look; else nil.
-func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen *listed) ([]entra.ID, error) {
+func (rd *reading) gone(ctx context.Context, r *catalog.Resource, seen *roll) ([]entra.ID, error) {
 	if rd.parent == nil {
 		return nil, nil
 	}
@@ -253,7 +250,7 @@ func made(r *catalog.Resource, items []jsontext.Value) ([]entra.Object, error) {
 }
 
 // put keeps the object that an answer holds.
-func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen *listed) error {
+func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, parent entra.ID, seen *roll) error {
 	o, err := r.Object(raw, parent)
 	if err != nil {
 		return err
@@ -262,18 +259,15 @@ func (rd *reading) put(ctx context.Context, r *catalog.Resource, raw []byte, par
 }
 
 // keep writes an object and marks it seen.
-func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object, seen *listed) error {
+func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object, seen *roll) error {
 	if err := rd.writer.Put(ctx, o); err != nil {
 		return &writeError{err}
 	}
 	if seen != nil {
-		seen.ids.Add(o.Ref.ID)
-		delete(seen.hidden, o.Ref.ID)
-		for _, rel := range r.Links {
-			if permission, ok := rel.Conceals(o); ok && rd.o.Permissions != nil && !slices.Contains(rd.o.Permissions, permission) {
-				seen.hidden[o.Ref.ID] = true
-			}
-		}
+		seen.add(o.Ref.ID, slices.ContainsFunc(r.Links, func(rel catalog.Relation) bool {
+			permission, ok := rel.Conceals(o)
+			return ok && rd.o.Permissions != nil && !slices.Contains(rd.o.Permissions, permission)
+		}))
 	}
 	return nil
 }
@@ -283,22 +277,19 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if rd.vouched(r, "", r.Under) {
 		return rd.recontent(ctx, r)
 	}
-	p, seen := rd.part(r, ""), newListed()
-	parents, ok, err := rd.starts(ctx, &p, r.Under)
+	p, seen := rd.part(r, ""), newRoll()
+	from, err := rd.starts(ctx, r.Under)
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if !rd.hangs(&p, r.Under) {
 		return rd.end(ctx, p, 0, nil)
 	}
-	requests := make([]graph.Request, len(parents))
-	for i, parent := range parents {
-		requests[i] = request(r.Listing(parent))
-	}
+	parents := from.all()
 	read := func() (n int64, err error) {
-		err = rd.batch(ctx, r.Version, r.Under, parents, requests, false, func(i int, items [][]byte) error {
+		err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, func(parent entra.ID, items [][]byte) error {
 			for _, item := range items {
-				if err := rd.put(ctx, r, item, parents[i], seen); err != nil {
+				if err := rd.put(ctx, r, item, parent, seen); err != nil {
 					return err
 				}
 			}
@@ -317,25 +308,26 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	return rd.end(ctx, p, n, err)
 }
 
-// starts returns the objects of a type, ascending, for a part that is read object by object. Such a part
-// can be no more complete than they are; where there is nothing to start from it reports false, and the
-// part says why.
-func (rd *reading) starts(ctx context.Context, p *snapshot.Part, t entra.Type) ([]entra.ID, bool, error) {
+// starts returns the objects of a type, for a part that is read by them. They may still be being listed.
+func (rd *reading) starts(ctx context.Context, t entra.Type) (*roll, error) {
+	if w := rd.followed(t); w != nil {
+		return w.living(ctx)
+	}
+	return rd.roll(t), nil
+}
+
+// hangs makes a part no more complete than the objects of the type that it hangs on, which have been read. Where there
+// is nothing to start from it reports false, and the part says why.
+func (rd *reading) hangs(p *snapshot.Part, t entra.Type) bool {
 	rd.mu.Lock()
-	objects, seen, w := rd.parts[t], rd.seen[t], rd.rounds[t]
+	objects := rd.parts[t]
 	rd.mu.Unlock()
-	if objects.Coverage != snapshot.Complete {
-		p.Coverage = objects.Coverage
-		p.Reason = fmt.Sprintf("what it starts from was not read whole: %s", objects.Reason)
-		if objects.Coverage != snapshot.Partial {
-			return nil, false, nil
-		}
+	if objects.Coverage == snapshot.Complete {
+		return true
 	}
-	if w != nil {
-		ids, err := w.living(ctx)
-		return ids, true, err
-	}
-	return seen.sorted(), true, nil
+	p.Coverage = objects.Coverage
+	p.Reason = fmt.Sprintf("what it starts from was not read whole: %s", objects.Reason)
+	return objects.Coverage == snapshot.Partial
 }
 
 // chunk is how many requests are handed over at a time, so that memory does not grow with the tenant.
@@ -344,26 +336,30 @@ const chunk = 200
 // batch reads one small list for each of the given objects of a type and hands over those that arrived whole. A
 // list that did not keeps no other from being read; the error names the first. The list of an object that has
 // gone since it was listed is empty; with single, so is any other that is not found.
-func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, requests []graph.Request, single bool, do func(i int, items [][]byte) error) error {
+func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, ask func(entra.ID) catalog.Call, single bool, do func(of entra.ID, items [][]byte) error) error {
 	var lost error
 	n := 0
-	for first := 0; first < len(requests); first += chunk {
-		results, err := rd.client.Batch(ctx, version, requests[first:min(first+chunk, len(requests))])
+	for some := range slices.Chunk(from, chunk) {
+		requests := make([]graph.Request, len(some))
+		for i, id := range some {
+			requests[i] = request(ask(id))
+		}
+		results, err := rd.client.Batch(ctx, version, requests)
 		if err != nil {
 			return err
 		}
 		denied := 0
-		for j, result := range results {
-			items, err := rd.items(ctx, requests[first+j], result, single)
+		for i, result := range results {
+			items, err := rd.items(ctx, requests[i], result, single)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, from[first+j])) {
+			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, some[i])) {
 				items, err = nil, nil
 			}
 			if err == nil {
-				if err = do(first+j, items); err != nil {
-					err = fmt.Errorf("GET %s: %w", requests[first+j].Path, err)
+				if err = do(some[i], items); err != nil {
+					err = fmt.Errorf("GET %s: %w", requests[i].Path, err)
 				}
 			}
 			if _, ours := errors.AsType[*writeError](err); ours {
@@ -371,19 +367,19 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 			}
 			if err != nil {
 				if n++; n == 1 {
-					lost = fmt.Errorf("%s: %w", entra.Ref{Type: of, ID: from[first+j]}, err)
+					lost = fmt.Errorf("%s: %w", entra.Ref{Type: of, ID: some[i]}, err)
 				}
 				if refused, ok := errors.AsType[*graph.Error](err); ok && refused.Status == http.StatusForbidden {
 					denied++
 				}
 			}
 		}
-		if denied == len(results) && first == 0 {
+		if denied == len(results) && some[0] == from[0] {
 			return lost // not these objects, but this reading, is refused
 		}
 	}
 	if n > 1 {
-		return fmt.Errorf("%d of %d could not be read; the first: %w", n, len(requests), lost)
+		return fmt.Errorf("%d of %d could not be read; the first: %w", n, len(from), lost)
 	}
 	return lost
 }

@@ -57,7 +57,14 @@ func (rd *reading) together(r *catalog.Resource, rel catalog.Relation) bool {
 
 // follows reports whether a round said what has become of a relation.
 func (rd *reading) follows(r *catalog.Resource, rel catalog.Relation) bool {
-	return rel.Read == catalog.ByDelta && rd.rounds[r.Type] != nil
+	return rel.Read == catalog.ByDelta && rd.followed(r.Type) != nil
+}
+
+// followed returns the round that told of a type, nil where it is listed.
+func (rd *reading) followed(t entra.Type) *round {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	return rd.rounds[t]
 }
 
 // track returns the link from which a later capture hears what changed from now on, "" where the service gives none.
@@ -364,21 +371,22 @@ func (w *round) fetch(ctx context.Context, ids []entra.ID, do func(id entra.ID, 
 	return nil
 }
 
-// living returns the objects of the type that are there now, ascending.
-func (w *round) living(ctx context.Context) (ids []entra.ID, err error) {
+// living returns the objects of the type that are there now.
+func (w *round) living(ctx context.Context) (*roll, error) {
+	l := newRoll()
+	close(l.done)
 	for id := range w.told {
-		ids = append(ids, id)
+		l.add(id, false)
 	}
 	for e, err := range w.before.Entries(ctx, w.resource.Type) {
 		if err != nil {
 			return nil, &writeError{err}
 		}
-		if w.told[e.Ref.ID] == "" && !w.gone[e.Ref.ID] {
-			ids = append(ids, e.Ref.ID)
+		if !w.gone[e.Ref.ID] {
+			l.add(e.Ref.ID, false)
 		}
 	}
-	slices.Sort(ids)
-	return ids, nil
+	return l, nil
 }
 
 // agree takes in what the round and the recycle bin say of an object that the other does not: what left the bin
@@ -405,7 +413,7 @@ func (w *round) agree(ctx context.Context) error {
 			w.back[e.Ref.ID] = true
 		}
 	}
-	for _, id := range bin.sorted() {
+	for _, id := range bin.all() {
 		if !known[id] && !w.gone[id] && w.told[id] == "" {
 			ask = append(ask, id)
 		}

@@ -114,11 +114,11 @@ func (rd *reading) note(r *catalog.Resource, entry entra.Body) {
 // names: the log is whole since the part was, the part was listed whole not long ago, and rounds tell of all that went,
 // which takes along what names it.
 func (rd *reading) vouched(r *catalog.Resource, rel string, on entra.Type) bool {
-	if !rd.vouches || rd.o.Now || rd.rounds[on] == nil {
+	if !rd.vouches || rd.o.Now || rd.followed(on) == nil {
 		return false
 	}
 	for other := range catalog.All() {
-		if other.Delta != "" && rd.rounds[other.Type] == nil {
+		if other.Delta != "" && rd.followed(other.Type) == nil {
 			return false
 		}
 	}
@@ -189,7 +189,7 @@ func (w *round) again(ctx context.Context) ([]entra.ID, error) {
 
 // relink reads a relation again at the objects that have to be looked at.
 func (rd *reading) relink(ctx context.Context, r *catalog.Resource, rel catalog.Relation) error {
-	w := rd.rounds[r.Type]
+	w := rd.followed(r.Type)
 	p := rd.part(r, rel.Rel)
 	was := rd.parent.Part(r.Type, rel.Rel)
 	p.Full, p.Holes = was.Full, was.Holes
@@ -207,12 +207,8 @@ func (rd *reading) relink(ctx context.Context, r *catalog.Resource, rel catalog.
 
 // again asks for the relation at some objects once more.
 func (l *linking) again(ctx context.Context, from []entra.ID) error {
-	requests := make([]graph.Request, len(from))
-	for i, id := range from {
-		requests[i] = request(l.resource.Ends(l.relation, id))
-	}
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, requests, !l.relation.Many, func(i int, items [][]byte) error {
-		return l.exactly(ctx, entra.Ref{Type: l.resource.Type, ID: from[i]}, items)
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, func(id entra.ID, items [][]byte) error {
+		return l.exactly(ctx, entra.Ref{Type: l.resource.Type, ID: id}, items)
 	})
 }
 
@@ -246,7 +242,7 @@ func (l *linking) exactly(ctx context.Context, from entra.Ref, items [][]byte) e
 // recontent reads again what is contained in the objects that have to be looked at, and drops what was in those that
 // are gone.
 func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
-	w := rd.rounds[r.Under]
+	w := rd.followed(r.Under)
 	p := rd.part(r, "")
 	was := rd.parent.Part(r.Type, "")
 	p.Full, p.Holes = was.Full, was.Holes
@@ -257,18 +253,14 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 	if err != nil {
 		return rd.close(ctx, p, 0, err, false)
 	}
-	requests := make([]graph.Request, len(parents))
-	for i, parent := range parents {
-		requests[i] = request(r.Listing(parent))
-	}
-	listed, seen, n := map[entra.ID]bool{}, newListed(), int64(0)
-	err = rd.batch(ctx, r.Version, r.Under, parents, requests, false, func(i int, items [][]byte) error {
+	listed, seen, n := map[entra.ID]bool{}, newRoll(), int64(0)
+	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, func(parent entra.ID, items [][]byte) error {
 		for _, item := range items {
-			if err := rd.put(ctx, r, item, parents[i], seen); err != nil {
+			if err := rd.put(ctx, r, item, parent, seen); err != nil {
 				return err
 			}
 		}
-		listed[parents[i]] = true
+		listed[parent] = true
 		n += int64(len(items))
 		return nil
 	})
@@ -295,7 +287,7 @@ func (rd *reading) holds(ctx context.Context, r entra.Ref) bool {
 	if !ok {
 		return true
 	}
-	w := rd.rounds[in.Type]
+	w := rd.followed(in.Type)
 	if w == nil {
 		return false // it is listed
 	}
