@@ -43,10 +43,7 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) (er
 		if _, err := w.tx.ExecContext(w.bare, "PRAGMA cache_size = "+firstCache); err != nil {
 			return err
 		}
-		defer func() {
-			_, lessErr := w.tx.ExecContext(w.bare, "PRAGMA cache_size = "+pageCache)
-			err = errors.Join(err, lessErr)
-		}()
+		defer func() { err = errors.Join(err, w.lessCache()) }()
 	}
 	var found *snapshot.Snapshot
 	lines := 0
@@ -94,11 +91,20 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) (er
 		return err
 	}
 	if s.at == 0 {
+		if err := s.lessCache(); err != nil { // what an index sorts takes as much once more
+			return err
+		}
 		if _, err := s.tx.ExecContext(s.bare, script("indexes.sql")); err != nil {
 			return fmt.Errorf("index the first snapshot: %w", err)
 		}
 	}
 	return nil
+}
+
+// lessCache gives back what a first fill kept of the database in memory.
+func (w *writer) lessCache() error {
+	_, err := w.tx.ExecContext(w.bare, "PRAGMA cache_size = "+pageCache)
+	return err
 }
 
 // object makes the line's version the object's living one.
@@ -346,7 +352,7 @@ func (s *segment) ordinal(o int64, r entra.Ref) (n int64, fresh bool, err error)
 	if o < int64(len(s.numbers)) && s.numbers[o] != 0 {
 		return s.numbers[o], false, nil
 	}
-	if n, fresh, err = s.ref(r); err == nil {
+	if n, fresh, err = s.numbered(r); err == nil {
 		for int64(len(s.numbers)) <= o {
 			s.numbers = append(s.numbers, 0)
 		}
@@ -360,6 +366,14 @@ func (s *segment) ref(r entra.Ref) (n int64, fresh bool, err error) {
 	if n, ok := s.refs.get(r); ok {
 		return n, false, nil
 	}
+	if n, fresh, err = s.numbered(r); err == nil {
+		s.refs.put(r, n)
+	}
+	return n, fresh, err
+}
+
+// numbered is ref without the memory of what was asked for last.
+func (s *segment) numbered(r entra.Ref) (n int64, fresh bool, err error) {
 	t, ok := s.types[r.Type]
 	if !ok {
 		if t, _, err = s.row("type number", "add type", string(r.Type)); err != nil {
@@ -367,10 +381,7 @@ func (s *segment) ref(r entra.Ref) (n int64, fresh bool, err error) {
 		}
 		s.types[r.Type] = t
 	}
-	if n, fresh, err = s.row("object number", "add object", t, string(r.ID)); err == nil {
-		s.refs.put(r, n)
-	}
-	return n, fresh, err
+	return s.row("object number", "add object", t, string(r.ID))
 }
 
 func (s *segment) rel(name string) (n int64, err error) {
