@@ -2,19 +2,51 @@ package repository
 
 import (
 	"cmp"
+	"container/heap"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // A relation holds what was said about the links of one part, as pairs of indexes in the tables of the two
-// ends: from in the upper half, to in the lower.
+// ends: from in the upper half, to in the lower. They come in runs, so that no list of millions is ever copied.
 type relation struct {
-	seen  map[entra.Type][]uint64 // by the type of the far end
-	ended map[end]bool            // explicitly not there
+	seen  map[entra.Type][][]uint64 // by the type of the far end
+	ended map[end]bool              // explicitly not there
+}
+
+// maxRun is how many pairs a run has at the most.
+const maxRun = 1 << 16
+
+func (r *relation) add(e end) {
+	runs := r.seen[e.t]
+	if len(runs) == 0 || len(runs[len(runs)-1]) == maxRun {
+		runs = append(runs, nil)
+	}
+	last := len(runs) - 1
+	runs[last] = append(runs[last], e.pair)
+	r.seen[e.t] = runs
+}
+
+// all yields what was seen.
+func (r *relation) all() iter.Seq[end] {
+	return func(yield func(end) bool) {
+		for t, runs := range r.seen {
+			for _, run := range runs {
+				for _, pair := range run {
+					if !yield(end{t, pair}) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 type end struct {
@@ -33,37 +65,74 @@ func (w *Writer) sorted(k partKey, rel *relation) iter.Seq[mention] {
 	near := w.table(k.t)
 	near.sort()
 	types := slices.Sorted(maps.Keys(rel.seen))
-	lists := make([][]uint64, len(types))
 	far := make([]*table, len(types))
+	var m merge
+	var sorting errgroup.Group
+	sorting.SetLimit(runtime.GOMAXPROCS(0))
 	for i, t := range types {
 		far[i] = w.table(t)
 		far[i].sort()
-		list := slices.DeleteFunc(rel.seen[t], func(pair uint64) bool { return rel.ended[end{t, pair}] })
-		for j, pair := range list {
-			list[j] = uint64(near.rank[pair>>32])<<32 | uint64(far[i].rank[uint32(pair)])
-		}
-		slices.Sort(list)
-		lists[i] = slices.Compact(list)
-	}
-	rel.seen = nil
-	return func(yield func(mention) bool) {
-		for {
-			first := -1
-			for i, list := range lists {
-				if len(list) > 0 && (first < 0 || list[0]>>32 < lists[first][0]>>32) {
-					first = i
+		for _, pairs := range rel.seen[t] {
+			pairs = slices.DeleteFunc(pairs, func(pair uint64) bool { return rel.ended[end{t, pair}] })
+			if len(pairs) == 0 {
+				continue
+			}
+			m = append(m, run{i, pairs})
+			sorting.Go(func() error {
+				for j, pair := range pairs {
+					pairs[j] = uint64(near.rank[pair>>32])<<32 | uint64(far[i].rank[uint32(pair)])
 				}
+				slices.Sort(pairs)
+				return nil
+			})
+		}
+	}
+	_ = sorting.Wait() // nothing of it can fail
+	rel.seen = nil
+	heap.Init(&m)
+	return func(yield func(mention) bool) {
+		was, before := -1, uint64(0)
+		for len(m) > 0 {
+			next, pair := m[0].far, m[0].pairs[0]
+			if m[0].pairs = m[0].pairs[1:]; len(m[0].pairs) == 0 {
+				heap.Pop(&m)
+			} else {
+				heap.Fix(&m, 0)
 			}
-			if first < 0 {
-				return
+			if next == was && pair == before {
+				continue
 			}
-			pair := lists[first][0]
-			lists[first] = lists[first][1:]
-			if !yield(mention{near.perm[pair>>32], far[first].perm[uint32(pair)], far[first]}) {
+			was, before = next, pair
+			if !yield(mention{near.perm[pair>>32], far[next].perm[uint32(pair)], far[next]}) {
 				return
 			}
 		}
 	}
+}
+
+// A run is some sorted pairs of one relation, by rank; far says of which type the far ends are.
+type run struct {
+	far   int
+	pairs []uint64
+}
+
+// A merge is a heap of runs, the one with the first link on top.
+type merge []run
+
+func (m merge) Len() int      { return len(m) }
+func (m merge) Swap(i, j int) { m[i], m[j] = m[j], m[i] }
+func (m *merge) Push(x any)   { *m = append(*m, x.(run)) }
+
+func (m merge) Less(i, j int) bool {
+	x, y := m[i].pairs[0], m[j].pairs[0]
+	return cmp.Or(cmp.Compare(x>>32, y>>32), cmp.Compare(m[i].far, m[j].far), cmp.Compare(x, y)) < 0
+}
+
+func (m *merge) Pop() any {
+	last := len(*m) - 1
+	x := (*m)[last]
+	*m = (*m)[:last]
+	return x
 }
 
 // left reports whether the object goes with this snapshot.
@@ -181,24 +250,22 @@ func (w *Writer) links(k partKey, rel *relation, gone parting, whole bool) iter.
 		return func(func(entra.Link, error) bool) {}
 	}
 	n := len(rel.ended) + len(gone.links[k])
-	for _, pairs := range rel.seen {
-		n += len(pairs)
+	for range rel.all() {
+		n++
 	}
 	if whole || gone.all || int64(n) > few(w.base.Part(k.t, k.rel).Links) {
 		return w.parent.Links(w.ctx, k.t, k.rel)
 	}
 	named := slices.Clone(gone.links[k])
 	near := w.table(k.t)
-	name := func(t entra.Type, pair uint64) {
-		named = append(named, entra.Link{From: near.ref(uint32(pair >> 32)), Rel: k.rel, To: w.table(t).ref(uint32(pair))})
+	name := func(e end) {
+		named = append(named, entra.Link{From: near.ref(uint32(e.pair >> 32)), Rel: k.rel, To: w.table(e.t).ref(uint32(e.pair))})
 	}
-	for t, pairs := range rel.seen {
-		for _, pair := range pairs {
-			name(t, pair)
-		}
+	for e := range rel.all() {
+		name(e)
 	}
 	for e := range rel.ended {
-		name(e.t, e.pair)
+		name(e)
 	}
 	slices.SortFunc(named, entra.Link.Compare)
 	named = slices.Compact(named)

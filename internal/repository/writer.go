@@ -230,7 +230,7 @@ func (w *Writer) link(l entra.Link, there bool) error {
 	key := partKey{l.From.Type, l.Rel}
 	rel := w.rels[key]
 	if rel == nil {
-		rel = &relation{seen: map[entra.Type][]uint64{}, ended: map[end]bool{}}
+		rel = &relation{seen: map[entra.Type][][]uint64{}, ended: map[end]bool{}}
 		w.rels[key] = rel
 	}
 	from, to := w.table(l.From.Type).node(l.From.ID), w.table(l.To.Type).node(l.To.ID)
@@ -240,7 +240,7 @@ func (w *Writer) link(l entra.Link, there bool) error {
 		return nil
 	}
 	delete(rel.ended, e)
-	rel.seen[e.t] = append(rel.seen[e.t], e.pair)
+	rel.add(e)
 	return nil
 }
 
