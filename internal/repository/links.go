@@ -142,7 +142,7 @@ func (w *Writer) left(r entra.Ref) bool {
 		return false
 	}
 	i, ok := t.ids.Find(r.ID)
-	return ok && t.flags[i]&left != 0
+	return ok && t.rows.at(i).flags&left != 0
 }
 
 // aroundLimit is the number of gone objects up to which the parent is asked for the links of each; with
@@ -170,11 +170,11 @@ func (w *Writer) parting() (parting, error) {
 		return p, nil
 	}
 	for _, t := range w.tables {
-		for i, f := range t.flags {
-			if f&left == 0 || t.left == 0 {
+		for i := range uint32(t.rows.n) {
+			if t.left == 0 || t.rows.at(i).flags&left == 0 {
 				continue
 			}
-			for l, err := range w.parent.Around(w.ctx, t.ref(uint32(i))) {
+			for l, err := range w.parent.Around(w.ctx, t.ref(i)) {
 				if err != nil {
 					return p, err
 				}
@@ -362,8 +362,8 @@ func (m *merger) change(l entra.Link, begins bool) error {
 func (m *merger) ordinal(r entra.Ref) (int64, error) {
 	t := m.w.table(r.Type)
 	i := t.node(r.ID)
-	if int(i) < len(t.ord) && t.ord[i] >= 0 {
-		return t.ord[i], nil
+	if int(i) < t.ord.n && *t.ord.at(i) > 0 {
+		return *t.ord.at(i) - 1, nil
 	}
 	n := m.w.number(t, i)
 	return n, m.w.objects.append(objectLine{N: n, Ref: r})

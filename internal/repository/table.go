@@ -13,10 +13,9 @@ import (
 type table struct {
 	t      entra.Type
 	ids    entra.IDs
-	now    []entra.Version // zero: no such object
-	flags  []flags
+	rows   list[row]                // by the numbers that ids gives
 	before map[uint32]entra.Version // the parent's, of those that it has and that were written or removed
-	ord    []int64                  // ordinals in a checkpoint, nil in a segment
+	ord    list[int64]              // ordinals in a checkpoint, from 1 on; 0 is none
 	loaded bool
 	looks  int64 // how often the parent was asked about one object
 	left   int   // how many have the flag left
@@ -24,6 +23,12 @@ type table struct {
 
 	perm []uint32 // rank to index; nil until ranked
 	rank []uint32
+}
+
+// A row is what is known of one object.
+type row struct {
+	now   entra.Version // zero: no such object
+	flags flags
 }
 
 type flags uint8
@@ -38,9 +43,8 @@ const (
 // node returns the ID's index.
 func (t *table) node(id entra.ID) uint32 {
 	i := t.ids.Add(id)
-	if int(i) == len(t.now) {
-		t.now = append(t.now, entra.Version{})
-		t.flags = append(t.flags, 0)
+	if int(i) == t.rows.n {
+		t.rows.add(row{})
 		t.perm, t.rank = nil, nil
 	}
 	return i
@@ -50,7 +54,7 @@ func (t *table) node(id entra.ID) uint32 {
 // while they are few, and else for all of them.
 func (t *table) find(ctx context.Context, parent snapshot.Base, id entra.ID) (uint32, error) {
 	i := t.node(id)
-	if t.loaded || t.flags[i]&known != 0 {
+	if t.loaded || t.rows.at(i).flags&known != 0 {
 		return i, nil
 	}
 	if parent == nil || t.looks >= few(parent.Snapshot().Part(t.t, "").Objects) {
@@ -61,9 +65,9 @@ func (t *table) find(ctx context.Context, parent snapshot.Base, id entra.ID) (ui
 	if err != nil {
 		return i, err
 	}
-	if t.flags[i] |= known; ok {
-		t.now[i] = v
-		t.flags[i] |= held
+	if t.rows.at(i).flags |= known; ok {
+		t.rows.at(i).now = v
+		t.rows.at(i).flags |= held
 	}
 	return i, nil
 }
@@ -82,9 +86,9 @@ func (t *table) load(ctx context.Context, parent snapshot.Base) error {
 				return err
 			}
 			i := t.node(e.Ref.ID)
-			if t.flags[i]&known == 0 {
-				t.now[i] = e.Version
-				t.flags[i] |= held | known
+			if t.rows.at(i).flags&known == 0 {
+				t.rows.at(i).now = e.Version
+				t.rows.at(i).flags |= held | known
 			}
 		}
 	}
@@ -94,10 +98,10 @@ func (t *table) load(ctx context.Context, parent snapshot.Base) error {
 
 // set gives the object a version, the zero Version for none.
 func (t *table) set(i uint32, v entra.Version) {
-	if _, ok := t.before[i]; !ok && t.flags[i]&held != 0 {
-		t.before[i] = t.now[i]
+	if _, ok := t.before[i]; !ok && t.rows.at(i).flags&held != 0 {
+		t.before[i] = t.rows.at(i).now
 	}
-	t.now[i] = v
+	t.rows.at(i).now = v
 }
 
 // was returns the version that the parent has.
@@ -105,16 +109,16 @@ func (t *table) was(i uint32) entra.Version {
 	if v, ok := t.before[i]; ok {
 		return v
 	}
-	if t.flags[i]&held != 0 {
-		return t.now[i]
+	if t.rows.at(i).flags&held != 0 {
+		return t.rows.at(i).now
 	}
 	return entra.Version{}
 }
 
 // leave says that the object is gone.
 func (t *table) leave(i uint32) {
-	if t.flags[i]&left == 0 {
-		t.flags[i] |= left
+	if t.rows.at(i).flags&left == 0 {
+		t.rows.at(i).flags |= left
 		t.left++
 	}
 	t.set(i, entra.Version{})
@@ -122,11 +126,21 @@ func (t *table) leave(i uint32) {
 
 // came says that the object is there.
 func (t *table) came(i uint32) {
-	if t.flags[i]&left != 0 {
-		t.flags[i] &^= left
+	if t.rows.at(i).flags&left != 0 {
+		t.rows.at(i).flags &^= left
 		t.left--
 	}
-	t.flags[i] |= said
+	t.rows.at(i).flags |= said
+}
+
+// told reports whether this snapshot says anything of the type's objects.
+func (t *table) told() bool {
+	for i := range uint32(t.rows.n) {
+		if t.rows.at(i).flags&(said|left) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // sort ranks the IDs bytewise.
@@ -148,3 +162,23 @@ func (t *table) sort() {
 }
 
 func (t *table) ref(i uint32) entra.Ref { return entra.Ref{Type: t.t, ID: t.ids.At(i)} }
+
+// A list grows without being copied.
+type list[T any] struct {
+	pages [][]T // of listPage each, but for the last
+	n     int
+}
+
+const listPage = 4096
+
+// at returns a place, which must be below n.
+func (l *list[T]) at(i uint32) *T { return &l.pages[i/listPage][i%listPage] }
+
+func (l *list[T]) add(v T) {
+	if l.n%listPage == 0 {
+		l.pages = append(l.pages, nil)
+	}
+	last := len(l.pages) - 1
+	l.pages[last] = append(l.pages[last], v)
+	l.n++
+}

@@ -156,7 +156,7 @@ func (w *Writer) Put(ctx context.Context, o entra.Object) error {
 		if err != nil {
 			return err
 		}
-		if t.flags[i]&said != 0 && t.flags[i]&left == 0 {
+		if t.rows.at(i).flags&said != 0 && t.rows.at(i).flags&left == 0 {
 			t.twice++
 		}
 		line := objectLine{N: -1, Ref: o.Ref, Version: v, Body: o.Body}
@@ -179,7 +179,7 @@ func (w *Writer) same(r entra.Ref, v entra.Version) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%s: parent: %w", r.Type, err)
 	}
-	if t.now[i] != v {
+	if t.rows.at(i).now != v {
 		return false, nil
 	}
 	t.came(i)
@@ -188,12 +188,12 @@ func (w *Writer) same(r entra.Ref, v entra.Version) (bool, error) {
 
 // number gives the object the next ordinal.
 func (w *Writer) number(t *table, i uint32) int64 {
-	for len(t.ord) < t.ids.Len() {
-		t.ord = append(t.ord, -1)
+	for t.ord.n <= int(i) {
+		t.ord.add(0)
 	}
-	t.ord[i] = w.next
 	w.next++
-	return t.ord[i]
+	*t.ord.at(i) = w.next
+	return w.next - 1
 }
 
 // Gone says that the object is not there, which needs no complete part: it is known of this one. Its links
@@ -366,7 +366,7 @@ func (w *Writer) parts() ([]snapshot.Part, error) {
 		keys[k] = true
 	}
 	for _, t := range w.tables {
-		if slices.ContainsFunc(t.flags, func(f flags) bool { return f&(said|left) != 0 }) {
+		if t.told() {
 			keys[partKey{t.t, ""}] = true
 		}
 	}
@@ -439,16 +439,16 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 		}
 	}
 	if whole {
-		for i, f := range t.flags {
-			if t.now[i] != (entra.Version{}) && f&said == 0 && !p.Hole(t.ref(uint32(i))) {
-				t.leave(uint32(i))
+		for i := range uint32(t.rows.n) {
+			if x := t.rows.at(i); x.now != (entra.Version{}) && x.flags&said == 0 && !p.Hole(t.ref(i)) {
+				t.leave(i)
 			}
 		}
 	}
 	var gone []uint32
 	for i := range uint32(t.ids.Len()) {
-		was, now := t.was(i), t.now[i]
-		if now == (entra.Version{}) && (was != now || t.flags[i]&said != 0) {
+		was, now := t.was(i), t.rows.at(i).now
+		if now == (entra.Version{}) && (was != now || t.rows.at(i).flags&said != 0) {
 			gone = append(gone, i)
 		}
 		switch {
@@ -479,7 +479,7 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 	for first := 0; first < n; first += summed {
 		all.do(func(part *snapshot.Sum) {
 			for i := uint32(first); i < uint32(min(first+summed, n)); i++ {
-				was, now := t.was(i), t.now[i]
+				was, now := t.was(i), t.rows.at(i).now
 				if was == now {
 					continue
 				}
