@@ -599,3 +599,45 @@ func TestCancelledCommitLeavesNoRecord(t *testing.T) {
 		t.Errorf("the log has %d records", r.Head().Size)
 	}
 }
+
+// However many links one relation has, and in whatever order they come, again or to types by turns, each is kept once.
+func TestManyLinksInAnyOrder(t *testing.T) {
+	k := newKeys(t)
+	r := create(t, new(mem.Store), k)
+	w, s := begin(t, r, nil), newState()
+	random := rand.New(rand.NewPCG(1, 2))
+	var said []entra.Link
+	for g := range 3 {
+		group := object(t, ref("group", fmt.Sprint("g", g)), `{}`)
+		must(t, w.Put(t.Context(), group))
+		s.objects[group.Ref] = group.Body
+		for i := range 30_000 {
+			l := entra.Link{From: group.Ref, Rel: "members", To: ref([]string{"device", "user", "user", "user", "user", "user"}[i%6], fmt.Sprintf("%08d", i))}
+			if s.links[l] = true; i%10 == 0 {
+				said = append(said, l)
+			}
+			said = append(said, l)
+		}
+	}
+	random.Shuffle(len(said), func(i, j int) { said[i], said[j] = said[j], said[i] })
+	for _, l := range said {
+		must(t, w.Link(t.Context(), l))
+	}
+	for _, l := range said[:1000] {
+		must(t, w.Unlink(t.Context(), l))
+		delete(s.links, l)
+	}
+	for _, p := range []snapshot.Part{{Type: "group"}, {Type: "group", Relation: "members"}} {
+		p.Coverage = snapshot.Complete
+		must(t, w.End(t.Context(), p, true))
+	}
+	made := commit(t, w)
+	if p := made.Part("group", "members"); p.Links != int64(len(s.links)) || p.Links < 1<<16 {
+		t.Errorf("%d links, not %d", p.Links, len(s.links))
+	}
+	got, err := replayTo(t.Context(), r, made.Number)
+	must(t, err)
+	if !maps.Equal(got.links, s.links) {
+		t.Errorf("%d links are read again, not %d, or others", len(got.links), len(s.links))
+	}
+}
