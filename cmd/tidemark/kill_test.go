@@ -24,6 +24,7 @@ type bench struct {
 	dir    string
 	tenant *emulator.Tenant
 	env    []string
+	cpu    time.Duration // what the program that was run last took of the processors
 }
 
 func newBench(t testing.TB, o emulator.Options) *bench {
@@ -55,6 +56,7 @@ func (b *bench) run(code int, args ...string) []byte {
 	b.t.Helper()
 	cmd, out, errs := b.command(args...)
 	_ = cmd.Run() // the exit code is looked at
+	b.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		b.t.Fatalf("tidemark %v: exit %d, want %d\n%s%s", args, got, code, out, errs)
 	}

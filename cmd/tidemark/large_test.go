@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+)
+
+// A cost is what one capture took, in a process of its own.
+type cost struct {
+	objects, links, requests, peak int64
+	seconds, whole, cpu            float64 // until it was committed; with the filling of the index; of the processors
+}
+
+// cost captures the bench's tenant.
+func (b *bench) cost() cost {
+	b.t.Helper()
+	var out []byte
+	whole := measure(func() { out = b.run(0, "capture", "-o", "json") })
+	var doc struct {
+		Seconds float64 `json:"seconds"`
+		Parts   []struct {
+			Objects int64 `json:"objects"`
+			Links   int64 `json:"links"`
+		} `json:"parts"`
+		Requests struct {
+			Total int64 `json:"total"`
+		} `json:"requests"`
+	}
+	if err := json.Unmarshal(out, &doc); err != nil {
+		b.t.Fatal(err)
+	}
+	c := cost{requests: doc.Requests.Total, seconds: doc.Seconds, whole: whole.Seconds(), cpu: b.cpu.Seconds(), peak: b.peak()}
+	for _, p := range doc.Parts {
+		c.objects += p.Objects
+		c.links += p.Links
+	}
+	return c
+}
+
+func (c cost) String() string {
+	return fmt.Sprintf("%d objects, %d links: %d requests, %.1f s, %.1f s with the index, %.1f s of the processors, peak %d MiB",
+		c.objects, c.links, c.requests, c.seconds, c.whole, c.cpu, c.peak>>20)
+}
+
+// BenchmarkLarge captures a tenant and one of ten times its size, each whole and then after a change of every thousandth
+// object: what that takes of time, requests and memory must grow no more than the tenant did. With TIDEMARK_LONG the
+// larger one has a million users, and a tenth of that without.
+func BenchmarkLarge(b *testing.B) {
+	users, spare := 100_000, cost{requests: 40, seconds: 2}
+	if long() {
+		users, spare = 1_000_000, cost{}
+	}
+	for b.Loop() {
+		var first, second [2]cost
+		for i, n := range []int{users / 10, users} {
+			tenant := newBench(b, emulator.Options{Users: n, Groups: n / 10, Apps: n / 50})
+			first[i] = tenant.cost()
+			b.Logf("whole:   %s", first[i])
+			tenant.change(max(n/1000, 1))
+			second[i] = tenant.cost()
+			b.Logf("changed: %s", second[i])
+			tenant.tenant.Close()
+		}
+		small, large, later := first[0], first[1], second[1]
+		if large.objects < int64(users) || large.links < 5*int64(users) {
+			b.Fatalf("only %d objects and %d links", large.objects, large.links)
+		}
+		b.ReportMetric(large.seconds/small.seconds, "x-time")
+		b.ReportMetric(large.cpu/small.cpu, "x-cpu")
+		b.ReportMetric(float64(large.peak)/(1<<20), "peak-MiB")
+		b.ReportMetric(100*float64(later.requests)/float64(large.requests), "%-requests")
+		b.ReportMetric(100*later.seconds/large.seconds, "%-time")
+		// The time of the clock is also the made-up tenant's.
+		if large.cpu > 11*small.cpu || long() && large.seconds > 11*small.seconds {
+			b.Errorf("ten times the tenant takes %.1f times the processors and %.1f times the time", large.cpu/small.cpu, large.seconds/small.seconds)
+		}
+		if most := 512<<20 - (1_000_000-int64(users))*240; large.peak > most {
+			b.Errorf("peak memory is %d MiB, more than %d", large.peak>>20, most>>20)
+		}
+		// What is kept to go fast is full in the larger of the large tenants only.
+		if most := 200*(large.objects-small.objects) + 16*(large.links-small.links); long() && large.peak-small.peak > most {
+			b.Errorf("memory grows by %d MiB, more than %d", (large.peak-small.peak)>>20, most>>20)
+		}
+		if later.requests > large.requests/100+spare.requests || later.seconds > large.seconds/50+spare.seconds {
+			b.Errorf("after %d changes a capture takes %d of %d requests and %.1f of %.1f s", users/1000, later.requests, large.requests, later.seconds, large.seconds)
+		}
+	}
+}
+
+// change changes as many things of the tenant, of the types that delta queries cover.
+func (b *bench) change(n int) {
+	b.t.Helper()
+	_, answer := b.tenant.Do("GET", "/v1.0/groups?$top=999&$select=id", nil)
+	groups, _ := answer["value"].([]any)
+	_, answer = b.tenant.Do("GET", "/v1.0/users?$top=999&$select=id", nil)
+	users, _ := answer["value"].([]any)
+	done := 0
+	for i := range n {
+		user, group := fmt.Sprint(dig(users[i%len(users)], "id")), fmt.Sprint(dig(groups[i%len(groups)], "id"))
+		var status int
+		if i%3 < 2 {
+			status, _ = b.tenant.Do("PATCH", "/v1.0/users/"+user, map[string]any{"jobTitle": fmt.Sprint("title ", i)})
+		} else {
+			status, _ = b.tenant.Do("POST", "/v1.0/groups/"+group+"/members/$ref", map[string]any{"@odata.id": b.tenant.URL() + "/v1.0/directoryObjects/" + user})
+		}
+		if status == 204 {
+			done++
+		}
+	}
+	if done < n/2 {
+		b.t.Fatalf("only %d of %d changes were made", done, n)
+	}
+}
