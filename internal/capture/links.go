@@ -62,6 +62,7 @@ type linking struct {
 	heard    marks              // the objects whose ends a list told
 	early    map[entra.ID][]any // ends, as told, of objects that are not on the roll yet
 	held     int                // how many objects and ends that are
+	recall   int                // how many are held when the roll is asked for them again
 	n        int64              // links that arrived
 }
 
@@ -129,9 +130,6 @@ func (l *linking) listed(ctx context.Context) (ask bool, err error) {
 	arrived := false
 	err = l.pages(ctx, call, func(page graph.Page) error {
 		arrived = true
-		if err := l.late(ctx); err != nil {
-			return err
-		}
 		for _, item := range page.Items {
 			m, err := entra.Decode(item)
 			if err != nil {
@@ -145,6 +143,12 @@ func (l *linking) listed(ctx context.Context) (ask bool, err error) {
 			}
 		}
 		l.tell(Progress{Type: l.resource.Type, Relation: l.relation.Rel, Items: l.n})
+		if l.held >= l.recall || l.held > maxEarly {
+			if err := l.late(ctx); err != nil {
+				return err
+			}
+			l.recall = 2*l.held + 1000 // so that each is asked for a few times, however many there are
+		}
 		if l.held > maxEarly {
 			return l.catchUp(ctx)
 		}

@@ -146,6 +146,9 @@ func annotation(name string) bool { return strings.ContainsAny(name, "@#") }
 
 // arrange sorts a set, by the member key if that is not "". Equal elements of a plain set are one.
 func arrange(a []any, key string) []any {
+	if len(a) < 2 {
+		return a
+	}
 	type item struct {
 		by, all string
 		v       any
