@@ -224,7 +224,7 @@ func pattern(m string) *regexp.Regexp {
 }
 
 // addresses are what a request asks for: of a batch, what each of its items does.
-func addresses(t *testing.T, r *http.Request) (all []string) {
+func addresses(t testing.TB, r *http.Request) (all []string) {
 	if !strings.HasSuffix(r.URL.Path, "/$batch") {
 		return []string{r.URL.RequestURI()}
 	}

@@ -1,10 +1,15 @@
 package capture_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,40 +22,86 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// weather makes so many of a hundred requests fail, as a seed decides: throttled, unavailable or reset.
-func weather(t *testing.T, seed, percent int, failed *int) carrier {
-	var mu sync.Mutex
-	times := map[string]int{}
+// A storm makes so many of a hundred requests fail, as a seed decides, alone or in a batch: throttled, unavailable, or
+// reset before the answer or in the middle of it.
+type storm struct {
+	seed, percent int
+
+	mu            sync.Mutex
+	times         map[string]int
+	asked, failed int // requests, and those of them that failed
+}
+
+// strikes decides about a request by what it asks for and how often it was asked for before. How, if so, is from 0 on.
+func (s *storm) strikes(what string) (how uint64, struck bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.times == nil {
+		s.times = map[string]int{}
+	}
+	s.times[what]++
+	s.asked++
+	h := fnv.New64a()
+	fmt.Fprintln(h, s.seed, what, s.times[what])
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	if struck = int(x%100) < s.percent; struck {
+		s.failed++
+	}
+	return x / 100 % 5, struck
+}
+
+func (s *storm) meddle(t testing.TB) carrier {
 	return func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
 		if strings.Contains(r.URL.Path, "/oauth2/") {
 			return pass()
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		what := strings.Join(addresses(t, r), " ")
-		times[what]++
-		h := fnv.New64a()
-		fmt.Fprintln(h, seed, what, times[what])
-		x := h.Sum64()
-		x ^= x >> 33
-		x *= 0xff51afd7ed558ccd
-		x ^= x >> 33
-		if int(x%100) >= percent {
-			return pass()
-		}
-		*failed++
+		all := addresses(t, r)
+		r.Header.Del("Accept-Encoding") // so that what is in a batch can be struck
 		refusal := &http.Response{StatusCode: 503, Header: http.Header{}, Body: http.NoBody, Request: r}
-		switch x / 100 % 4 {
-		case 0:
+		switch how, struck := s.strikes(strings.Join(all, " ")); {
+		case !struck && strings.HasSuffix(r.URL.Path, "/$batch"):
+			return through(pass, func(body []byte) io.Reader { return bytes.NewReader(s.items(t, all, body)) })
+		case !struck:
+			return pass()
+		case how == 0:
 			return nil, syscall.ECONNRESET
-		case 1:
+		case how == 1:
+			return within(r, pass)
+		case how == 2:
 			refusal.StatusCode = 429
 			refusal.Header.Set("Retry-After", "2")
-		case 2:
+		case how == 3:
 			refusal.StatusCode = 429
 		}
 		return refusal, nil
 	}
+}
+
+// items strikes at the answers within a batch to the requests for the addresses.
+func (s *storm) items(t testing.TB, all []string, body []byte) []byte {
+	var batch struct {
+		Responses []map[string]any `json:"responses"`
+	}
+	if err := json.Unmarshal(body, &batch); err != nil || len(batch.Responses) != len(all) {
+		t.Errorf("a batch of %d was answered by %d: %v", len(all), len(batch.Responses), err)
+	}
+	for i, answer := range batch.Responses {
+		// The order of answers is the service's: what it is that fails does not matter.
+		if how, struck := s.strikes(all[i]); struck {
+			answer["status"], answer["body"], answer["headers"] = 503, nil, map[string]string{}
+			if how < 3 {
+				answer["status"], answer["headers"] = 429, map[string]string{"Retry-After": strconv.Itoa(int(how))}
+			}
+		}
+	}
+	body, err := json.Marshal(batch)
+	if err != nil {
+		t.Error(err)
+	}
+	return body
 }
 
 // In any weather a capture is what it is in calm: nothing is missing and nothing twice.
@@ -66,12 +117,12 @@ func TestCapturesInBadWeather(t *testing.T) {
 		for _, percent := range []int{5, 25} {
 			for seed := range seeds {
 				l := lab.New(t, tenant)
-				l.Wire.Meddle = weather(t, seed, percent, &failed)
+				storm := storm{seed: seed, percent: percent}
+				l.Wire.Meddle = storm.meddle(t)
 				s := l.Capture()
-				for _, p := range s.Parts {
-					if is := truth.Part(p.Type, p.Relation); p.Coverage != snapshot.Complete || p.Root != is.Root || p.Objects != is.Objects || p.Links != is.Links {
-						t.Errorf("seed %d, %d %%: %s %s is %s and not what it is in calm: %s", seed, percent, p.Type, p.Relation, p.Coverage, p.Reason)
-					}
+				failed += storm.failed
+				if err := asInCalm(s, truth); err != nil {
+					t.Errorf("seed %d, %d %%: %v", seed, percent, err)
 				}
 			}
 		}
@@ -80,6 +131,46 @@ func TestCapturesInBadWeather(t *testing.T) {
 		}
 		t.Logf("%d captures, %d requests failed", 2*seeds, failed)
 	})
+}
+
+// asInCalm refuses a snapshot that is not complete, or not what another one is.
+func asInCalm(s, truth *snapshot.Snapshot) error {
+	var all []error
+	for _, p := range s.Parts {
+		if is := truth.Part(p.Type, p.Relation); p.Coverage != snapshot.Complete || p.Root != is.Root || p.Objects != is.Objects || p.Links != is.Links {
+			all = append(all, fmt.Errorf("%s %s is %s and not what it is in calm: %s", p.Type, p.Relation, p.Coverage, p.Reason))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// BenchmarkWeather captures a tenant of three thousand objects in calm and in storms, where a request takes 150 ms of
+// virtual time, and says what the storms cost.
+func BenchmarkWeather(b *testing.B) {
+	tenant := lab.Start(b, emulator.Options{Users: 2000, Groups: 1000, Apps: 20})
+	for b.Loop() {
+		bubble(b, func(t *testing.T) {
+			var truth *snapshot.Snapshot
+			var calm float64
+			for _, percent := range []int{0, 5, 25} {
+				storm := storm{percent: percent}
+				l := lab.New(t, tenant)
+				l.Wire.Meddle = taking(150*time.Millisecond, storm.meddle(t))
+				began := time.Now()
+				s := l.Capture()
+				took := time.Since(began).Seconds()
+				if percent == 0 {
+					truth, calm = s, took
+				} else if b.ReportMetric(took/calm, fmt.Sprintf("x-time-at-%d%%", percent)); storm.failed < storm.asked*percent/200 {
+					t.Errorf("%d of %d requests failed", storm.failed, storm.asked)
+				}
+				b.Logf("%d of %d requests failed: %.0f s", storm.failed, storm.asked, took)
+				if err := asInCalm(s, truth); err != nil {
+					t.Errorf("%d %%: %v", percent, err)
+				}
+			}
+		})
+	}
 }
 
 // A capture of a service that counts requests keeps to what is documented from the first one on: it is never refused.
