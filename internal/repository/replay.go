@@ -3,6 +3,7 @@ package repository
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -271,10 +272,10 @@ type player struct {
 	ended   bool
 	stopped bool
 
-	ordinals []entra.Ref // of a checkpoint, through all its blobs
-	kind     string      // of the objects blobs
-	format   int64       // of all blobs
-	closed   bool        // the snapshot line was met
+	ordinals ordinals // of a checkpoint, through all its blobs
+	kind     string   // of the objects blobs
+	format   int64    // of all blobs
+	closed   bool     // the snapshot line was met
 }
 
 func (p *player) begin(index int, nth int64, b Blob) {
@@ -406,10 +407,10 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 		return nil, p.bad("%s in a %s: ordinal missing or out of place", o.Ref, p.kind)
 	}
 	if o.N >= 0 {
-		if o.N != int64(len(p.ordinals)) {
-			return nil, p.bad("%s has ordinal %d, want %d", o.Ref, o.N, len(p.ordinals))
+		if n := p.ordinals.len(); o.N != n {
+			return nil, p.bad("%s has ordinal %d, want %d", o.Ref, o.N, n)
 		}
-		p.ordinals = append(p.ordinals, o.Ref)
+		p.ordinals.add(o.Ref)
 	}
 	if o.Body == "" {
 		return nil, nil
@@ -419,16 +420,56 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 }
 
 func (p *player) ord(l ordLine) (Line, error) {
-	n := int64(len(p.ordinals))
+	n := p.ordinals.len()
 	if p.kind != kindCheckpoint || l.From >= n || l.Add[len(l.Add)-1] >= n {
 		return nil, p.bad("an ordinal stands for nothing")
 	}
-	slices.SortFunc(l.Add, func(i, j int64) int { return p.ordinals[i].Compare(p.ordinals[j]) })
-	links := Links{From: p.ordinals[l.From], Rel: l.Rel, Add: make([]entra.Ref, len(l.Add)), Ordinals: append([]int64{l.From}, l.Add...)}
+	slices.SortFunc(l.Add, p.ordinals.compare)
+	links := Links{From: p.ordinals.ref(l.From), Rel: l.Rel, Add: make([]entra.Ref, len(l.Add)), Ordinals: append([]int64{l.From}, l.Add...)}
 	for i, o := range l.Add {
-		links.Add[i] = p.ordinals[o]
+		links.Add[i] = p.ordinals.ref(o)
 	}
 	return links, nil
+}
+
+// ordinals are what the ordinals of a checkpoint stand for. They take 16 bytes for each, where a ref takes 100.
+type ordinals struct {
+	ids   entra.IDList
+	spans []span
+}
+
+// A span is objects of one type with ordinals that follow one another.
+type span struct {
+	begin int64
+	t     entra.Type
+}
+
+func (o *ordinals) len() int64 { return int64(o.ids.Len()) }
+
+func (o *ordinals) add(r entra.Ref) {
+	if n := len(o.spans); n == 0 || o.spans[n-1].t != r.Type {
+		o.spans = append(o.spans, span{o.len(), r.Type})
+	}
+	o.ids.Add(r.ID)
+}
+
+// kind returns the type of the object with the ordinal.
+func (o *ordinals) kind(n int64) entra.Type {
+	i, _ := slices.BinarySearchFunc(o.spans, n+1, func(s span, n int64) int { return cmp.Compare(s.begin, n) })
+	return o.spans[i-1].t
+}
+
+// ref returns what the ordinal stands for, which must be below len.
+func (o *ordinals) ref(n int64) entra.Ref {
+	return entra.Ref{Type: o.kind(n), ID: o.ids.At(uint32(n))}
+}
+
+// compare orders ordinals as what they stand for.
+func (o *ordinals) compare(m, n int64) int {
+	if c := cmp.Compare(o.kind(m), o.kind(n)); c != 0 {
+		return c
+	}
+	return o.ids.Compare(uint32(m), uint32(n))
 }
 
 // bodyBatch bounds how many bodies Bodies holds at a time.
