@@ -402,6 +402,37 @@ func TestThrottlingOfOneServiceDoesNotStopAnother(t *testing.T) {
 	})
 }
 
+// Clients share nothing, so tenants in one process do not wait for one another.
+func TestThrottlingOfOneTenantDoesNotStopAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := client(t, &wire{serve: func(int, *http.Request) (*http.Response, error) {
+			return refuse(429, "TooManyRequests", "", "Retry-After", "100"), nil
+		}}, graph.Options{})
+		calm := client(t, &wire{serve: func(int, *http.Request) (*http.Response, error) {
+			return reply(200, `{"id":"1"}`), nil
+		}}, graph.Options{})
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				if _, err := busy.Do(t.Context(), graph.Request{Path: "/users/1"}); err == nil {
+					t.Error("the service that always refuses did not")
+				}
+			})
+		}
+		time.Sleep(time.Second) // of the bubble: all have been refused by now, or wait
+		begin := time.Now()
+		for range 100 {
+			if _, err := calm.Do(t.Context(), graph.Request{Path: "/users/1"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("100 requests took %s", d)
+		}
+		all.Wait()
+	})
+}
+
 // A law: whatever the service grants, more or less than documented, and whether it says how much of it is used or only
 // refuses: at least 90 in 100 of it are used while there is work, and fewer than 1 answer in 100 is a refusal.
 func TestWritesUseTheQuotaAndDoNotGoOver(t *testing.T) {
