@@ -310,6 +310,9 @@ func (t *Tenant) assertion(signed, client, tenant string, certs []*x509.Certific
 // on Microsoft Graph.
 func (t *Tenant) rolesOf(sp *object) []string {
 	graph := t.get(t.graphSP)
+	if graph == nil {
+		return nil // it was deleted, and then purged
+	}
 	value := map[string]string{}
 	for _, r := range subs(graph.p["appRoles"]) {
 		value[text(r["id"])] = text(r["value"])
