@@ -397,7 +397,7 @@ func bury(t *testing.T, tenant *emulator.Tenant, n int) {
 // age of what it keeps, and the next capture is equal to one that begins anew. In one capture each part meets
 // another trouble.
 func TestAbsenceNeedsAWholeListing(t *testing.T) {
-	tenant := lab.Start(t, emulator.Options{Users: 18, Groups: 9, Apps: 3, Page: 1})
+	tenant := lab.Start(t, emulator.Options{Users: 18, Groups: 9, Apps: 3, Page: 1, Every: true})
 	for i := range 3 {
 		bury(t, tenant, -i)
 	}

@@ -5,6 +5,9 @@ import (
 )
 
 func noun(k kindID) string {
+	if f := familyOf(k); f != nil {
+		return f.noun
+	}
 	return [...]string{kUser: "user", kGroup: "group", kApp: "application", kSP: "service principal", kRoleGrant: "app role assignment", kConsent: "delegated permission grant", kUnit: "administrative unit",
 		kRoleDef: "role definition", kRoleAssignment: "member to role", kPolicy: "conditional access policy", kLocation: "named location", kStrength: "authentication strength", kDomain: "domain",
 		kOrg: "company information", kMethodPolicy: "authentication methods policy", kMethod: "authentication method configuration", kDefaults: "security defaults"}[k]

@@ -9,6 +9,9 @@ import (
 // softly tells whether deleting o puts it in a bin. Mail-enabled security
 // groups, distribution lists and synchronised groups are deleted at once.
 func softly(o *object) bool {
+	if f := familyOf(o.kind); f != nil {
+		return f.bin != ""
+	}
 	switch o.kind {
 	case kUser, kApp, kSP, kUnit, kPolicy, kLocation:
 		return true
@@ -75,6 +78,13 @@ func (t *Tenant) purge(o *object) {
 	}{{kRoleGrant, "principalId"}, {kRoleGrant, "resourceId"}, {kConsent, "clientId"}, {kConsent, "resourceId"}, {kConsent, "principalId"}, {kRoleAssignment, "principalId"}, {kExtension, "_app"}} {
 		for _, g := range t.joined(end.k, end.name, o.id) {
 			t.purge(g)
+		}
+	}
+	for i, f := range kin().all {
+		if f.under == collectionName(o.kind) {
+			for _, x := range t.joined(firstFamily+kindID(i), "_parent", o.id) {
+				t.purge(x)
+			}
 		}
 	}
 	if live && (o.kind == kUser || o.kind == kGroup || o.kind == kSP) {
@@ -276,6 +286,9 @@ func (c *call) policyBin(k kindID, rest []string) (answer, error) {
 		}
 		l := c.inBin(k)
 		l.name, l.annotate = "identity/conditionalAccess/deletedItems/"+map[kindID]string{kPolicy: "policies", kLocation: "namedLocations"}[k], poly(k)
+		if f := familyOf(k); f != nil {
+			l.name = f.bin
+		}
 		return c.page(l)
 	}
 	o := c.see(c.t.get(rest[0]))

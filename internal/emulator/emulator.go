@@ -34,6 +34,7 @@ type Options struct {
 	// Users, Groups and Apps are population sizes; 0 means 60, 25 and 12.
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
+	Every               bool      // with some objects of each kind, which have every property that can be written
 	Page                int       // the most items on a page of a listing or a delta round, whatever is asked for; 0: as many as the service gives
 	Start               time.Time // virtual time at the start; zero means 2026-01-15T08:00:00Z, or what Now says
 	// Now is a clock that the virtual one follows; nil means it moves with

@@ -14,6 +14,9 @@ func (c *call) route(segs []string) (answer, error) {
 		}
 		return ""
 	}
+	if k, bin, rest := c.family(segs); k != 0 {
+		return c.inFamily(k, bin, rest)
+	}
 	switch segs[0] {
 	case "users":
 		return c.collection(kUser, segs[1:])
@@ -115,6 +118,9 @@ func notAllowed() *refusal {
 
 // collection serves a collection and everything below it.
 func (c *call) collection(k kindID, rest []string) (answer, error) {
+	if f := familyOf(k); f != nil && !f.allows(c.method) && len(rest) < 2 {
+		return answer{}, notAllowed()
+	}
 	if len(rest) == 0 {
 		switch c.method {
 		case "GET":
@@ -151,6 +157,10 @@ func (c *call) collection(k kindID, rest []string) (answer, error) {
 			return c.update(o)
 		case "DELETE":
 			return c.remove(o)
+		case "PUT":
+			if familyOf(k) != nil {
+				return c.replace(k, o, map[string]any{"id": rest[0]})
+			}
 		}
 		return answer{}, notAllowed()
 	}
@@ -305,6 +315,13 @@ func (c *call) checkSelect(sel []string, listing bool, types ...*typeInfo) error
 
 func (c *call) types(k kindID) []*typeInfo {
 	s := c.t.schema.Types
+	if f := familyOf(k); f != nil {
+		var out []*typeInfo
+		for _, name := range f.types {
+			out = append(out, s[name])
+		}
+		return out
+	}
 	switch k {
 	case kUser:
 		return []*typeInfo{s["user"]}
@@ -355,6 +372,14 @@ func (c *call) types(k kindID) []*typeInfo {
 }
 
 func collectionName(k kindID) string {
+	if f := familyOf(k); f != nil {
+		return f.name()
+	}
+	return coreCollection(k)
+}
+
+// coreCollection is collectionName of what is no family.
+func coreCollection(k kindID) string {
 	return [...]string{kUser: "users", kGroup: "groups", kApp: "applications", kSP: "servicePrincipals", kRoleGrant: "appRoleAssignments", kConsent: "oauth2PermissionGrants", kUnit: "directory/administrativeUnits",
 		kRoleDef: "roleManagement/directory/roleDefinitions", kRoleAssignment: "roleManagement/directory/roleAssignments", kPolicy: "identity/conditionalAccess/policies", kLocation: "identity/conditionalAccess/namedLocations",
 		kStrength: "policies/authenticationStrengthPolicies", kDomain: "domains", kSku: "subscribedSkus", kOrg: "organization", kMethodPolicy: "policies/authenticationMethodsPolicy",
@@ -362,11 +387,24 @@ func collectionName(k kindID) string {
 }
 
 // poly tells whether items of a collection of this kind say their type.
-func poly(k kindID) bool { return k == kLocation || k == kMethod || k == kNone }
+func poly(k kindID) bool {
+	f := familyOf(k)
+	return k == kLocation || k == kMethod || k == kNone || f != nil && len(f.types) > 1
+}
 
 // value is a property of an object as a reader sees it; nil when it is not
 // set.
 func (t *Tenant) value(o *object, p *property) any {
+	if f := familyOf(o.kind); f != nil {
+		if f.value != nil {
+			if v, ok := f.value(t, o, p.Name); ok {
+				return v
+			}
+		}
+		if p.Name == "id" {
+			return o.p["id"]
+		}
+	}
 	switch o.kind {
 	case kUser:
 		switch p.Name {
@@ -635,6 +673,8 @@ func (c *call) singleton(k kindID, id string, rest []string) (answer, error) {
 		return c.one(c.see(o))
 	case "PATCH":
 		return c.update(o)
+	case "PUT":
+		return c.replace(k, o, nil)
 	}
 	return answer{}, notAllowed()
 }
@@ -805,6 +845,8 @@ func (c *call) page(l listing) (answer, error) {
 		size, most = 1000, 1000
 	case l.kind == kPolicy || l.kind == kLocation || l.kind == kStrength || l.kind == kMethod || l.kind == kRoleDef || l.kind == kRoleAssignment || l.kind == kDomain || l.kind == kSku || l.kind == kOrg:
 		size = 999 // small collections come whole
+	case familyOf(l.kind) != nil:
+		size = 999
 	}
 	if c.opts.hasTop {
 		if c.opts.top > most && l.kind == kAudit {

@@ -133,6 +133,20 @@ func (c *call) related(o *object, name string) (relation, bool) {
 		r.n, r.at = 1, func(int) *object { return x }
 		return r, true
 	}
+	if r, x := relOf(o.kind, name); x != nil {
+		out := c.linksOf(o, r)
+		out.kind = kin().kinds[x.to]
+		return out, true
+	}
+	if familyOf(o.kind) != nil && name == "appliesTo" {
+		var all []*object
+		for i, x := range kin().tied {
+			if kin().kinds[x.to] == o.kind {
+				all = append(all, liveOnly(t.sources(rOwners+1+relID(i), o.id))...)
+			}
+		}
+		return c.objectsOf(all), true
+	}
 	if slices.Contains(emptyRelations(), name) && slices.Contains(t.schema.Types[o.typ].Relationships, name) {
 		return c.objectsOf(nil), true
 	}
@@ -182,6 +196,17 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 		if done, a, err := c.action(o, name); done {
 			return a, err
 		}
+	}
+	if f := familyOf(o.kind); f != nil && f.act != nil {
+		if done, a, err := f.act(c, o, rest); done {
+			return a, err
+		}
+	}
+	if done, a, err := c.contained(o, rest); done {
+		return a, err
+	}
+	if done, a, err := c.tied(o, name, rest[1:]); done {
+		return a, err
 	}
 	if o.kind == kStrength && name == "usage" && c.method == "GET" && len(rest) == 1 {
 		return c.strengthUsage(o)

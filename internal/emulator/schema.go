@@ -1,21 +1,23 @@
 package emulator
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// schemaJSON holds, for each type of object, its properties as the published
+// schemas hold, for each type of object, its properties as the published
 // v1.0 metadata and the reference pages of Microsoft Graph state them: type,
 // nullability, whether a property is returned by default, when it may be
 // written, its length limit. Complex types and enumerations are those the
 // properties lead to.
 //
-//go:embed schema.json
-var schemaJSON []byte
+//go:embed schema/*.json
+var schemas embed.FS
 
 type property struct {
 	Name     string `json:"name"`
@@ -65,9 +67,23 @@ type schema struct {
 }
 
 func readSchema() (*schema, error) {
-	s := new(schema)
-	if err := json.Unmarshal(schemaJSON, s); err != nil {
-		return nil, fmt.Errorf("read embedded schema: %w", err)
+	s := &schema{Types: map[string]*typeInfo{}, Complex: map[string]*typeInfo{}, Enums: map[string]*enumInfo{}}
+	names, err := fs.Glob(schemas, "schema/*.json")
+	if err != nil {
+		return nil, fmt.Errorf("list embedded schemas: %w", err)
+	}
+	for _, name := range names {
+		b, err := schemas.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read embedded schema: %w", err)
+		}
+		in := new(schema)
+		if err := json.Unmarshal(b, in); err != nil {
+			return nil, fmt.Errorf("read embedded schema %s: %w", name, err)
+		}
+		maps.Copy(s.Types, in.Types)
+		maps.Copy(s.Complex, in.Complex)
+		maps.Copy(s.Enums, in.Enums)
 	}
 	for _, e := range s.Enums {
 		if i := slices.Index(e.Members, "unknownFutureValue"); i >= 0 {

@@ -28,15 +28,15 @@ const (
 )
 
 func readRoles() []string {
-	return []string{"User.Read.All", "Group.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All", "RoleManagement.Read.Directory",
-		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All", "EntraBackup.Read.All"}
+	return familyRoles([]string{"User.Read.All", "Group.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All", "RoleManagement.Read.Directory",
+		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All", "EntraBackup.Read.All"}, false)
 }
 
 func writeRoles() []string {
-	return []string{"User.ReadWrite.All", "User.DeleteRestore.All", "User-PasswordProfile.ReadWrite.All", "User.EnableDisableAccount.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All",
+	return familyRoles([]string{"User.ReadWrite.All", "User.DeleteRestore.All", "User-PasswordProfile.ReadWrite.All", "User.EnableDisableAccount.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All",
 		"Group.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
 		"AdministrativeUnit.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "Policy.ReadWrite.ConditionalAccess", "Policy.ReadWrite.AuthenticationMethod",
-		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All"}
+		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All"}, true)
 }
 
 // graphRoleID is the id of an application role of Microsoft Graph. The
@@ -123,6 +123,7 @@ func (t *Tenant) populate() {
 	t.seedApps(born, admin)
 	t.seedRoles(born)
 	t.seedPolicies(born)
+	t.seedFamilies(born)
 	t.log, t.seq = nil, 0 // the state at the start has no history
 	for _, o := range t.objects {
 		o.lag, o.stale = 0, nil

@@ -168,6 +168,9 @@ type access struct {
 }
 
 func accessOf(k kindID) access {
+	if f := familyOf(k); f != nil {
+		return f.access
+	}
 	switch k {
 	case kUser:
 		return access{"directory", []string{"User.Read.All", "User.ReadWrite.All"}, []string{"User.ReadWrite.All"}, nil}

@@ -132,7 +132,7 @@ type store struct {
 func newStore(p population) *store {
 	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{}, back: map[relID]map[string]map[string]bool{},
 		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}}
-	for r := rManager; r <= rOwners; r++ {
+	for r := rManager; r <= rOwners+relID(len(kin().tied)); r++ {
 		s.links[r], s.back[r] = map[string]*linkSet{}, map[string]map[string]bool{}
 	}
 	for n := range p.users {
@@ -201,8 +201,8 @@ func (s *store) put(o *object, props []string) {
 	if old != nil {
 		s.unindex(old)
 	} else {
-		for _, name := range []string{"principalId", "resourceId", "clientId", "_app"} {
-			if id := text(o.p[name]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment || o.kind == kExtension) {
+		for _, name := range []string{"principalId", "resourceId", "clientId", "_app", "_parent"} {
+			if id := text(o.p[name]); id != "" && (o.kind == kRoleGrant || o.kind == kConsent || o.kind == kRoleAssignment || o.kind == kExtension || name == "_parent") {
 				e := end{o.kind, name, id}
 				s.ends[e] = append(s.ends[e], o.id)
 			}

@@ -315,7 +315,7 @@ func (c *call) create(k kindID) (answer, error) {
 func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 	t := c.t
 	typ := c.types(k)[0]
-	if k == kLocation || k == kMethod {
+	if poly(k) {
 		name := strings.TrimPrefix(text(body["@odata.type"]), "#microsoft.graph.")
 		i := slices.IndexFunc(c.types(k), func(t *typeInfo) bool { return t.Name == name })
 		if i < 0 {
@@ -373,6 +373,10 @@ func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 		err = c.newStrength(o)
 	case kDomain:
 		err = c.newDomain(o)
+	default:
+		if f := familyOf(k); f != nil && f.create != nil {
+			err = f.create(c, o, in)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -380,7 +384,11 @@ func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 	if len(in.binds) > 0 && links == nil {
 		return nil, bad("Links cannot be set when this resource is created.")
 	}
-	o.p["id"] = o.id
+	if id := text(o.p["id"]); familyOf(k) == nil || id == "" {
+		o.p["id"] = o.id
+	} else if text(o.p["_parent"]) == "" {
+		o.id = id // of the caller's choice
+	}
 	t.put(o, nil)
 	for _, l := range links {
 		l()
@@ -403,7 +411,7 @@ func (c *call) update(o *object) (answer, error) {
 		return answer{}, err
 	}
 	typ := t.schema.Types[o.typ]
-	if (o.kind == kLocation || o.kind == kMethod) && body["@odata.type"] == nil {
+	if poly(o.kind) && body["@odata.type"] == nil {
 		return answer{}, refuse(400, "BadRequest", "The @odata.type of the resource is required in the body.")
 	}
 	if o.kind == kMethodPolicy && body["authenticationMethodConfigurations"] != nil {
@@ -418,7 +426,15 @@ func (c *call) update(o *object) (answer, error) {
 	}
 	status := http.StatusNoContent
 	d := o.clone()
-	merge(d.p, in.p)
+	f := familyOf(o.kind)
+	if f != nil && f.whole {
+		maps.Copy(d.p, in.p)
+	} else {
+		merge(d.p, in.p)
+	}
+	if f != nil && f.full {
+		status = http.StatusOK
+	}
 	if err := checkExtensions(d); err != nil {
 		return answer{}, err
 	}
@@ -456,6 +472,10 @@ func (c *call) update(o *object) (answer, error) {
 		err = c.changeDomain(o, d, in)
 	case kConsent:
 		err = checkScope(d)
+	default:
+		if f != nil && f.change != nil {
+			err = f.change(c, o, d, in)
+		}
 	}
 	if err != nil {
 		return answer{}, err
@@ -549,12 +569,16 @@ func (c *call) remove(o *object) (answer, error) {
 	if err := c.mayRemove(o); err != nil {
 		return answer{}, err
 	}
-	if o.kind == kMethod {
+	if f := familyOf(o.kind); o.kind == kMethod || f != nil && f.reset != nil {
 		d := o.clone()
-		d.p = methodDefault(strings.TrimSuffix(o.typ, "AuthenticationMethodConfiguration"))
-		d.p["id"] = o.id
+		if f != nil {
+			d.p = f.reset(o)
+		} else {
+			d.p = methodDefault(strings.TrimSuffix(o.typ, "AuthenticationMethodConfiguration"))
+		}
+		d.p["id"] = o.p["id"]
 		t.put(d, nil)
-		c.audit("Update "+noun(kMethod), d, changes(o.p, d.p, slices.Sorted(maps.Keys(d.p))))
+		c.audit("Update "+noun(o.kind), d, changes(o.p, d.p, slices.Sorted(maps.Keys(d.p))))
 		return answer{status: 204}, nil
 	}
 	t.discard(o)
@@ -572,6 +596,15 @@ func (c *call) mayRemove(o *object) error {
 	t := c.t
 	if (o.kind == kUser || o.kind == kGroup) && flag(o.p["onPremisesSyncEnabled"]) {
 		return mastered()
+	}
+	if f := familyOf(o.kind); f != nil {
+		if !f.allows("DELETE") {
+			return notAllowed()
+		}
+		if f.remove != nil {
+			return f.remove(c, o)
+		}
+		return nil
 	}
 	switch o.kind {
 	case kOrg, kSku, kAudit, kMethodPolicy, kDefaults:

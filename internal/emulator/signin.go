@@ -1,0 +1,56 @@
+package emulator
+
+import "slices"
+
+// These are the policies that applications and service principals are given: how tokens are made, where people are
+// sent to sign in, and what of credentials is allowed.
+
+func signInPolicies() []*family {
+	policy := func(path, typ, noun string, also ...string) *family {
+		return &family{path: "policies/" + path, types: []string{typ}, noun: noun, verbs: "POST PATCH DELETE",
+			access: access{"directory", []string{"Policy.Read.All"}, []string{"Policy.ReadWrite.ApplicationConfiguration"}, also}}
+	}
+	all := []*family{
+		policy("tokenLifetimePolicies", "tokenLifetimePolicy", "token lifetime policy"),
+		policy("tokenIssuancePolicies", "tokenIssuancePolicy", "token issuance policy"),
+		policy("claimsMappingPolicies", "claimsMappingPolicy", "claims mapping policy"),
+		policy("homeRealmDiscoveryPolicies", "homeRealmDiscoveryPolicy", "home realm discovery policy"),
+		policy("activityBasedTimeoutPolicies", "activityBasedTimeoutPolicy", "activity based timeout policy"),
+	}
+	for _, f := range all {
+		f.create = func(_ *call, o *object, _ checked) error {
+			if o.p["isOrganizationDefault"] == nil {
+				o.p["isOrganizationDefault"] = false
+			}
+			return checkDefinition(o)
+		}
+		f.change = func(_ *call, _, d *object, _ checked) error { return checkDefinition(d) }
+		f.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+			return map[string]any{"displayName": title(f.noun) + " " + itoa(i), "description": "Sample", "isOrganizationDefault": false, "definition": list(`{"Sample":{"Version":` + itoa(i+1) + `}}`)}
+		}
+	}
+	return all
+}
+
+// checkDefinition refuses a policy whose definition is not one text of JSON.
+func checkDefinition(o *object) error {
+	texts := texts(o.p["definition"])
+	if len(texts) != 1 {
+		return bad("Property 'definition' must hold exactly one policy definition.")
+	}
+	if _, err := parseObject([]byte(texts[0])); err != nil {
+		return bad("Property definition has an invalid value.")
+	}
+	return nil
+}
+
+func signInTies() []tie {
+	write := []string{"Application.ReadWrite.All"}
+	both, sp := []kindID{kApp, kSP}, []kindID{kSP}
+	return slices.Concat([]tie{
+		{both, "tokenLifetimePolicies", "policies/tokenLifetimePolicies", 1, write},
+		{both, "tokenIssuancePolicies", "policies/tokenIssuancePolicies", 1, write},
+		{sp, "claimsMappingPolicies", "policies/claimsMappingPolicies", 1, write},
+		{both, "homeRealmDiscoveryPolicies", "policies/homeRealmDiscoveryPolicies", 1, write},
+	})
+}
