@@ -11,7 +11,6 @@ accessPackageCatalog /identityGovernance/entitlementManagement/catalogs
 accessPackageResource /identityGovernance/entitlementManagement/catalogs/{parent}/resources
 accessReviewPolicy beta /policies/accessReviewPolicy
 accessReviewScheduleDefinition /identityGovernance/accessReviews/definitions
-activityBasedTimeoutPolicy /policies/activityBasedTimeoutPolicies
 adminConsentRequestPolicy /policies/adminConsentRequestPolicy
 agreement /identityGovernance/termsOfUse/agreements
 appManagementPolicy /policies/appManagementPolicies
@@ -25,7 +24,6 @@ b2xIdentityUserFlow /identity/b2xUserFlows
 certificateAuthorityDetail /directory/publicKeyInfrastructure/certificateBasedAuthConfigurations/{parent}/certificateAuthorities
 certificateBasedAuthConfiguration /organization/{parent}/certificateBasedAuthConfiguration
 certificateBasedAuthPki /directory/publicKeyInfrastructure/certificateBasedAuthConfigurations
-claimsMappingPolicy /policies/claimsMappingPolicies
 connectedOrganization /identityGovernance/entitlementManagement/connectedOrganizations
 crossTenantAccessPolicy /policies/crossTenantAccessPolicy
 crossTenantAccessPolicyConfigurationDefault /policies/crossTenantAccessPolicy/default
@@ -41,7 +39,6 @@ featureRolloutPolicy /policies/featureRolloutPolicies
 federatedIdentityCredential /applications/{parent}/federatedIdentityCredentials
 groupLifecyclePolicy /groupLifecyclePolicies
 groupSetting /groupSettings
-homeRealmDiscoveryPolicy /policies/homeRealmDiscoveryPolicies
 identityApiConnector /identity/apiConnectors
 identityProvider /identity/identityProviders
 identityUserFlowAttribute /identity/userFlowAttributes
@@ -62,8 +59,6 @@ schemaExtension /schemaExtensions
 scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
 synchronizationJob /servicePrincipals/{parent}/synchronization/jobs
 tenantAppManagementPolicy /policies/defaultAppManagementPolicy
-tokenIssuancePolicy /policies/tokenIssuancePolicies
-tokenLifetimePolicy /policies/tokenLifetimePolicies
 unifiedRoleAssignmentSchedule /roleManagement/directory/roleAssignmentSchedules
 unifiedRoleEligibilitySchedule /roleManagement/directory/roleEligibilitySchedules
 unifiedRoleManagementPolicy /policies/roleManagementPolicies

@@ -297,7 +297,7 @@ func restored(t *testing.T, l *lab.Lab, goal *snapshot.Snapshot, q plan.Request)
 
 // TestEveryTypeComesBack damages objects of every type, in every way that the type can be repaired of.
 func TestEveryTypeComesBack(t *testing.T) {
-	tenant := lab.Start(t, emulator.Options{})
+	tenant := lab.Start(t, emulator.Options{Every: true})
 	furnish(t, tenant)
 	synctest.Test(t, func(t *testing.T) {
 		l := lab.New(t, tenant)

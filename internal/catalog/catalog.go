@@ -161,6 +161,8 @@ type Relation struct {
 	Kept  bool   // an undelete of either end brings links back by itself; which ones, nobody promises
 	Said  string // the collection under which a write names what a link leads to; "" is directoryObjects
 
+	Turned map[entra.Type]string // with Write: it is written at what it leads to, by these paths: "/servicePrincipals/{id}/claimsMappingPolicies"
+
 	Hidden     string // "property=value" of the objects whose links are left out in silence; "" for none
 	HiddenFrom string // the application permission without which they are
 }
@@ -323,7 +325,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -262,6 +262,11 @@ func (r *Resource) Bind(l entra.Link) (Call, error) {
 	if err != nil {
 		return Call{}, err
 	}
+	if path, turned := rel.Turned[l.To.Type]; turned {
+		c := Call{Method: "POST", Version: r.Version, Path: strings.ReplaceAll(path, "{id}", escape(l.To.ID)) + "/$ref"}
+		c.Body, err = encode(map[string]any{"@odata.id": "{endpoint}/" + r.Version + r.at(l.From.ID)})
+		return c, err
+	}
 	c := Call{Method: "PUT", Version: r.Version, Path: rel.at(l.From.ID) + "/$ref"}
 	if rel.Many {
 		c.Method = "POST"
@@ -278,7 +283,9 @@ func (r *Resource) Unbind(l entra.Link) (Call, error) {
 		return Call{}, err
 	}
 	path := rel.at(l.From.ID)
-	if rel.Many {
+	if at, turned := rel.Turned[l.To.Type]; turned {
+		path = strings.ReplaceAll(at, "{id}", escape(l.To.ID)) + "/" + escape(l.From.ID)
+	} else if rel.Many {
 		path += "/" + escape(l.To.ID)
 	}
 	return Call{Method: "DELETE", Version: r.Version, Path: path + "/$ref"}, nil

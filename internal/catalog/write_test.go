@@ -96,7 +96,7 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 		}
 	}
 	for r := range catalog.All() {
-		if r.Can.Has(catalog.Create) && !seen[r.Type] {
+		if _, creates, _ := catalog.Shapes(r); creates && !seen[r.Type] {
 			t.Errorf("%s has no case", r.Type)
 		}
 	}
@@ -214,7 +214,7 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		}
 	}
 	for r := range catalog.All() {
-		if r.Can.Has(catalog.Update) && !seen[r.Type] {
+		if _, _, updates := catalog.Shapes(r); updates && !seen[r.Type] {
 			t.Errorf("%s has no case", r.Type)
 		}
 	}
@@ -238,6 +238,7 @@ func TestOtherCalls(t *testing.T) {
 	ref := func(ty entra.Type, id entra.ID) entra.Ref { return entra.Ref{Type: ty, ID: id} }
 	member := entra.Link{From: ref("group", "g"), Rel: "members", To: ref("user", "u")}
 	manager := entra.Link{From: ref("user", "a#b"), Rel: "manager", To: ref("user", "m")}
+	applies := entra.Link{From: ref("claimsMappingPolicy", "p"), Rel: "appliesTo", To: ref("servicePrincipal", "s")}
 	batch, ok := r("group").BindMany(member.From, "members", []entra.Ref{ref("user", "u"), ref("device", "d")})
 	if !ok {
 		t.Error("members cannot be bound together")
@@ -248,6 +249,7 @@ func TestOtherCalls(t *testing.T) {
 		r("servicePrincipal").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
 		call(r("group").Bind(member)), call(r("group").Unbind(member)), call(r("group").Linked(member)),
 		call(r("user").Bind(manager)), call(r("user").Unbind(manager)), call(r("user").Linked(manager)), batch,
+		call(r("claimsMappingPolicy").Bind(applies)), call(r("claimsMappingPolicy").Unbind(applies)), call(r("claimsMappingPolicy").Linked(applies)),
 	)
 	want := `DELETE /v1.0/groups/g
 DELETE /v1.0/servicePrincipals/p/appRoleAssignedTo/a%2F_-
@@ -267,6 +269,9 @@ PUT /v1.0/users/a%23b/manager/$ref {"@odata.id":"{endpoint}/v1.0/users/m"}
 DELETE /v1.0/users/a%23b/manager/$ref
 GET /v1.0/users/a%23b/manager?%24select=id
 PATCH /v1.0/groups/g {"members@odata.bind":["{endpoint}/v1.0/directoryObjects/u","{endpoint}/v1.0/directoryObjects/d"]}
+POST /v1.0/servicePrincipals/s/claimsMappingPolicies/$ref {"@odata.id":"{endpoint}/v1.0/policies/claimsMappingPolicies/p"}
+DELETE /v1.0/servicePrincipals/s/claimsMappingPolicies/p/$ref
+GET /v1.0/policies/claimsMappingPolicies/p/appliesTo?%24select=id
 `
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("calls (-want +got):\n%s", d)

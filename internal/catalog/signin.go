@@ -1,0 +1,53 @@
+package catalog
+
+import (
+	"slices"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+// The policies that applications and service principals are given.
+func signIn() []*Resource {
+	policy := func(t entra.Type, path, title, doc string, to ...entra.Type) *Resource {
+		r := &Resource{
+			Type: t, Title: title, Doc: doc, List: "/policies/" + path,
+			Name: []string{"displayName"}, Match: []string{"displayName"},
+			Can: Create | Update | Delete, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.Read.All", "Policy.ReadWrite.ApplicationConfiguration"},
+			Properties: slices.Concat(
+				[]Property{
+					{Name: "displayName", Write: Both, Must: true},
+					{Name: "definition", Write: Both, Must: true},
+				},
+				both("description", "isOrganizationDefault"),
+				omit("set only on deleted objects", "deletedDateTime"),
+			),
+			rules: 1, read: readDefinition,
+		}
+		if to != nil {
+			at := map[entra.Type]string{ApplicationType: "/applications/{id}/" + path, ServicePrincipalType: "/servicePrincipals/{id}/" + path}
+			r.Links = []Relation{{Rel: "appliesTo", To: to, Many: true, Path: "/policies/" + path + "/{id}/appliesTo", Write: true, Turned: at}}
+			r.Write = append(r.Write, "Application.ReadWrite.All")
+		}
+		return r
+	}
+	return []*Resource{
+		policy("tokenLifetimePolicy", "tokenLifetimePolicies", "Token lifetime policies", "How long tokens of applications are good for.", ServicePrincipalType, ApplicationType),
+		policy("tokenIssuancePolicy", "tokenIssuancePolicies", "Token issuance policies", "How SAML tokens are signed.", ApplicationType, ServicePrincipalType),
+		policy("claimsMappingPolicy", "claimsMappingPolicies", "Claims mapping policies", "What tokens of an application say of people.", ServicePrincipalType),
+		policy("homeRealmDiscoveryPolicy", "homeRealmDiscoveryPolicies", "Home realm discovery policies", "Where people are sent to sign in.", ServicePrincipalType, ApplicationType),
+		policy("activityBasedTimeoutPolicy", "activityBasedTimeoutPolicies", "Inactivity timeouts", "When idle people are signed out of Microsoft's portals."),
+	}
+}
+
+// readDefinition makes texts of JSON canonical: what they say counts, not how it is written.
+func readDefinition(m map[string]any) {
+	for i, text := range list(m["definition"]) {
+		text, ok := text.(string)
+		if !ok {
+			continue
+		}
+		if body, err := entra.Canonical([]byte(text)); err == nil {
+			list(m["definition"])[i] = string(body)
+		}
+	}
+}
