@@ -50,15 +50,20 @@ type consentDoc struct {
 
 func typesCommand(e *env) *cobra.Command {
 	var permissions bool
+	var who string
 	c := &cobra.Command{
 		Use:   "types",
 		Short: "List every type: what is captured, what can be restored, what not, and why",
 		Long: `Lists every type of object: whether it is captured, whether it can be restored, and what of it cannot, with the
 reason. With --permissions it lists the least application permissions of Microsoft Graph for each type, and all of
-them as one list for each of the two identities.`,
-		Example: "  tidemark types\n  tidemark types --permissions\n  tidemark types -o json",
+them as one list for each of the two identities. With --manifest it prints the permissions of one identity as the
+requiredResourceAccess of an application.`,
+		Example: "  tidemark types\n  tidemark types --permissions\n  tidemark types --manifest capture\n  tidemark types -o json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if who != "" {
+				return e.printManifest(who)
+			}
 			if permissions {
 				return e.print(e.consentResult(consent(nil)))
 			}
@@ -66,6 +71,7 @@ them as one list for each of the two identities.`,
 		},
 	}
 	c.Flags().BoolVar(&permissions, "permissions", false, "list the permissions that are needed")
+	c.Flags().StringVar(&who, "manifest", "", "print the permissions of capture or of restore as a manifest")
 	return c
 }
 

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// A manifest names every permission that the consent list has, but for those that it says it lacks.
+func TestManifest(t *testing.T) {
+	doc := consent(nil)
+	known := map[string]string{} // by ID
+	for name, id := range permissionIDs {
+		if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) || known[id] != "" {
+			t.Errorf("%s: %q is no ID, or that of %s", name, id, known[id])
+		}
+		known[id] = name
+	}
+	for _, names := range [][]string{doc.Capture, doc.Restore} {
+		text, unknown, err := manifest(names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []resourceAccess
+		if err := json.Unmarshal(text, &all); err != nil || len(all) != 1 || all[0].Resource != graphID {
+			t.Fatalf("%s, %v", text, err)
+		}
+		got := slices.Clone(unknown)
+		for _, p := range all[0].Permissions {
+			if p.Type != "Role" {
+				t.Errorf("%s is a %s", known[p.ID], p.Type)
+			}
+			got = append(got, known[p.ID])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, names) || len(names) < 10 {
+			t.Errorf("of %v it names %v", names, got)
+		}
+		// The service gives no public ID for these.
+		if left := slices.DeleteFunc(unknown, func(name string) bool { return name == "Policy.Read.AuthenticationMethod" }); len(left) > 0 {
+			t.Errorf("no ID is known for %v", left)
+		}
+	}
+}
