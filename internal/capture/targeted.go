@@ -202,7 +202,7 @@ func (rd *reading) targeted(ctx context.Context) (*snapshot.Snapshot, error) {
 	a.choose()
 	for r := range catalog.All() {
 		if a.whole[r.Type] {
-			if err := a.objects(ctx, r); err != nil {
+			if err := rd.roll(r.Type).filled(func(ctx context.Context) error { return a.objects(ctx, r) })(ctx); err != nil {
 				return nil, err
 			}
 			a.done[partName{r.Type, ""}] = true
