@@ -61,8 +61,8 @@ func (c cost) String() string {
 		c.objects, c.links, c.requests, c.seconds, c.whole, c.cpu, c.tenant, c.peak>>20)
 }
 
-// BenchmarkLarge captures a tenant and one of ten times its size, each whole and then after a change of every thousandth
-// object: what that takes of time, requests and memory must grow no more than the tenant did. With TIDEMARK_LONG the
+// BenchmarkLarge captures a tenant and one of ten times its size, each whole, then unchanged, and then after a change of every
+// thousandth object: what that takes of time, requests and memory must grow no more than the tenant did. With TIDEMARK_LONG the
 // larger one has a million users, and a tenth of that without.
 func BenchmarkLarge(b *testing.B) {
 	users, spare := 100_000, cost{requests: 40, seconds: 2}
@@ -71,27 +71,33 @@ func BenchmarkLarge(b *testing.B) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // the tenant shares the processors, and may have memory
 	for b.Loop() {
-		var first, second [2]cost
+		var first, idle, second [2]cost
 		for i, n := range []int{users / 10, users} {
 			tenant := newBench(b, emulator.Options{Users: n, Groups: n / 10, Apps: n / 50})
 			first[i] = tenant.cost()
 			b.Logf("whole:   %s", first[i])
+			idle[i] = tenant.cost()
+			b.Logf("idle:    %s", idle[i])
 			tenant.change(max(n/1000, 1))
 			second[i] = tenant.cost()
 			b.Logf("changed: %s", second[i])
 			tenant.tenant.Close()
 		}
 		small, large, later := first[0], first[1], second[1]
+		heard := later.requests - idle[1].requests // what the changes cost: the lists of small types are read each time
 		if large.objects < int64(users) || large.links < 5*int64(users) {
 			b.Fatalf("only %d objects and %d links", large.objects, large.links)
 		}
 		b.ReportMetric(large.seconds/small.seconds, "x-time")
 		b.ReportMetric(large.cpu/small.cpu, "x-cpu")
 		b.ReportMetric(float64(large.peak)/(1<<20), "peak-MiB")
-		b.ReportMetric(100*float64(later.requests)/float64(large.requests), "%-requests")
+		b.ReportMetric(100*float64(heard)/float64(large.requests), "%-requests")
 		b.ReportMetric(100*later.seconds/large.seconds, "%-time")
-		if large.seconds > 11*small.seconds || large.cpu > 11*small.cpu {
-			b.Errorf("ten times the tenant takes %.1f times the time, and with the index %.1f times the processors", large.seconds/small.seconds, large.cpu/small.cpu)
+		// The tenant shares the processors: where its own work grows more than it does, the clock may show that.
+		slack := max(1, large.tenant/small.tenant/10)
+		if large.seconds > 11*slack*small.seconds || large.cpu > 11*small.cpu {
+			b.Errorf("ten times the tenant takes %.1f times the time (and the tenant %.1f times the processors), and with the index %.1f times the processors",
+				large.seconds/small.seconds, large.tenant/small.tenant, large.cpu/small.cpu)
 		}
 		if most := 512<<20 - (1_000_000-int64(users))*240; large.peak > most {
 			b.Errorf("peak memory is %d MiB, more than %d", large.peak>>20, most>>20)
@@ -100,8 +106,8 @@ func BenchmarkLarge(b *testing.B) {
 		if most := 200*(large.objects-small.objects) + 16*(large.links-small.links); long() && large.peak-small.peak > most {
 			b.Errorf("memory grows by %d MiB, more than %d", (large.peak-small.peak)>>20, most>>20)
 		}
-		if later.requests > large.requests/100+spare.requests || later.seconds > large.seconds/50+spare.seconds {
-			b.Errorf("after %d changes a capture takes %d of %d requests and %.1f of %.1f s", users/1000, later.requests, large.requests, later.seconds, large.seconds)
+		if heard > large.requests/100+spare.requests || later.seconds > large.seconds/50+spare.seconds {
+			b.Errorf("after %d changes a capture takes %d of %d requests and %.1f of %.1f s", users/1000, heard, large.requests, later.seconds, large.seconds)
 		}
 	}
 }
