@@ -14,48 +14,34 @@ accessReviewScheduleDefinition /identityGovernance/accessReviews/definitions
 adminConsentRequestPolicy /policies/adminConsentRequestPolicy
 agreement /identityGovernance/termsOfUse/agreements
 appManagementPolicy /policies/appManagementPolicies
-attributeSet /directory/attributeSets
 authenticationContextClassReference /identity/conditionalAccess/authenticationContextClassReferences
 authenticationEventListener /identity/authenticationEventListeners
 authenticationEventsFlow /identity/authenticationEventsFlows
 authenticationFlowsPolicy /policies/authenticationFlowsPolicy
 authorizationPolicy /policies/authorizationPolicy
 b2xIdentityUserFlow /identity/b2xUserFlows
-certificateAuthorityDetail /directory/publicKeyInfrastructure/certificateBasedAuthConfigurations/{parent}/certificateAuthorities
-certificateBasedAuthConfiguration /organization/{parent}/certificateBasedAuthConfiguration
-certificateBasedAuthPki /directory/publicKeyInfrastructure/certificateBasedAuthConfigurations
 connectedOrganization /identityGovernance/entitlementManagement/connectedOrganizations
 crossTenantAccessPolicy /policies/crossTenantAccessPolicy
 crossTenantAccessPolicyConfigurationDefault /policies/crossTenantAccessPolicy/default
 crossTenantAccessPolicyConfigurationPartner /policies/crossTenantAccessPolicy/partners
 customAuthenticationExtension /identity/customAuthenticationExtensions
-customSecurityAttributeDefinition /directory/customSecurityAttributeDefinitions
 delegatedPermissionClassification /servicePrincipals/{parent}/delegatedPermissionClassifications
 device /devices
 deviceRegistrationPolicy /policies/deviceRegistrationPolicy
 entitlementManagementSettings /identityGovernance/entitlementManagement/settings
 externalIdentitiesPolicy beta /policies/externalIdentitiesPolicy
 featureRolloutPolicy /policies/featureRolloutPolicies
-federatedIdentityCredential /applications/{parent}/federatedIdentityCredentials
-groupLifecyclePolicy /groupLifecyclePolicies
-groupSetting /groupSettings
 identityApiConnector /identity/apiConnectors
 identityProvider /identity/identityProviders
 identityUserFlowAttribute /identity/userFlowAttributes
-internalDomainFederation /domains/{parent}/federationConfiguration
 mobileAppManagementPolicy beta /policies/mobileAppManagementPolicies
 mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
-multiTenantOrganization /tenantRelationships/multiTenantOrganization
-multiTenantOrganizationMember /tenantRelationships/multiTenantOrganization/tenants
-onPremisesDirectorySynchronization /directory/onPremisesSynchronization
 orgContact /contacts
 organizationalBranding /organization/{parent}/branding
 ownerlessGroupPolicy /policies/ownerlessGroupPolicy
 permissionGrantPolicy /policies/permissionGrantPolicies
 privilegedAccessGroupAssignmentSchedule /identityGovernance/privilegedAccess/group/assignmentSchedules
 privilegedAccessGroupEligibilitySchedule /identityGovernance/privilegedAccess/group/eligibilitySchedules
-samlOrWsFedExternalDomainFederation /directory/federationConfigurations/graph.samlOrWsFedExternalDomainFederation
-schemaExtension /schemaExtensions
 scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
 synchronizationJob /servicePrincipals/{parent}/synchronization/jobs
 tenantAppManagementPolicy /policies/defaultAppManagementPolicy
@@ -64,6 +50,9 @@ unifiedRoleEligibilitySchedule /roleManagement/directory/roleEligibilitySchedule
 unifiedRoleManagementPolicy /policies/roleManagementPolicies
 unifiedRoleManagementPolicyAssignment /policies/roleManagementPolicyAssignments
 workflow /identityGovernance/lifecycleWorkflows/workflows
+`},
+	{"listed for every tenant's at once, and the tenant's own only by the application that made each", `
+schemaExtension /schemaExtensions
 `},
 	{"Microsoft makes it, the same for every tenant", `
 applicationTemplate /applicationTemplates
@@ -83,10 +72,6 @@ riskyServicePrincipal /identityProtection/riskyServicePrincipals
 riskyUser /identityProtection/riskyUsers
 signIn /auditLogs/signIns
 userRegistrationDetails /reports/authenticationMethods/userRegistrationDetails
-`},
-	{"bought or agreed with Microsoft or a partner, not written", `
-companySubscription /directory/subscriptions
-contract /contracts
 `},
 	{"belongs to its person; the service never gives the secret out", `
 authenticationMethod /users/{parent}/authentication/methods

@@ -125,7 +125,8 @@ func (v *vandal) unchanged(r *catalog.Resource, o entra.Object) bool {
 	if status != 200 || err != nil {
 		v.t.Fatalf("read %s: status %d, %v", o.Ref, status, err)
 	}
-	now, err := r.Object(raw, "")
+	in, _ := catalog.Container(o.Ref)
+	now, err := r.Object(raw, in.ID)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -159,6 +160,15 @@ func others(v any, must bool) (all []any) {
 	case []any:
 		if !must && len(v) > 0 {
 			all = append(all, v[:len(v)/2])
+		}
+		for i, e := range v {
+			if m, ok := e.(map[string]any); ok && must { // what an element says
+				for _, other := range others(m, false) {
+					changed := slices.Clone(v)
+					changed[i] = other
+					all = append(all, changed)
+				}
+			}
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {

@@ -102,7 +102,7 @@ func (l *linking) ends(id entra.ID) catalog.Call { return l.resource.Ends(l.rela
 
 // byList asks for the relation object by object.
 func (l *linking) byList(ctx context.Context, from []entra.ID) error {
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, func(id entra.ID, items [][]byte) error {
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, nil, func(id entra.ID, items [][]byte) error {
 		for _, item := range items {
 			m, err := entra.Decode(item)
 			if err != nil {

@@ -228,6 +228,16 @@ func (rd *reading) absent(ctx context.Context, t entra.Type, id entra.ID) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// barren reports whether an object can contain nothing of a type.
+func (rd *reading) barren(ctx context.Context, r *catalog.Resource, id entra.ID) bool {
+	in, ok := catalog.Lookup(r.Under)
+	if !ok {
+		return false
+	}
+	answer, err := rd.client.Do(ctx, request(in.Fetch(id)))
+	return err == nil && r.Barren(answer.Body)
+}
+
 // made makes objects of a page's items, on all processors. With an error it returns those before it.
 func made(r *catalog.Resource, items []jsontext.Value) ([]entra.Object, error) {
 	objects, errs := make([]entra.Object, len(items)), make([]error, len(items))
@@ -285,9 +295,8 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if !rd.hangs(&p, r.Under) {
 		return rd.end(ctx, p, 0, nil)
 	}
-	parents := from.all()
 	read := func() (n int64, err error) {
-		err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, func(parent entra.ID, items [][]byte) error {
+		take := func(parent entra.ID, items [][]byte) error {
 			for _, item := range items {
 				if err := rd.put(ctx, r, item, parent, seen); err != nil {
 					return err
@@ -296,7 +305,14 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 			n += int64(len(items))
 			rd.tell(Progress{Type: r.Type, Items: n})
 			return nil
-		})
+		}
+		told := &marks{}
+		if r.Expand != "" {
+			if err := rd.expand(ctx, r, from, told, take); err != nil {
+				return n, err
+			}
+		}
+		err = rd.batch(ctx, r.Version, r.Under, from.unmarked(told), r.Listing, false, r, take)
 		return n, err
 	}
 	var n int64
@@ -306,6 +322,44 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		n, err = rd.twice(ctx, r, seen, read)
 	}
 	return rd.end(ctx, p, n, err)
+}
+
+// expand reads what objects contain where one list tells that of many of them, and marks those of which it told all.
+// Where the service has no such list it tells of none.
+func (rd *reading) expand(ctx context.Context, r *catalog.Resource, from *roll, told *marks, take func(entra.ID, [][]byte) error) error {
+	arrived := false
+	err := rd.pages(ctx, r.Contents(), func(page graph.Page) error {
+		arrived = true
+		for _, item := range page.Items {
+			m, err := entra.Decode(item)
+			if err != nil {
+				return err
+			}
+			id, _ := m["id"].(string)
+			inside, there := m[r.Expand].([]any)
+			if !there || len(inside) >= catalog.MaxExpanded || !from.has(entra.ID(id)) || !from.mark(told, entra.ID(id)) {
+				continue
+			}
+			items := make([][]byte, len(inside))
+			for i, e := range inside {
+				m, _ := e.(map[string]any)
+				body, err := entra.Encode(m)
+				if err != nil {
+					return err
+				}
+				items[i] = []byte(body)
+			}
+			if err := take(entra.ID(id), items); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	refused, ok := errors.AsType[*graph.Error](err)
+	if ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
+		return nil
+	}
+	return err
 }
 
 // starts returns the objects of a type, for a part that is read by them. They may still be being listed.
@@ -335,8 +389,9 @@ const chunk = 200
 
 // batch reads one small list for each of the given objects of a type and hands over those that arrived whole. A
 // list that did not keeps no other from being read; the error names the first. The list of an object that has
-// gone since it was listed is empty; with single, so is any other that is not found.
-func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, ask func(entra.ID) catalog.Call, single bool, do func(of entra.ID, items [][]byte) error) error {
+// gone since it was listed is empty; so is that of one that can contain nothing of the type in, and with single any
+// other that is not found.
+func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, ask func(entra.ID) catalog.Call, single bool, in *catalog.Resource, do func(of entra.ID, items [][]byte) error) error {
 	var lost error
 	n := 0
 	for some := range slices.Chunk(from, chunk) {
@@ -354,7 +409,7 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, some[i])) {
+			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, some[i]) || in != nil && rd.barren(ctx, in, some[i])) {
 				items, err = nil, nil
 			}
 			if err == nil {

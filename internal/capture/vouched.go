@@ -207,7 +207,7 @@ func (rd *reading) relink(ctx context.Context, r *catalog.Resource, rel catalog.
 
 // again asks for the relation at some objects once more.
 func (l *linking) again(ctx context.Context, from []entra.ID) error {
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, func(id entra.ID, items [][]byte) error {
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, nil, func(id entra.ID, items [][]byte) error {
 		return l.exactly(ctx, entra.Ref{Type: l.resource.Type, ID: id}, items)
 	})
 }
@@ -254,7 +254,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 		return rd.close(ctx, p, 0, err, false)
 	}
 	listed, seen, n := map[entra.ID]bool{}, newRoll(), int64(0)
-	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, func(parent entra.ID, items [][]byte) error {
+	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, r, func(parent entra.ID, items [][]byte) error {
 		for _, item := range items {
 			if err := rd.put(ctx, r, item, parent, seen); err != nil {
 				return err

@@ -27,6 +27,9 @@ type Resource struct {
 	Item    string     // "/groups/{id}"; "" means List and the ID, or for a singleton List itself
 	Under   entra.Type // the type whose objects contain these; "" for none
 	One     bool       // a single object, not a collection
+	ID      string     // the property that tells objects apart; "" is id
+	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
+	Admits  Admission  // as whom its objects let others in
 
 	Delta    string     // path of the delta function; "" where there is none
 	Stream   bool       // a log of entries, not state
@@ -55,6 +58,7 @@ type Resource struct {
 	fixed  func(m map[string]any, rel string) string                           // why its links are not written
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
+	barren func(m map[string]any) bool                                         // of what contains it: there is nothing in it, which the service says by refusing the list
 	keys   func(m map[string]any) []Key                                        // what only one living object can have
 	spare  []string                                                            // properties to which an undelete can give another value
 	revive func(set map[string]any) map[string]any                             // how an undelete says so
@@ -98,6 +102,7 @@ type Property struct {
 	By       string       // the property of the target that it holds; "" is the target's ID
 	Firm     bool         // with By: the service does not take the value of a target that the tenant does not have
 	Some     string       // of those with the same Some one at least must hold something, or the service refuses the object
+	Loose    bool         // with Ref: it can hold anything, and what of it are GUIDs are IDs
 	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says
@@ -118,6 +123,15 @@ type Issue string
 const (
 	Password    Issue = "password"    // the service makes it, and shows it once
 	Certificate Issue = "certificate" // the service gets its public half
+)
+
+// An Admission says as whom the objects of a type let in who has what they name: a key, a token of an issuer's.
+type Admission string
+
+// As whom something lets others in.
+const (
+	AsContainer Admission = "container" // as what contains it
+	AsAnyone    Admission = "anyone"    // as any person of the tenant, or of one of its domains
 )
 
 // A Write says when a property can be written.
@@ -325,7 +339,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -18,7 +18,7 @@ const definitionType entra.Type = "extensionProperty"
 func definitions() *Resource {
 	return &Resource{
 		Type: definitionType, Title: "Directory extensions", Doc: "Properties that applications add to people, groups and other objects.",
-		List: "/applications/{parent}/extensionProperties", Item: "/applications/{parent}/extensionProperties/{id}", Under: ApplicationType,
+		List: "/applications/{parent}/extensionProperties", Item: "/applications/{parent}/extensionProperties/{id}", Under: ApplicationType, Expand: "extensionProperties",
 		Name: []string{"name"}, Match: []string{"name"},
 		Can: Create | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
 		Properties: slices.Concat(

@@ -55,6 +55,13 @@ func (r *Resource) Ends(rel Relation, from entra.ID) Call {
 // (Microsoft Graph documentation, query parameters).
 const MaxExpanded = 20
 
+// Contents returns the call that lists what contains the type's objects with them. The service caps such pages at a
+// hundred objects.
+func (r *Resource) Contents() Call {
+	in := declarations.byType[r.Under]
+	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {r.Expand}, "$top": {"100"}}}
+}
+
 // Expanded returns the call that lists the type's objects with their links. The service caps such pages at
 // a hundred objects.
 func (r *Resource) Expanded(rel Relation) Call {

@@ -24,7 +24,11 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	if err != nil {
 		return entra.Object{}, fmt.Errorf("reading a %s: %w", r.Type, err)
 	}
-	own, _ := m["id"].(string)
+	name := "id"
+	if r.ID != "" {
+		name = r.ID
+	}
+	own, _ := m[name].(string)
 	if own == "" && r.One {
 		own = string(r.Type)
 	}
@@ -52,6 +56,13 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 		id = entra.Join(parent, id)
 	}
 	return entra.Object{Ref: entra.Ref{Type: r.Type, ID: id}, Body: body}, nil
+}
+
+// Barren reports whether what an answer tells of can contain none of the type's objects, so that the service does not
+// even list them.
+func (r *Resource) Barren(container []byte) bool {
+	m, err := entra.Decode(container)
+	return err == nil && r.barren != nil && r.barren(m)
 }
 
 // Lacks reports whether an answer does not have all that Object makes other properties of.

@@ -169,6 +169,9 @@ func dotted(m map[string]any, names []string, v any) {
 }
 
 func object(t *rapid.T, r *catalog.Resource, m map[string]any) entra.Object {
+	if r.ID != "" {
+		m[r.ID] = m["id"]
+	}
 	raw, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)

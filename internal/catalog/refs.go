@@ -29,6 +29,9 @@ func Refs(o entra.Object) []Reference {
 		return nil
 	}
 	mentions(o.Body.Decode(), r.tree, Property{}, func(p Property, s string) {
+		if p.Loose && !slices.ContainsFunc(idsIn(s), func(id entra.ID) bool { return len(id) == 36 && guid(string(id)) }) {
+			return
+		}
 		for _, id := range idsIn(s) {
 			refs = append(refs, Reference{Path: p.Name, ID: id, Types: p.Ref, By: p.By, Firm: p.Firm})
 		}
@@ -279,6 +282,14 @@ func IDs(o entra.Object) []entra.ID {
 		}
 	}
 	return ids
+}
+
+// Admitted returns as whom an object lets others in, where that is what contains it.
+func Admitted(r entra.Ref) (entra.Ref, bool) {
+	if c, ok := Lookup(r.Type); !ok || c.Admits != AsContainer {
+		return entra.Ref{}, false
+	}
+	return Container(r)
 }
 
 // Container returns the object that contains another.

@@ -122,6 +122,9 @@ POST /v1.0/users/i/assignLicense {"addLicenses":[{"disabledPlans":["p"],"skuId":
 		{"user", "i", `{"department":"D","employeeHireDate":"2026-01-01T00:00:00Z"}`, `{}`, `PATCH /v1.0/users/i {"department":"D"}
 PATCH /v1.0/users/i {"employeeHireDate":"2026-01-01T00:00:00Z"}
 `},
+		{"onPremisesDirectorySynchronization", "i", `{"features":{"passwordSyncEnabled":true,"blockSoftMatchEnabled":true}}`, `{"features":{"passwordSyncEnabled":true,"blockSoftMatchEnabled":false}}`,
+			`PATCH /v1.0/directory/onPremisesSynchronization/i {"features":{"blockSoftMatchEnabled":true}}
+`},
 		{"group", "i", `{"uniqueName":"u"}`, `{"uniqueName":"v"}`, "error"},
 		{"application", "i", `{"authenticationBehaviors":{"blockAzureADGraphAccess":true}}`, `{}`, app + ` {"authenticationBehaviors":{"blockAzureADGraphAccess":true}}
 `},

@@ -87,6 +87,9 @@ func (c *call) audit(activity string, o *object, modified []any, more ...*object
 		operation = map[string]string{"Add": "Assign", "Delete": "Unassign", "Update": "Update"}[operation]
 	}
 	targets := []any{auditTarget(o, modified)}
+	if in := t.get(text(o.p["_parent"])); in != nil { // a change of what contains it
+		activity, targets = "Update "+noun(in.kind), []any{auditTarget(in, []any{map[string]any{"displayName": title(o.typ), "oldValue": nil, "newValue": string(appendString(nil, text(o.p["id"])))}})}
+	}
 	if o.kind == kRoleAssignment {
 		if who := t.get(text(o.p["principalId"])); who != nil {
 			role := t.get(text(o.p["roleDefinitionId"]))

@@ -20,10 +20,11 @@ type family struct {
 	bin   string   // the path of what was deleted and can be restored; "" where deletion is final
 	full  bool     // PATCH answers with the object
 	whole bool     // PATCH replaces complex values whole
+	bare  bool     // of one with under: where there are none, their list is not found
 	access
 
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
-	// what contains it.
+	// what contains it. It is nil where there can be no more.
 	sample func(t *Tenant, i int, parent *object) map[string]any
 	seed   func(t *Tenant, born string)                  // what is there from the start
 	create func(c *call, o *object, in checked) error    // before a new object is stored
@@ -44,7 +45,9 @@ type tie struct {
 }
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
-func families() []*family { return slices.Concat(signInPolicies()) }
+func families() []*family {
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds())
+}
 
 func ties() []tie { return slices.Concat(signInTies()) }
 
@@ -187,6 +190,9 @@ func (c *call) contained(o *object, rest []string) (done bool, a answer, err err
 	if len(rest) == 1 {
 		if c.method == "GET" {
 			all := here()
+			if f.bare && len(all) == 0 {
+				return true, answer{}, notFound(f.path)
+			}
 			l := listing{kind: k, name: f.name(), n: len(all), types: c.types(k), annotate: poly(k), at: func(i int) *object {
 				if x := c.see(all[i]); x.live() {
 					return x
@@ -344,7 +350,11 @@ func (t *Tenant) seedFamilies(born string) {
 		}
 		if f.under == "" {
 			for i := range samples {
-				t.plant(f.name(), f.one, f.sample(t, i, nil))
+				p := f.sample(t, i, nil)
+				if p == nil {
+					break
+				}
+				t.plant(f.name(), f.one, p)
 				if f.one != "" {
 					break
 				}
@@ -394,7 +404,15 @@ func (t *Tenant) plant(collection, id string, p map[string]any) *object {
 	if typ == "" {
 		typ = familyOf(k).types[0]
 	}
-	return t.seed(k, typ, id, p)
+	own := text(p["id"]) // that whoever makes such an object chooses
+	if id == "" && familyOf(k).under == "" {
+		id = own
+	}
+	o := t.seed(k, typ, id, p)
+	if own != "" {
+		o.p["id"] = own
+	}
+	return o
 }
 
 // familyRoles adds to permissions the least that families need besides.

@@ -35,7 +35,7 @@ func (c *call) linksOf(o *object, r relID) relation {
 // emptyRelations are relationships that are empty throughout this tenant and
 // cannot be written here.
 func emptyRelations() []string {
-	return []string{"federatedIdentityCredentials", "tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
+	return []string{"tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
 		"appManagementPolicies", "delegatedPermissionClassifications", "combinationConfigurations", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
 }
 
@@ -132,6 +132,11 @@ func (c *call) related(o *object, name string) (relation, bool) {
 		}
 		r.n, r.at = 1, func(int) *object { return x }
 		return r, true
+	}
+	if k, ok := kin().kinds[collectionName(o.kind)+"/{}/"+name]; ok {
+		out := c.objectsOf(liveOnly(t.joined(k, "_parent", o.id)))
+		out.kind = k
+		return out, true
 	}
 	if r, x := relOf(o.kind, name); x != nil {
 		out := c.linksOf(o, r)

@@ -40,7 +40,7 @@ func words() map[string]entra.Type {
 		"user": catalog.UserType, "group": catalog.GroupType, "app": catalog.ServicePrincipalType, "policy": catalog.PolicyType,
 		"place": catalog.LocationType, "strength": catalog.StrengthType, "role": catalog.RoleType, "unit": catalog.UnitType,
 		"held": "unifiedRoleAssignment", "grant": "appRoleAssignment", "defaults": "identitySecurityDefaultsEnforcementPolicy",
-		"method": "authenticationMethodConfiguration", "domain": "domain", "application": catalog.ApplicationType,
+		"method": "authenticationMethodConfiguration", "domain": "domain", "application": catalog.ApplicationType, "federated": "federatedIdentityCredential", "authority": "certificateAuthorityDetail",
 	}
 }
 

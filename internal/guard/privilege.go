@@ -14,7 +14,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// privilege counts the steps that touch a privileged role, a role-assignable group, or who holds one.
+// privilege counts the steps that touch a privileged role, a role-assignable group, who holds one, or whom the tenant
+// believes when it says who somebody is.
 func (j *judge) privilege(ctx context.Context) error {
 	var steps []int
 	for _, s := range j.p.Steps {
@@ -29,7 +30,7 @@ func (j *judge) privilege(ctx context.Context) error {
 	if len(steps) > j.p.Limits.Privileged {
 		j.objections = append(j.objections, Objection{
 			Rule: Privilege, Steps: steps,
-			Reason: fmt.Sprintf("%d steps touch a privileged role, a role-assignable group, or an identity that holds one; the limit is %d", len(steps), j.p.Limits.Privileged),
+			Reason: fmt.Sprintf("%d steps touch a privileged role, a role-assignable group, an identity that holds one, or whom the tenant believes; the limit is %d", len(steps), j.p.Limits.Privileged),
 			Lift:   fmt.Sprintf("--allow privileged=%d", len(steps)),
 		})
 	}
@@ -38,6 +39,9 @@ func (j *judge) privilege(ctx context.Context) error {
 
 func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 	refs := j.names(s)
+	if r, ok := catalog.Lookup(s.Ref.Type); ok && r.Admits == catalog.AsAnyone {
+		return true, nil
+	}
 	if s.Link != nil {
 		if s.Link.Rel != catalog.Members && s.Link.Rel != catalog.Owners {
 			return false, nil
@@ -65,10 +69,17 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 			}
 		}
 	}
-	if s.Action == plan.Update && !empowers(s.Set) {
+	if _, inside := catalog.Admitted(s.Ref); s.Action == plan.Update && !inside && !empowers(s.Set) {
 		return false, nil
 	}
-	if s.Action == plan.Issue {
+	in, inside := catalog.Admitted(s.Ref)
+	if inside {
+		refs = j.both(in, s.OfBase)
+		if all, err = j.seen(ctx, refs); err != nil {
+			return false, err
+		}
+	}
+	if s.Action == plan.Issue || inside {
 		if refs, err = j.acting(ctx, refs, all); err != nil {
 			return false, err
 		}
