@@ -25,8 +25,6 @@ crossTenantAccessPolicy /policies/crossTenantAccessPolicy
 crossTenantAccessPolicyConfigurationDefault /policies/crossTenantAccessPolicy/default
 crossTenantAccessPolicyConfigurationPartner /policies/crossTenantAccessPolicy/partners
 customAuthenticationExtension /identity/customAuthenticationExtensions
-delegatedPermissionClassification /servicePrincipals/{parent}/delegatedPermissionClassifications
-device /devices
 deviceRegistrationPolicy /policies/deviceRegistrationPolicy
 entitlementManagementSettings /identityGovernance/entitlementManagement/settings
 externalIdentitiesPolicy beta /policies/externalIdentitiesPolicy
@@ -36,8 +34,6 @@ identityProvider /identity/identityProviders
 identityUserFlowAttribute /identity/userFlowAttributes
 mobileAppManagementPolicy beta /policies/mobileAppManagementPolicies
 mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
-orgContact /contacts
-organizationalBranding /organization/{parent}/branding
 ownerlessGroupPolicy /policies/ownerlessGroupPolicy
 permissionGrantPolicy /policies/permissionGrantPolicies
 privilegedAccessGroupAssignmentSchedule /identityGovernance/privilegedAccess/group/assignmentSchedules

@@ -2,6 +2,8 @@ package capture_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -41,6 +43,27 @@ func TestContentsComeWithTheirContainers(t *testing.T) {
 		}
 		if len(asked) != 1 || !strings.Contains(asked[0], full) {
 			t.Errorf("asked by themselves: %v", asked)
+		}
+	})
+}
+
+// Where the service refuses to list them so, each is asked itself.
+func TestContentsWithoutExpand(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		refused := 0
+		l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			if r.URL.Query().Get("$expand") != "delegatedPermissionClassifications" {
+				return pass()
+			}
+			refused++
+			body := `{"error":{"code":"Request_BadRequest","message":"The query is not supported."}}`
+			return &http.Response{StatusCode: 400, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		}
+		p := l.Capture().Part("delegatedPermissionClassification", "")
+		if refused == 0 || p.Objects != 3 || p.Coverage != snapshot.Complete {
+			t.Errorf("refused %d times; %d objects, %s: %s", refused, p.Objects, p.Coverage, p.Reason)
 		}
 	})
 }

@@ -417,7 +417,7 @@ func TestAbsenceNeedsAWholeListing(t *testing.T) {
 			tenant.ResetRequests()
 			before := l.Full()
 			parts := targets(within)
-			alone := map[entra.Type]bool{"organization": true, "onPremisesDirectorySynchronization": true, "groupLifecyclePolicy": true, "certificateBasedAuthConfiguration": true} // of which a tenant has one
+			alone := map[entra.Type]bool{"organization": true, "onPremisesDirectorySynchronization": true, "groupLifecyclePolicy": true, "certificateBasedAuthConfiguration": true, "organizationalBrandingLocalization": true} // of which a tenant has one
 			for _, x := range parts {
 				for _, q := range tenant.Requests() {
 					if in := (&target{match: x.match[len(x.match)-1:]}); in.reads([]string{q.Path}) > 0 {

@@ -22,7 +22,7 @@ func bins(live []*Resource) (bins []*Resource) {
 			Type: l.Bin, Title: "Deleted " + title, Live: l.Type,
 			Doc:  "What lies in the recycle bin for 30 days: " + title + ".",
 			List: "/directory/deletedItems/microsoft.graph." + string(l.Type), Item: "/directory/deletedItems/{id}",
-			Top: l.Top, Select: l.Select, Extended: l.Extended, Variants: l.Variants, Name: l.Name, Match: l.Match,
+			Top: l.Top, Select: l.Select, Extended: l.Extended, Variants: l.Variants, Kinds: l.Kinds, Name: l.Name, Match: l.Match,
 			Read: l.Read, Refusal: inBin,
 			rules: l.rules, read: l.read,
 		}

@@ -40,6 +40,7 @@ type Resource struct {
 	Top      int        // page size to ask for; 0 asks for none
 	Select   bool       // the default answer lacks properties, so ask for every one by name
 	Extended string     // what definitions of directory extensions call the type: "User"; "" where its objects hold no values of them
+	Kinds    []string   // what its objects can be more specially; one that is says so in @odata.type, which stays in the body
 	Variants bool       // objects differ in shape and say so in @odata.type, which stays in the body
 
 	Name       []string   // properties that name it to people; the first with a value counts
@@ -339,7 +340,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), devices(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -36,7 +36,7 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 		return entra.Object{}, fmt.Errorf("reading a %s: it has no id", r.Type)
 	}
 	// The recycle bin is asked for an object by its ID alone, and gives one of any type.
-	if kind, ok := m["@odata.type"].(string); ok && r.Live != "" && !r.Variants && kind != "#microsoft.graph."+string(r.Live) {
+	if kind, ok := m["@odata.type"].(string); ok && r.Live != "" && !r.Variants && kind != "#microsoft.graph."+string(r.Live) && !r.special(kind) {
 		return entra.Object{}, fmt.Errorf("reading %s %s: it is a %s: %w", r.Type, own, strings.TrimPrefix(kind, "#microsoft.graph."), ErrAnother)
 	}
 	if (parent != "") != (r.Under != "") {
@@ -130,7 +130,7 @@ func (r *Resource) clean(v any, n *node, top bool) any {
 	case map[string]any:
 		for name, e := range v {
 			in := n.member(name)
-			if annotation(name) && (name != "@odata.type" || top && !r.Variants) || in != nil && in.rule.Omit || e == nil {
+			if annotation(name) && (name != "@odata.type" || top && !r.Variants && !r.special(e)) || in != nil && in.rule.Omit || e == nil {
 				delete(v, name)
 				continue
 			}
@@ -150,6 +150,12 @@ func (r *Resource) clean(v any, n *node, top bool) any {
 		}
 	}
 	return v
+}
+
+// special reports whether what an answer says that an object is, is more special than its type.
+func (r *Resource) special(kind any) bool {
+	name, _ := kind.(string)
+	return slices.Contains(r.Kinds, strings.TrimPrefix(name, "#microsoft.graph."))
 }
 
 // annotation reports whether a member's name is one of OData's, not the object's.

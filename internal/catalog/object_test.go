@@ -69,6 +69,9 @@ func answers() []struct {
 		{"organization", "", `{"id":"` + g1 + `","displayName":"O","assignedPlans":[{"x":1}],"verifiedDomains":[{"name":"b"},{"name":"a"}]}`, g1, "O", `{"displayName":"O","verifiedDomains":[{"name":"a"},{"name":"b"}]}`},
 		{"subscribedSku", "", `{"id":"t_s","skuId":"s","skuPartNumber":"E5","consumedUnits":3,"prepaidUnits":{"enabled":5}}`, "t_s", "E5", `{"prepaidUnits":{"enabled":5},"skuId":"s","skuPartNumber":"E5"}`},
 		{"directoryAudit", "", `{"id":"D_1","activityDisplayName":"Delete user"}`, "D_1", "Delete user", `{"activityDisplayName":"Delete user"}`},
+		{"user", "", `{"@odata.type":"#microsoft.graph.agentUser","id":"` + g1 + `","displayName":"Bot"}`, g1, "Bot", `{"@odata.type":"#microsoft.graph.agentUser","displayName":"Bot"}`},
+		{"servicePrincipal", "", `{"@odata.type":"#microsoft.graph.servicePrincipal","id":"` + g1 + `","displayName":"A"}`, g1, "A", `{"displayName":"A"}`},
+		{"deletedApplication", "", `{"@odata.type":"#microsoft.graph.agentIdentityBlueprint","id":"` + g1 + `","displayName":"A"}`, g1, "A", `{"@odata.type":"#microsoft.graph.agentIdentityBlueprint","displayName":"A"}`},
 		{"deletedUser", "", `{"id":"` + g1 + `","displayName":"Ann","userPrincipalName":"` + strings.ReplaceAll(g1, "-", "") + `ann@c.example","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "Ann", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"Ann","userPrincipalName":"ann@c.example"}`},
 	}
 	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy"} {
@@ -147,6 +150,9 @@ func sample(t *rapid.T, r *catalog.Resource) entra.Object {
 		if !strings.Contains(p.Name, "[]") && rapid.IntRange(0, 3).Draw(t, "has") == 0 {
 			if strings.HasPrefix(p.Name, "@") {
 				m[p.Name] = "#microsoft.graph.x"
+				if len(r.Kinds) > 0 {
+					m[p.Name] = "#microsoft.graph." + r.Kinds[0]
+				}
 			} else {
 				dotted(m, strings.Split(p.Name, "."), value(t, p))
 			}

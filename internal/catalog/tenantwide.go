@@ -65,6 +65,30 @@ func tenantWide() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 	}, {
+		Type: "organizationalBrandingLocalization", Title: "Branding", Doc: "What the page says on which people of the tenant sign in, by language; 0 is what is said in every other.",
+		List: "/organization/{parent}/branding/localizations", Item: "/organization/{parent}/branding/localizations/{id}", Under: "organization", Name: []string{"id"},
+		Read: []string{"OrganizationalBranding.Read.All"}, Refusal: "its images are not read, and what they say is half of it",
+		Properties: slices.Concat(
+			never("of a page whose images are not read", "backgroundColor", "contentCustomization", "customAccountResetCredentialsUrl", "customCannotAccessYourAccountText", "customCannotAccessYourAccountUrl",
+				"customForgotMyPasswordText", "customPrivacyAndCookiesText", "customPrivacyAndCookiesUrl", "customResetItNowText", "customTermsOfUseText", "customTermsOfUseUrl", "headerBackgroundColor",
+				"loginPageLayoutConfiguration", "loginPageTextVisibilitySettings", "signInPageText", "usernameHintText"),
+			omit("images are read by requests of their own", "backgroundImage", "bannerLogo", "customCSS", "favicon", "headerLogo", "squareLogo", "squareLogoDark"),
+			omit("says where the images are for now", "backgroundImageRelativeUrl", "bannerLogoRelativeUrl", "cdnList", "customCSSRelativeUrl", "faviconRelativeUrl", "headerLogoRelativeUrl", "squareLogoDarkRelativeUrl", "squareLogoRelativeUrl"),
+		),
+		barren: func(map[string]any) bool { return true }, // a tenant without branding has no such list
+	}, {
+		Type: "delegatedPermissionClassification", Title: "Classified permissions", Doc: "Delegated permissions to which people may consent because they are of low risk.",
+		List: "/servicePrincipals/{parent}/delegatedPermissionClassifications", Item: "/servicePrincipals/{parent}/delegatedPermissionClassifications/{id}", Under: ServicePrincipalType, Expand: "delegatedPermissionClassifications",
+		Name: []string{"permissionName", "permissionId"}, Match: []string{"permissionId"},
+		Can: Create | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Policy.ReadWrite.PermissionGrant"},
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "permissionId", Write: OnCreate, Must: true, Of: "oauth2PermissionScopes", Reason: "fixed when it is made"},
+				{Name: "classification", Write: OnCreate, Must: true, Reason: "fixed when it is made"},
+			},
+			entries(OnCreate, "fixed when it is made", "permissionName"),
+		),
+	}, {
 		Type: "companySubscription", Title: "Subscriptions", Doc: "What the tenant has subscribed to, and until when.",
 		List: "/directory/subscriptions", Name: []string{"skuPartNumber"}, Match: []string{"commerceSubscriptionId"},
 		Read: []string{"Organization.Read.All"}, Refusal: "subscriptions are bought, not written",

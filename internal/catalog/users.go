@@ -41,6 +41,7 @@ const (
 	byService  = "set by the service"
 	onPremises = "mastered on premises"
 	fromID     = "derived from the object's ID"
+	whatItIs   = "what it is, is fixed"
 	fromSync   = "says when or how synchronisation last ran"
 )
 
@@ -91,13 +92,14 @@ var licences = []Property{
 func users() []*Resource {
 	return []*Resource{{
 		Type: UserType, Title: "Users", Doc: "People, guests and other accounts that sign in.",
-		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User",
+		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User", Kinds: []string{"agentUser"},
 		Bin: "deletedUser", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"},
 		Can: Create | Update | Delete, Read: []string{"User.Read.All"},
 		Write: []string{"User.ReadWrite.All", "User.EnableDisableAccount.All", "User-PasswordProfile.ReadWrite.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All", "User.DeleteRestore.All"},
 		Properties: slices.Concat(
 			[]Property{
+				{Name: "@odata.type", Reason: whatItIs},
 				{Name: "accountEnabled", Write: Both, Safe: false, Lift: "enable-users"},
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "mailNickname", Write: Both, Must: true},
@@ -134,7 +136,7 @@ func users() []*Resource {
 			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Back: "directReports", Write: true, Said: "users"},
 			{Rel: "sponsors", To: []entra.Type{UserType, GroupType}, Many: true, Read: ByExpand, Path: "/users/{id}/sponsors", Write: true},
 		},
-		rules: 1, read: readUser, frozen: synced, keys: userKeys, spare: []string{"userPrincipalName", "proxyAddresses"}, revive: reviveUser,
+		rules: 1, read: readUser, frozen: frozenUser, keys: userKeys, spare: []string{"userPrincipalName", "proxyAddresses"}, revive: reviveUser,
 		fixed: func(m map[string]any, rel string) string {
 			if rel == Manager {
 				return synced(m)
@@ -153,6 +155,14 @@ func users() []*Resource {
 		},
 		update: assignLicences,
 	}}
+}
+
+// frozenUser knows the accounts of agents, which are no people: an agent identity makes its own and signs in as it.
+func frozenUser(m map[string]any) string {
+	if m["@odata.type"] != nil {
+		return "the account belongs to an agent identity, which makes it"
+	}
+	return synced(m)
 }
 
 func synced(m map[string]any) string {

@@ -67,7 +67,9 @@ func (c *call) delta(k kindID) (answer, error) {
 	switch k {
 	case kUser, kGroup, kApp, kSP, kUnit, kConsent:
 	default:
-		return answer{}, refuse(400, "BadRequest", "Resource not found for the segment 'delta'.")
+		if f := familyOf(k); f == nil || !f.delta {
+			return answer{}, refuse(400, "BadRequest", "Resource not found for the segment 'delta'.")
+		}
 	}
 	if err := c.allow(k, false); err != nil {
 		return answer{}, err

@@ -130,7 +130,7 @@ func TestCollectionsAreReadable(t *testing.T) {
 			t.Errorf("GET %s: %d %s", path, r.status, r.raw)
 		}
 	}
-	for _, path := range []string{"/nonsense", "/devices", "/identity/nonsense", "/policies/nonsense", "/administrativeUnits", "/directory/recovery"} {
+	for _, path := range []string{"/nonsense", "/identity/nonsense", "/policies/nonsense", "/administrativeUnits", "/directory/recovery"} {
 		if r := c.do("GET", "/v1.0"+path, ""); r.status != 400 || !strings.Contains(r.message(), "Resource not found for the segment") {
 			t.Errorf("GET %s: %d %s", path, r.status, r.raw)
 		}

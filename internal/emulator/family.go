@@ -20,6 +20,7 @@ type family struct {
 	bin   string   // the path of what was deleted and can be restored; "" where deletion is final
 	full  bool     // PATCH answers with the object
 	whole bool     // PATCH replaces complex values whole
+	delta bool     // it has a delta function
 	bare  bool     // of one with under: where there are none, their list is not found
 	access
 
@@ -39,17 +40,17 @@ type family struct {
 type tie struct {
 	from  []kindID
 	name  string
-	to    string // the collection of the far ends
-	most  int    // how many one object can have; 0 is any number
-	write []string
+	to    string   // the collection of the far ends
+	most  int      // how many one object can have; 0 is any number
+	write []string // none: no application may
 }
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds())
 }
 
-func ties() []tie { return slices.Concat(signInTies()) }
+func ties(kinds map[string]kindID) []tie { return slices.Concat(signInTies(), deviceTies(kinds)) }
 
 const firstFamily = kExtension + 1
 
@@ -61,7 +62,7 @@ type registry struct {
 }
 
 func newRegistry() registry {
-	r := registry{all: families(), kinds: map[string]kindID{}, tied: ties()}
+	r := registry{all: families(), kinds: map[string]kindID{}}
 	for k := kUser; k < firstFamily; k++ {
 		if name := coreCollection(k); name != "" {
 			r.kinds[name] = k
@@ -74,6 +75,7 @@ func newRegistry() registry {
 		}
 		r.kinds[f.path] = firstFamily + kindID(i)
 	}
+	r.tied = ties(r.kinds)
 	return r
 }
 
@@ -155,6 +157,10 @@ func (c *call) inFamily(k kindID, bin bool, rest []string) (answer, error) {
 // none.
 func (c *call) contained(o *object, rest []string) (done bool, a answer, err error) {
 	k, ok := kin().kinds[collectionName(o.kind)+"/{}/"+rest[0]]
+	if !ok && len(rest) > 1 { // the path has two names
+		k, ok = kin().kinds[collectionName(o.kind)+"/{}/"+rest[0]+"/"+rest[1]]
+		rest = rest[1:]
+	}
 	if !ok {
 		return false, answer{}, nil
 	}
@@ -433,7 +439,7 @@ func familyRoles(roles []string, write bool) []string {
 		}
 	}
 	for _, x := range kin().tied {
-		if write {
+		if write && len(x.write) > 0 {
 			add(x.write[:1])
 		}
 	}

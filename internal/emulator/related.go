@@ -36,7 +36,7 @@ func (c *call) linksOf(o *object, r relID) relation {
 // cannot be written here.
 func emptyRelations() []string {
 	return []string{"tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
-		"appManagementPolicies", "delegatedPermissionClassifications", "combinationConfigurations", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
+		"appManagementPolicies", "combinationConfigurations", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
 }
 
 func (c *call) related(o *object, name string) (relation, bool) {
@@ -132,6 +132,9 @@ func (c *call) related(o *object, name string) (relation, bool) {
 		}
 		r.n, r.at = 1, func(int) *object { return x }
 		return r, true
+	}
+	if f := familyOf(o.kind); f != nil && f.delta && name == "memberOf" {
+		return list(c.containers(o))
 	}
 	if k, ok := kin().kinds[collectionName(o.kind)+"/{}/"+name]; ok {
 		out := c.objectsOf(liveOnly(t.joined(k, "_parent", o.id)))
@@ -324,7 +327,7 @@ func expandable(k kindID) []string {
 	case kApp:
 		return []string{"owners", "extensionProperties", "federatedIdentityCredentials", "tokenIssuancePolicies", "tokenLifetimePolicies", "appManagementPolicies", "homeRealmDiscoveryPolicies"}
 	case kSP:
-		return []string{"owners", "appRoleAssignments", "appRoleAssignedTo", "oauth2PermissionGrants", "memberOf", "claimsMappingPolicies", "homeRealmDiscoveryPolicies", "tokenIssuancePolicies", "tokenLifetimePolicies"}
+		return []string{"owners", "appRoleAssignments", "appRoleAssignedTo", "oauth2PermissionGrants", "memberOf", "claimsMappingPolicies", "homeRealmDiscoveryPolicies", "tokenIssuancePolicies", "tokenLifetimePolicies", "delegatedPermissionClassifications"}
 	case kUnit:
 		return []string{"members"}
 	case kRoleAssignment:
@@ -332,7 +335,13 @@ func expandable(k kindID) []string {
 	case kStrength:
 		return []string{"combinationConfigurations"}
 	}
-	return nil
+	var names []string
+	for _, x := range kin().tied {
+		if slices.Contains(x.from, k) {
+			names = append(names, x.name)
+		}
+	}
+	return names
 }
 
 func (c *call) checkExpand(k kindID) error {

@@ -158,6 +158,10 @@ func tenantKinds() []*family {
 	together.seed = func(t *Tenant, born string) {
 		t.plant(together.path, together.one, map[string]any{"displayName": "Contoso and friends", "description": "Sample", "createdDateTime": born, "state": "active"})
 	}
+	branding := readOnly("branding/localizations", "organizationalBrandingLocalization", "OrganizationalBranding.Read.All", func(_ *Tenant, _ int, _ *object) map[string]any {
+		return map[string]any{"id": "0", "backgroundColor": "#00FF00", "signInPageText": "Welcome", "usernameHintText": "you@contoso.example", "cdnList": list("cdn.example"), "bannerLogoRelativeUrl": "x/y"}
+	})
+	branding.under, branding.bare = "organization", true
 	return []*family{
 		{
 			path: "directory/onPremisesSynchronization", types: []string{"onPremisesDirectorySynchronization"}, noun: "directory synchronization", verbs: "PATCH",
@@ -178,6 +182,41 @@ func tenantKinds() []*family {
 		readOnly("tenantRelationships/multiTenantOrganization/tenants", "multiTenantOrganizationMember", "MultiTenantOrganization.Read.All", func(t *Tenant, i int, _ *object) map[string]any {
 			return map[string]any{"tenantId": t.fresh(kOrg), "displayName": "Tenant " + itoa(i), "role": "member", "state": "active"}
 		}),
+		branding,
+		{
+			path: "delegatedPermissionClassifications", under: "servicePrincipals", types: []string{"delegatedPermissionClassification"}, noun: "delegated permission classification", verbs: "POST DELETE",
+			access: access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, []string{"Policy.ReadWrite.PermissionGrant"}, nil},
+			create: func(c *call, o *object, _ checked) error {
+				var scope map[string]any
+				for _, s := range subs(c.t.get(text(o.p["_parent"])).p["oauth2PermissionScopes"]) {
+					if s["id"] == o.p["permissionId"] {
+						scope = s
+					}
+				}
+				if scope == nil {
+					return bad("Permission '%s' is not exposed by the service principal.", text(o.p["permissionId"]))
+				}
+				for _, x := range liveOnly(c.t.joined(o.kind, "_parent", text(o.p["_parent"]))) {
+					if x.p["permissionId"] == o.p["permissionId"] {
+						return conflict("permissionId")
+					}
+				}
+				if name := o.p["permissionName"]; name != nil && name != scope["value"] {
+					return bad("permissionName does not match permissionId.")
+				}
+				o.p["permissionName"] = scope["value"]
+				return nil
+			},
+			sample: func(t *Tenant, i int, parent *object) map[string]any {
+				scopes := asList(parent.p["oauth2PermissionScopes"])
+				if len(scopes) == 0 {
+					scopes = append(scopes, map[string]any{"id": t.fresh(kKey), "value": "sample", "type": "User", "isEnabled": true, "adminConsentDisplayName": "Sample", "adminConsentDescription": "Sample"})
+					parent.p["oauth2PermissionScopes"] = scopes
+				}
+				s := sub(scopes[0])
+				return map[string]any{"permissionId": s["id"], "permissionName": s["value"], "classification": []string{"low", "medium", "high"}[i]}
+			},
+		},
 		readOnly("directory/subscriptions", "companySubscription", "Organization.Read.All", func(t *Tenant, i int, _ *object) map[string]any {
 			return map[string]any{"commerceSubscriptionId": t.fresh(kOrg), "skuId": t.fresh(kOrg), "skuPartNumber": "SAMPLE_" + itoa(i), "status": "Enabled", "totalLicenses": 10 + i, "isTrial": false,
 				"serviceStatus": []any{map[string]any{"servicePlanId": t.fresh(kOrg), "servicePlanName": "SAMPLE", "provisioningStatus": "Success", "appliesTo": "User"}}}

@@ -9,6 +9,7 @@ import (
 func TestTrustAndTenantWideRefusals(t *testing.T) {
 	at := start(t, emulator.Options{Every: true})
 	c := newClient(t, at, at.RestoreApp())
+	sp := at.Find("servicePrincipals", "Expenses")
 	first := func(path string) string {
 		t.Helper()
 		items := c.want(200, "GET", "/v1.0"+path, "").items()
@@ -47,6 +48,12 @@ func TestTrustAndTenantWideRefusals(t *testing.T) {
 		{"authorities of the old store changed", "PATCH", old + "/" + first(old), `{"certificateAuthorities":[]}`, 405},
 		{"old store twice", "POST", old, `{"certificateAuthorities":[{"certificate":"TUlJQg==","isRootAuthority":true}]}`, 400},
 		{"switch that is not in use", "PATCH", "/directory/onPremisesSynchronization/" + first("/directory/onPremisesSynchronization"), `{"features":{"passwordWritebackEnabled":true}}`, 400},
+		{"branding written", "PATCH", "/organization/" + at.ID() + "/branding/localizations/0", `{}`, 405},
+		{"permission that is none classified", "POST", "/servicePrincipals/" + sp + "/delegatedPermissionClassifications", `{"permissionId":"x","classification":"low"}`, 400},
+		{"device registered by an application", "POST", "/devices", `{}`, 405},
+		{"device renamed by hand", "PATCH", "/devices/" + first("/devices"), `{"deviceId":"x"}`, 400},
+		{"owner of a device", "POST", "/devices/" + first("/devices") + "/registeredOwners/$ref", `{"@odata.id":"https://graph.microsoft.com/v1.0/users/x"}`, 403},
+		{"contact written", "PATCH", "/contacts/" + first("/contacts"), `{}`, 405},
 		{"subscription written", "PATCH", "/directory/subscriptions/" + first("/directory/subscriptions"), `{}`, 405},
 	} {
 		if r := c.do(tc.method, "/v1.0"+tc.path, tc.body); r.status != tc.status {
