@@ -166,7 +166,7 @@ func TestNothingChangedIsOneSmallBlob(t *testing.T) {
 			sizes = append(sizes, size)
 		}
 	}
-	if len(sizes) != 2 || sizes[1]*10 > sizes[0] || sizes[1] > int64(128*len(second.Parts)) {
+	if len(sizes) != 2 || sizes[1]*10 > sizes[0] || sizes[1] > int64(160*len(second.Parts)) {
 		t.Errorf("the snapshots take %v bytes", sizes)
 	}
 	for _, p := range second.Parts {
