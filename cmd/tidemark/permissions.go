@@ -161,6 +161,8 @@ var permissionIDs = map[string]string{
 	"PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup":  "41202f2c-f7ab-45be-b001-85c9728b9d69",
 	"PrivilegedEligibilitySchedule.Read.AzureADGroup":      "edb419d6-7edc-42a3-9345-509bfdf5d87c",
 	"PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup": "618b6020-bca8-4de6-99f6-ef445fa4d857",
+	"PublicKeyInfrastructure.Read.All":                     "214fda0c-514a-4650-b037-b562b1a66124",
+	"PublicKeyInfrastructure.ReadWrite.All":                "a2b63618-5350-462d-b1b3-ba6eb3684e26",
 	"RoleAssignmentSchedule.Read.Directory":                "d5fe8ce8-684c-4c83-a52c-46e882ce4be1",
 	"RoleAssignmentSchedule.ReadWrite.Directory":           "dd199f4a-f148-40a4-a2ec-f0069cc799ec",
 	"RoleEligibilitySchedule.Read.Directory":               "ff278e11-4a33-4d0c-83d2-d01dc58929a5",
