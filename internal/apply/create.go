@@ -53,6 +53,16 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, "", err
 		}
+		if r.Requests != "" {
+			o, ok, err := u.find(ctx, r, s, set, refs, u.o.Now())
+			if err == nil && !ok {
+				err = errors.New("the service took the request and has not carried it out yet")
+			}
+			if err != nil {
+				return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome)
+			}
+			return u.complete(ctx, s, o, calls[1:], Done)
+		}
 		o, err := r.Object(answer.Body, parentOf(r, target.ID))
 		if err != nil {
 			return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome) // it was created, as what cannot be told
@@ -222,7 +232,17 @@ func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, se
 			if err != nil {
 				return nil, err
 			}
-			if taken[o.Ref] || !fits(o) {
+			if taken[o.Ref] {
+				continue
+			}
+			if r.Each {
+				if o, err = u.fetch(ctx, r, o.Ref); errors.Is(err, fs.ErrNotExist) {
+					continue
+				} else if err != nil {
+					return nil, err
+				}
+			}
+			if !fits(o) {
 				continue
 			}
 			existed, err := u.o.Existed(ctx, o.Ref)

@@ -345,11 +345,12 @@ func judge(err error, some bool) snapshot.Coverage {
 // unlicensed tells a missing licence from a missing permission; the service says both with one status. The
 // code is the documented one; the words are how it is told where there is no code of its own.
 func unlicensed(e *graph.Error) bool {
-	if strings.HasPrefix(e.Code, "Authentication_RequestFromNonPremiumTenant") || strings.Contains(e.Code, "License") {
+	if strings.HasPrefix(e.Code, "Authentication_RequestFromNonPremiumTenant") || strings.Contains(e.Code, "License") || e.Code == "NoGovernanceSku" {
 		return true
 	}
 	said := strings.ToLower(e.Message)
-	return strings.Contains(said, "premium license") || strings.Contains(said, "not licensed") || strings.Contains(said, "requires a license")
+	return slices.ContainsFunc([]string{"premium license", "not licensed", "requires a license", "license requirement", "governance license", "governance subscription"},
+		func(words string) bool { return strings.Contains(said, words) })
 }
 
 const leftOut = "left out by the configuration"

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tidemark-backup/tidemark/internal/capture"
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/diff"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -145,6 +146,30 @@ func TestOneRefusalCostsOnePart(t *testing.T) {
 		Body: `{"error":{"code":"Authentication_RequestFromNonPremiumTenantOrB2CTenant","message":"Neither tenant is B2C or tenant doesn't have premium license"}}`})
 	if p := l.Capture().Part("directoryAudit", ""); p.Coverage != snapshot.Unlicensed {
 		t.Errorf("the audit log is %s: %s", p.Coverage, p.Reason)
+	}
+	for _, refusal := range []struct {
+		status     int
+		code, says string
+	}{
+		{403, "NoLicense", "User is not authorized to perform the operation. Reason: Tenant does not meet license requirement!"},
+		{403, "NoGovernanceSku", "This feature requires a Microsoft Entra ID Governance Subscription"},
+		{400, "AadPremiumLicenseRequired", "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license."},
+		{403, "UnknownError", "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license."},
+	} {
+		l.Tenant.ClearFaults()
+		l.Tenant.Inject(emulator.Fault{Match: "GET /v1.0/identityGovernance", Status: refusal.status, Times: -1, Body: fmt.Sprintf(`{"error":{"code":%q,"message":%q}}`, refusal.code, refusal.says)})
+		s, n := l.Full(), 0
+		for r := range catalog.All() {
+			if strings.HasPrefix(r.List, "/identityGovernance/") {
+				n++
+				if p := s.Part(r.Type, ""); p.Coverage != snapshot.Unlicensed {
+					t.Errorf("%s: %s is %s: %s", refusal.code, r.Type, p.Coverage, p.Reason)
+				}
+			}
+		}
+		if n == 0 {
+			t.Error("nothing was refused")
+		}
 	}
 }
 

@@ -276,7 +276,11 @@ func targets(within bool) []*target {
 	}
 	for r := range catalog.All() {
 		if (r.Under != "") == within {
-			all = append(all, &target{kind: r.Type, match: []string{path(r.List) + `(\?\$(select|top|filter|skiptoken)=|$)`}, each: within, one: r.One})
+			asks := "select|top|filter|skiptoken"
+			if r.Inline != "" {
+				asks += "|expand"
+			}
+			all = append(all, &target{kind: r.Type, match: []string{path(r.List) + `(\?\$(` + asks + `)=|$)`}, each: within, one: r.One})
 			if r.Expand != "" {
 				in, _ := catalog.Lookup(r.Under)
 				x := all[len(all)-1]
@@ -384,6 +388,8 @@ func bury(t *testing.T, tenant *emulator.Tenant, n int) {
 		"/v1.0/users":                         {"accountEnabled": true, "displayName": name, "mailNickname": name, "userPrincipalName": name + "@contoso.example", "passwordProfile": map[string]any{"password": "Xk29!fmmwqp0"}},
 		"/v1.0/groups":                        {"displayName": name, "mailNickname": name, "mailEnabled": true, "securityEnabled": false, "groupTypes": []string{"Unified"}},
 		"/v1.0/directory/administrativeUnits": {"displayName": name},
+		"/v1.0/identityGovernance/lifecycleWorkflows/workflows": {"displayName": name, "category": "leaver", "executionConditions": map[string]any{"@odata.type": "#microsoft.graph.identityGovernance.onDemandExecutionOnly"},
+			"tasks": []any{map[string]any{"taskDefinitionId": "8d18588d-9ad3-4c0f-99d0-ec215f0e3dff", "displayName": "Delete"}}},
 		"/v1.0/identity/conditionalAccess/namedLocations": {"@odata.type": "#microsoft.graph.ipNamedLocation", "displayName": name, "ipRanges": []any{map[string]any{"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "192.0.2.0/24"}}},
 		"/v1.0/identity/conditionalAccess/policies":       {"displayName": name, "state": "disabled", "conditions": map[string]any{"clientAppTypes": []string{"all"}, "applications": map[string]any{"includeApplications": []string{"None"}}, "users": map[string]any{"includeUsers": []string{"None"}}}, "grantControls": map[string]any{"operator": "OR", "builtInControls": []string{"mfa"}}},
 	} {

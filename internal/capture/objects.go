@@ -113,6 +113,9 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll)
 		}
 		return 1, rd.put(ctx, r, answer.Body, "", seen)
 	}
+	if r.Each {
+		return rd.each(ctx, r, seen)
+	}
 	err = rd.pages(ctx, r.Listing(""), func(page graph.Page) error {
 		if page.Number == 1 {
 			n = 0
@@ -130,6 +133,35 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll)
 		rd.tell(Progress{Type: r.Type, Items: n, Of: page.Count})
 		return nil
 	})
+	return max(n, seen.count()), err
+}
+
+// each reads by themselves the objects that a collection holds.
+func (rd *reading) each(ctx context.Context, r *catalog.Resource, seen *roll) (n int64, err error) {
+	var ids []entra.ID
+	listed := rd.pages(ctx, r.Listing(""), func(page graph.Page) error {
+		if page.Number == 1 {
+			ids = nil
+		}
+		objects, err := made(r, page.Items)
+		for _, o := range objects {
+			ids = append(ids, o.Ref.ID)
+		}
+		return err
+	})
+	err = rd.batch(ctx, r.Version, r.Type, ids, r.Fetch, true, nil, func(_ entra.ID, items [][]byte) error {
+		for _, item := range items {
+			if err := rd.put(ctx, r, item, "", seen); err != nil {
+				return err
+			}
+			n++
+		}
+		rd.tell(Progress{Type: r.Type, Items: n})
+		return nil
+	})
+	if listed != nil {
+		err = listed
+	}
 	return max(n, seen.count()), err
 }
 

@@ -22,11 +22,11 @@ func bins(live []*Resource) (bins []*Resource) {
 			Type: l.Bin, Title: "Deleted " + title, Live: l.Type,
 			Doc:  "What lies in the recycle bin for 30 days: " + title + ".",
 			List: "/directory/deletedItems/microsoft.graph." + string(l.Type), Item: "/directory/deletedItems/{id}",
-			Top: l.Top, Select: l.Select, Extended: l.Extended, Variants: l.Variants, Kinds: l.Kinds, Name: l.Name, Match: l.Match,
+			Top: l.Top, Select: l.Select, Extended: l.Extended, Variants: l.Variants, Kinds: l.Kinds, Each: l.Each, Name: l.Name, Match: l.Match,
 			Read: l.Read, Refusal: inBin,
 			rules: l.rules, read: l.read,
 		}
-		if l.Type == PolicyType || l.Type == LocationType {
+		if !strings.HasPrefix(l.Undelete, "/directory/") {
 			// These have a recycle bin of their own, which not every tenant offers.
 			b.Doc = b.Doc[:len(b.Doc)-1] + ", where the tenant has this recycle bin."
 			b.List = strings.TrimSuffix(l.Undelete, "/{id}/restore")

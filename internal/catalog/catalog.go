@@ -30,7 +30,9 @@ type Resource struct {
 	ID      string     // the property that tells objects apart; "" is id
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
 	Admits  Admission  // as whom its objects let others in
+	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"
 
+	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
 	Delta    string     // path of the delta function; "" where there is none
 	Stream   bool       // a log of entries, not state
 	Clock    string     // of a log: the property that says when an entry was written
@@ -42,6 +44,8 @@ type Resource struct {
 	Extended string     // what definitions of directory extensions call the type: "User"; "" where its objects hold no values of them
 	Kinds    []string   // what its objects can be more specially; one that is says so in @odata.type, which stays in the body
 	Variants bool       // objects differ in shape and say so in @odata.type, which stays in the body
+
+	Requests string // where to POST what adds or removes an object, in place of its own path; "" for most. The answer is no object
 
 	Name       []string   // properties that name it to people; the first with a value counts
 	Match      []string   // properties that together recognise it after it was created anew
@@ -60,6 +64,7 @@ type Resource struct {
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
 	barren func(m map[string]any) bool                                         // of what contains it: there is nothing in it, which the service says by refusing the list
+	ask    func(id entra.ID, set map[string]any) map[string]any                // with Requests: what to POST to have an object with these properties, or with nil to have none
 	keys   func(m map[string]any) []Key                                        // what only one living object can have
 	spare  []string                                                            // properties to which an undelete can give another value
 	revive func(set map[string]any) map[string]any                             // how an undelete says so
@@ -340,7 +345,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), devices(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

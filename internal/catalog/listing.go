@@ -16,6 +16,9 @@ func (r *Resource) Listing(parent entra.ID) Call {
 	if asked := r.Asked(); asked != nil {
 		c.Query.Set("$select", strings.Join(asked, ","))
 	}
+	if r.Inline != "" {
+		c.Query.Set("$expand", r.Inline)
+	}
 	if r.Top > 0 {
 		c.Query.Set("$top", strconv.Itoa(r.Top))
 	}

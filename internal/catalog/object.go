@@ -16,7 +16,7 @@ import (
 var ErrAnother = errors.New("it is of another type")
 
 // Object turns what the service sent into an object in canonical form. Its body has neither the ID, which
-// the Ref holds, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
+// the Ref holds, unless others name it by its own ID alone, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
 // that contains it, and "" for a type that is not contained. An answer that is not one JSON object with an
 // ID is an error.
 func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
@@ -36,7 +36,7 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 		return entra.Object{}, fmt.Errorf("reading a %s: it has no id", r.Type)
 	}
 	// The recycle bin is asked for an object by its ID alone, and gives one of any type.
-	if kind, ok := m["@odata.type"].(string); ok && r.Live != "" && !r.Variants && kind != "#microsoft.graph."+string(r.Live) && !r.special(kind) {
+	if kind, ok := m["@odata.type"].(string); ok && r.Live != "" && !r.Variants && kind[strings.LastIndexByte(kind, '.')+1:] != string(r.Live) && !r.special(kind) {
 		return entra.Object{}, fmt.Errorf("reading %s %s: it is a %s: %w", r.Type, own, strings.TrimPrefix(kind, "#microsoft.graph."), ErrAnother)
 	}
 	if (parent != "") != (r.Under != "") {
@@ -45,7 +45,9 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	if r.read != nil {
 		r.read(m)
 	}
-	delete(m, "id")
+	if r.tree.member("id") == nil {
+		delete(m, "id")
+	}
 	r.clean(m, r.tree, true)
 	body, err := entra.Encode(m)
 	if err != nil {

@@ -68,6 +68,21 @@ func answers() []struct {
 		{"domain", "", `{"id":"c.example","isDefault":true,"state":null,"supportedServices":["Email","A"]}`, "c.example", "c.example", `{"isDefault":true,"supportedServices":["A","Email"]}`},
 		{"organization", "", `{"id":"` + g1 + `","displayName":"O","assignedPlans":[{"x":1}],"verifiedDomains":[{"name":"b"},{"name":"a"}]}`, g1, "O", `{"displayName":"O","verifiedDomains":[{"name":"a"},{"name":"b"}]}`},
 		{"subscribedSku", "", `{"id":"t_s","skuId":"s","skuPartNumber":"E5","consumedUnits":3,"prepaidUnits":{"enabled":5}}`, "t_s", "E5", `{"prepaidUnits":{"enabled":5},"skuId":"s","skuPartNumber":"E5"}`},
+		{"accessPackage", "", `{"id":"` + g1 + `","displayName":"P","isHidden":false,"modifiedDateTime":"2020-01-01T00:00:00Z","catalog@odata.context":"x","catalog":{"id":"` + g2 + `","displayName":"C"}}`, g1, "P",
+			`{"catalog":{"id":"` + g2 + `"},"displayName":"P","isHidden":false}`},
+		{"accessPackageResourceRoleScope", g1, `{"id":"r_s","role":{"id":"r","displayName":"Member","description":null,"originId":"Member_` + g2 + `","originSystem":"AadGroup","resource":{"id":"q","displayName":"G","originId":"` + g2 + `","originSystem":"AadGroup"}},
+			"scope":{"id":"s","displayName":"Root","isRootScope":true,"originId":"` + g2 + `","originSystem":"AadGroup"}}`, g1 + "/r_s", "Member",
+			`{"role":{"displayName":"Member","originId":"Member_` + g2 + `","originSystem":"AadGroup","resource":{"id":"q","originId":"` + g2 + `","originSystem":"AadGroup"}},"scope":{"isRootScope":true,"originId":"` + g2 + `","originSystem":"AadGroup"}}`},
+		{"accessPackageAssignmentPolicy", "", `{"id":"` + g1 + `","displayName":"P","accessPackage":{"id":"` + g2 + `","displayName":"X"},"specificAllowedTargets":[{"@odata.type":"#microsoft.graph.singleUser","userId":"` + g3 + `","description":"Ann"},{"@odata.type":"#microsoft.graph.groupMembers","groupId":"` + g2 + `"}],
+			"questions":[{"@odata.type":"#microsoft.graph.accessPackageTextInputQuestion","id":"n","text":"Why?"}],"customExtensionStageSettings":[{"id":"n","stage":"assignmentRequestCreated","customExtension":{"id":"e","displayName":"E"}}]}`, g1, "P",
+			`{"accessPackage":{"id":"` + g2 + `"},"customExtensionStageSettings":[{"customExtension":{"id":"e"},"stage":"assignmentRequestCreated"}],"displayName":"P","questions":[{"@odata.type":"#microsoft.graph.accessPackageTextInputQuestion","text":"Why?"}],` +
+				`"specificAllowedTargets":[{"@odata.type":"#microsoft.graph.groupMembers","groupId":"` + g2 + `"},{"@odata.type":"#microsoft.graph.singleUser","userId":"` + g3 + `"}]}`},
+		{"accessPackageAssignment", "", `{"id":"` + g1 + `","state":"delivered","status":"Delivered","target":{"id":"t","objectId":"` + g2 + `","displayName":"Ann"},"accessPackage":{"id":"` + g3 + `"},"assignmentPolicy":{"id":"` + g1 + `"}}`, g1, g2,
+			`{"accessPackage":{"id":"` + g3 + `"},"assignmentPolicy":{"id":"` + g1 + `"},"state":"delivered","target":{"objectId":"` + g2 + `"}}`},
+		{"accessReviewScheduleDefinition", "", `{"id":"` + g1 + `","displayName":"R","status":"InProgress","scope":{"@odata.type":"#microsoft.graph.accessReviewQueryScope","query":"/v1.0/groups/` + g2 + `/transitiveMembers","queryType":"MicrosoftGraph"},"reviewers":[{"query":"./manager"},{"query":"/beta/users/` + g3 + `"}]}`, g1, "R",
+			`{"displayName":"R","reviewers":[{"query":"./manager"},{"query":"/users/` + g3 + `"}],"scope":{"@odata.type":"#microsoft.graph.accessReviewQueryScope","query":"/groups/` + g2 + `/transitiveMembers","queryType":"MicrosoftGraph"}}`},
+		{"workflow", "", `{"id":"` + g1 + `","displayName":"W","version":3,"tasks":[{"id":"n","executionSequence":2,"displayName":"B"},{"id":"m","executionSequence":1,"displayName":"A","arguments":[{"name":"b","value":"1"},{"name":"a","value":"2"}]}]}`, g1, "W",
+			`{"displayName":"W","tasks":[{"arguments":[{"name":"a","value":"2"},{"name":"b","value":"1"}],"displayName":"A"},{"displayName":"B"}]}`},
 		{"directoryAudit", "", `{"id":"D_1","activityDisplayName":"Delete user"}`, "D_1", "Delete user", `{"activityDisplayName":"Delete user"}`},
 		{"user", "", `{"@odata.type":"#microsoft.graph.agentUser","id":"` + g1 + `","displayName":"Bot"}`, g1, "Bot", `{"@odata.type":"#microsoft.graph.agentUser","displayName":"Bot"}`},
 		{"servicePrincipal", "", `{"@odata.type":"#microsoft.graph.servicePrincipal","id":"` + g1 + `","displayName":"A"}`, g1, "A", `{"displayName":"A"}`},
@@ -78,7 +93,7 @@ func answers() []struct {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})
 	}
-	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation"} {
+	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation", "deletedWorkflow"} {
 		all = append(all, answer{bin, "", `{"id":"` + g1 + `","displayName":"X","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "X", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"X"}`})
 	}
 	return all
@@ -147,7 +162,7 @@ func value(t *rapid.T, p catalog.Property) any {
 func sample(t *rapid.T, r *catalog.Resource) entra.Object {
 	m := map[string]any{"id": g3}
 	for _, p := range r.Properties {
-		if !strings.Contains(p.Name, "[]") && rapid.IntRange(0, 3).Draw(t, "has") == 0 {
+		if p.Name != "id" && !strings.Contains(p.Name, "[]") && rapid.IntRange(0, 3).Draw(t, "has") == 0 {
 			if strings.HasPrefix(p.Name, "@") {
 				m[p.Name] = "#microsoft.graph.x"
 				if len(r.Kinds) > 0 {

@@ -51,7 +51,7 @@ func policies() []*Resource {
 				{Name: "grantControls.authenticationStrength.id", Ref: []entra.Type{StrengthType}},
 				{Name: "grantControls.builtInControls", Set: true},
 				{Name: "grantControls.customAuthenticationFactors", Set: true},
-				{Name: "grantControls.termsOfUse", Set: true},
+				{Name: "grantControls.termsOfUse", Set: true, Ref: []entra.Type{agreementType}},
 			},
 			both("description", "sessionControls"),
 			never("says which template the policy was made from", "templateId"),

@@ -128,7 +128,7 @@ func HighPermission(resource, value string) bool {
 		"Policy.ReadWrite.PermissionGrant", "Policy.ReadWrite.Authorization", "Policy.ReadWrite.CrossTenantAccess",
 		"Domain.ReadWrite.All", "Domain-InternalFederation.ReadWrite.All", "Organization.ReadWrite.All", "OrgContact.ReadWrite.All",
 		"IdentityProvider.ReadWrite.All", "Synchronization.ReadWrite.All", "OnPremDirectorySynchronization.ReadWrite.All",
-		"AdministrativeUnit.ReadWrite.All", "EntitlementManagement.ReadWrite.All", "CustomSecAttributeAssignment.ReadWrite.All",
+		"AdministrativeUnit.ReadWrite.All", "EntitlementManagement.ReadWrite.All", "LifecycleWorkflows.ReadWrite.All", "CustomSecAttributeAssignment.ReadWrite.All",
 		"PublicKeyInfrastructure.ReadWrite.All", "DeviceManagementConfiguration.ReadWrite.All", "DeviceManagementRBAC.ReadWrite.All",
 		"Mail.ReadWrite", "Mail.Send", "MailboxSettings.ReadWrite", "Files.ReadWrite.All", "Sites.FullControl.All", "full_access_as_app":
 		return true

@@ -23,6 +23,12 @@ func (r *Resource) Fetch(id entra.ID) Call {
 	if asked := r.Asked(); asked != nil {
 		c.Query = url.Values{"$select": {strings.Join(asked, ",")}}
 	}
+	if r.Inline != "" {
+		if c.Query == nil {
+			c.Query = url.Values{}
+		}
+		c.Query.Set("$expand", r.Inline)
+	}
 	return c
 }
 
@@ -64,6 +70,9 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 	path := r.List
 	if parts := id.Split(); r.Under != "" {
 		path = strings.ReplaceAll(path, "{parent}", escape(parts[0]))
+	}
+	if r.Requests != "" {
+		path, first = r.Requests, r.ask(id, first)
 	}
 	calls := make([]Call, 1, 2)
 	if calls[0], err = r.call("POST", path, first); err != nil {
@@ -215,6 +224,10 @@ func (r *Resource) change(path string, id entra.ID, set, was map[string]any) ([]
 
 // Remove deletes an object. It goes to the recycle bin where there is one.
 func (r *Resource) Remove(id entra.ID) Call {
+	if r.Requests != "" {
+		c, _ := r.call("POST", r.Requests, r.ask(id, nil)) // of texts, which can be written
+		return c
+	}
 	return Call{Method: "DELETE", Version: r.Version, Path: r.at(id)}
 }
 

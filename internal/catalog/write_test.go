@@ -55,6 +55,13 @@ POST /v1.0/users/{id}/assignLicense {"addLicenses":[{"disabledPlans":[],"skuId":
 PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{appId}/x"],"isDisabled":true}
 `},
 		{"application", "", `{"displayName":"A","keyCredentials":[{"keyId":"k"}]}`, ""},
+		{"accessPackageResource", "c/old", `{"originId":"g","originSystem":"AadGroup"}`, `POST /v1.0/identityGovernance/entitlementManagement/resourceRequests {"catalog":{"id":"c"},"requestType":"adminAdd","resource":{"originId":"g","originSystem":"AadGroup"}}
+`},
+		{"connectedOrganization", "", `{"displayName":"O","description":"D","identitySources":[{"tenantId":"t"}]}`, `POST /v1.0/identityGovernance/entitlementManagement/connectedOrganizations {"description":"D","displayName":"O","identitySources":[{"tenantId":"t"}]}
+`},
+		{"connectedOrganization", "", `{"displayName":"O","description":"D","identitySources":[{"tenantId":"t"},{"domainName":"d"}]}`, ""},
+		{"workflow", "", `{"displayName":"W","category":"joiner","executionConditions":{},"tasks":[],"isEnabled":false}`, `POST /v1.0/identityGovernance/lifecycleWorkflows/workflows {"category":"joiner","displayName":"W","executionConditions":{},"isEnabled":false,"tasks":[]}
+`},
 		{"servicePrincipal", "", `{"appId":"` + g1 + `","tags":["t"]}`, `POST /v1.0/servicePrincipals {"appId":"` + g1 + `","tags":["t"]}
 `},
 		{"appRoleAssignment", g3 + "/old", `{"appRoleId":"r","principalId":"p","resourceId":"` + g3 + `"}`, `POST /v1.0/servicePrincipals/` + g3 + `/appRoleAssignedTo {"appRoleId":"r","principalId":"p","resourceId":"` + g3 + `"}
@@ -199,6 +206,20 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"organization", "i", `{"technicalNotificationMails":null}`, `{}`, `PATCH /v1.0/organization/i {"technicalNotificationMails":[]}
 `},
 		{"appRoleAssignment", "a/b", `{"principalId":"x"}`, `{}`, "error"},
+		{"customCalloutExtension", "c/e", `{"displayName":"E"}`, `{"@odata.type":"#microsoft.graph.accessPackageAssignmentWorkflowExtension"}`, `PATCH /v1.0/identityGovernance/entitlementManagement/catalogs/c/customWorkflowExtensions/e {"@odata.type":"#microsoft.graph.accessPackageAssignmentWorkflowExtension","displayName":"E"}
+`},
+		{"customCalloutExtension", "c/e", `{"displayName":"E"}`, `{}`, "error"},
+		{"accessPackageAssignmentPolicy", "i", `{"displayName":"Q","questions":null}`, `{"accessPackage":{"id":"p"},"displayName":"P","allowedTargetScope":"allMemberUsers","questions":[{"text":"Why?"}],"createdDateTime":"2020-01-01T00:00:00Z"}`,
+			`PUT /v1.0/identityGovernance/entitlementManagement/assignmentPolicies/i {"accessPackage":{"id":"p"},"allowedTargetScope":"allMemberUsers","automaticRequestSettings":null,"customExtensionStageSettings":[],"description":null,"displayName":"Q","expiration":null,"id":"i","notificationSettings":null,"questions":[],"requestApprovalSettings":null,"requestorSettings":null,"reviewSettings":null,"specificAllowedTargets":[]}
+`},
+		{"accessReviewScheduleDefinition", "i", `{"displayName":"Q"}`, `{"displayName":"R","scope":{"query":"/groups/g"},"status":"InProgress"}`,
+			`PUT /v1.0/identityGovernance/accessReviews/definitions/i {"additionalNotificationRecipients":[],"descriptionForAdmins":null,"descriptionForReviewers":null,"displayName":"Q","fallbackReviewers":[],"id":"i","instanceEnumerationScope":null,"reviewers":[],"scope":{"query":"/groups/g"},"settings":null,"stageSettings":[]}
+`},
+		{"workflow", "i", `{"displayName":"V"}`, `{"displayName":"W","tasks":[]}`, `PATCH /v1.0/identityGovernance/lifecycleWorkflows/workflows/i {"displayName":"V"}
+`},
+		{"workflow", "i", `{"displayName":"V","tasks":[{"displayName":"T"}]}`, `{"category":"joiner","displayName":"W","tasks":[],"createdDateTime":"2020-01-01T00:00:00Z","isEnabled":true}`,
+			`POST /v1.0/identityGovernance/lifecycleWorkflows/workflows/i/createNewVersion {"workflow":{"category":"joiner","displayName":"V","isEnabled":true,"tasks":[{"displayName":"T"}]}}
+`},
 	}
 	seen := map[entra.Type]bool{}
 	for _, tt := range tests {
@@ -307,12 +328,12 @@ func TestUnbindNeverDeletesAnObject(t *testing.T) {
 			} else if !whole {
 				continue
 			}
-			segments := 4
+			segments := strings.Count(rel.Path, "/") + 1
 			if rel.Many {
 				segments++
 			}
-			if strings.HasPrefix(c.Path, "/directory/") {
-				segments++
+			if rel.Turned != nil {
+				segments = 5
 			}
 			if !strings.HasSuffix(c.Path, "/$ref") || strings.Count(c.Path, "/") != segments || strings.ContainsAny(c.Path, "?#") || c.Method != "DELETE" || c.Query != nil {
 				t.Fatalf("%s: %s", l, show(c))

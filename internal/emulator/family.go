@@ -10,18 +10,19 @@ import (
 // A family is a kind of object that is mostly a table: where it is, what it is, and what may be done with it by whom.
 // What a table cannot say its hooks do; a hook that is nil has nothing to add.
 type family struct {
-	path  string   // after the version, "policies/tokenLifetimePolicies"; of one with under, after its parent
-	under string   // the collection whose objects contain these, as in collectionName; "" for none
-	types []string // of the schema; where there are several, objects say by @odata.type which they are
-	one   string   // the id of the only object, which always exists; "" in a collection
-	noun  string   // what the audit log calls an object
-	beta  bool     // v1.0 has none
-	verbs string   // those of POST, PATCH, PUT and DELETE that are allowed, parted by spaces
-	bin   string   // the path of what was deleted and can be restored; "" where deletion is final
-	full  bool     // PATCH answers with the object
-	whole bool     // PATCH replaces complex values whole
-	delta bool     // it has a delta function
-	bare  bool     // of one with under: where there are none, their list is not found
+	path   string   // after the version, "policies/tokenLifetimePolicies"; of one with under, after its parent
+	under  string   // the collection whose objects contain these, as in collectionName; "" for none
+	types  []string // of the schema; where there are several, objects say by @odata.type which they are
+	one    string   // the id of the only object, which always exists; "" in a collection
+	noun   string   // what the audit log calls an object
+	beta   bool     // v1.0 has none
+	verbs  string   // those of POST, PATCH, PUT and DELETE that are allowed, parted by spaces
+	bin    string   // the path of what was deleted and can be restored; "" where deletion is final
+	full   bool     // PATCH answers with the object
+	whole  bool     // PATCH replaces complex values whole
+	delta  bool     // it has a delta function
+	inline []string // the properties that an answer has only where $expand names them: what is related, written out
+	bare   bool     // of one with under: where there are none, their list is not found
 	access
 
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
@@ -36,6 +37,23 @@ type family struct {
 	value  func(t *Tenant, o *object, name string) (v any, ok bool) // a property that is computed
 }
 
+// appendInline writes the properties that $expand names.
+func (c *call) appendInline(b []byte, o *object) []byte {
+	for i, name := range c.opts.inline {
+		p := c.t.schema.Types[o.typ].byName[name]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, p.key...)
+		v := c.t.value(o, p)
+		if v == nil && p.coll {
+			v = []any{}
+		}
+		b = appendValue(b, v)
+	}
+	return b
+}
+
 // A tie is a relationship whose far ends a caller sets by reference.
 type tie struct {
 	from  []kindID
@@ -47,10 +65,12 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds())
 }
 
-func ties(kinds map[string]kindID) []tie { return slices.Concat(signInTies(), deviceTies(kinds)) }
+func ties(kinds map[string]kindID) []tie {
+	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds))
+}
 
 const firstFamily = kExtension + 1
 
@@ -263,6 +283,10 @@ func (c *call) replace(k kindID, o *object, extra map[string]any) (answer, error
 		}
 		return created(c, o)
 	}
+	if id := text(body["id"]); id != "" && id != text(o.p["id"]) {
+		return answer{}, bad("The id in the body is not that of the address.")
+	}
+	delete(body, "id")
 	in, err := c.check(body, c.t.schema.Types[o.typ], true)
 	if err != nil {
 		return answer{}, err
@@ -282,6 +306,11 @@ func (c *call) replace(k kindID, o *object, extra map[string]any) (answer, error
 	names := slices.Sorted(maps.Keys(d.p))
 	c.t.put(d, names)
 	c.audit("Update "+noun(k), d, changes(o.p, d.p, names))
+	if f := familyOf(k); f.full {
+		w := *c
+		w.opts = options{}
+		return w.one(d)
+	}
 	return answer{status: 204}, nil
 }
 

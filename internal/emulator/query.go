@@ -19,8 +19,10 @@ type options struct {
 	filterRaw string
 	top       int // 0: not given
 	hasTop    bool
-	expand    string // name of the relationship
+	expand    string // name of the relationship; of several the first
 	expandSel []string
+	inline    []string // names of all
+	nested    bool     // more than one relationship, or options that a directory object's has not
 	count     bool
 	orderBy   string
 	search    bool
@@ -83,19 +85,21 @@ func (c *call) parseQuery() error {
 			}
 			o.top, o.hasTop = n, true
 		case "$expand":
-			rel, in, nested := strings.Cut(value, "(")
-			if strings.Contains(rel, ",") || nested && !strings.HasSuffix(in, ")") || strings.Contains(in, "),") {
-				return refuse(400, "Request_UnsupportedQuery", "Only one relationship can be expanded in a request.")
+			all, err := expansions(value)
+			if err != nil {
+				return err
 			}
-			o.expand = strings.TrimSpace(rel)
-			if nested {
-				in = strings.TrimSuffix(in, ")")
-				s, ok := strings.CutPrefix(in, "$select=")
-				if !ok {
-					return refuse(400, "Request_UnsupportedQuery", "The expand option '%s' is not supported.", in)
+			o.nested = len(all) > 1
+			for _, one := range all {
+				rel, in, options := strings.Cut(one, "(")
+				o.inline = append(o.inline, strings.TrimSpace(rel))
+				if options {
+					s, ok := strings.CutPrefix(strings.TrimSuffix(in, ")"), "$select=")
+					o.nested = o.nested || !ok
+					o.expandSel = strings.Split(s, ",")
 				}
-				o.expandSel = strings.Split(s, ",")
 			}
+			o.expand = o.inline[0]
 		case "$count":
 			if value != "true" && value != "false" {
 				return bad("Invalid value '%s' for $count query option.", value)
@@ -120,6 +124,29 @@ func (c *call) parseQuery() error {
 	o.rest = strings.Join(rest, "&")
 	c.opts = o
 	return nil
+}
+
+// expansions parts what $expand holds at the commas that are in no brackets.
+func expansions(value string) (all []string, err error) {
+	depth, from := 0, 0
+	for i, r := range value + "," {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')':
+			depth--
+		case r == ',' && depth == 0:
+			if i == from {
+				return nil, bad("Syntax error: an empty name in $expand.")
+			}
+			all = append(all, value[from:i])
+			from = i + 1
+		}
+	}
+	if depth != 0 {
+		return nil, bad("Syntax error: the brackets of $expand do not match.")
+	}
+	return all, nil
 }
 
 // only refuses every query option but the named ones.

@@ -907,6 +907,9 @@ func (c *call) page(l listing) (answer, error) {
 		f, ok := fieldsOf[o.typ]
 		if !ok {
 			f = c.fields(c.t.schema.Types[o.typ], c.opts.sel)
+			if !c.opts.selected {
+				f = slices.DeleteFunc(slices.Clone(f), func(p *property) bool { return p.Single })
+			}
 			fieldsOf[o.typ] = f
 		}
 		if got > 0 {

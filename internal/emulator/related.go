@@ -341,11 +341,18 @@ func expandable(k kindID) []string {
 			names = append(names, x.name)
 		}
 	}
+	if f := familyOf(k); f != nil {
+		names = append(names, f.inline...)
+	}
 	return names
 }
 
 func (c *call) checkExpand(k kindID) error {
-	if !slices.Contains(expandable(k), c.opts.expand) {
+	f := familyOf(k)
+	if c.opts.nested && f == nil {
+		return refuse(400, "Request_UnsupportedQuery", "Only one relationship can be expanded in a request, with no option but $select.")
+	}
+	if slices.ContainsFunc(c.opts.inline, func(name string) bool { return !slices.Contains(expandable(k), name) }) {
 		return refuse(400, "BadRequest", "Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", c.opts.expand, c.types(k)[0].Name)
 	}
 	return nil
@@ -356,7 +363,11 @@ const expandMost = 20
 // appendExpanded writes an expanded relationship: at most twenty objects, in
 // an order of the service's own, and no sign that there are more.
 func (c *call) appendExpanded(b []byte, o *object) []byte {
+	if f := familyOf(o.kind); f != nil && slices.Contains(f.inline, c.opts.expand) {
+		return c.appendInline(b, o)
+	}
 	r, _ := c.related(o, c.opts.expand)
+	_, tied := relOf(o.kind, c.opts.expand)
 	b = append(appendString(b, c.opts.expand), ':')
 	got := 0
 	if !r.single {
@@ -375,7 +386,7 @@ func (c *call) appendExpanded(b []byte, o *object) []byte {
 			b = append(b, ',')
 		}
 		got++
-		b = c.appendObject(b, x, c.fields(c.t.schema.Types[x.typ], c.opts.expandSel), r.kind == kNone, nil)
+		b = c.appendObject(b, x, c.fields(c.t.schema.Types[x.typ], c.opts.expandSel), r.kind == kNone || tied != nil, nil)
 		if r.single {
 			return b
 		}

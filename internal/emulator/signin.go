@@ -48,9 +48,9 @@ func signInTies() []tie {
 	write := []string{"Application.ReadWrite.All"}
 	both, sp := []kindID{kApp, kSP}, []kindID{kSP}
 	return slices.Concat([]tie{
-		{both, "tokenLifetimePolicies", "policies/tokenLifetimePolicies", 1, write},
-		{both, "tokenIssuancePolicies", "policies/tokenIssuancePolicies", 1, write},
-		{sp, "claimsMappingPolicies", "policies/claimsMappingPolicies", 1, write},
-		{both, "homeRealmDiscoveryPolicies", "policies/homeRealmDiscoveryPolicies", 1, write},
+		{from: both, name: "tokenLifetimePolicies", to: "policies/tokenLifetimePolicies", most: 1, write: write},
+		{from: both, name: "tokenIssuancePolicies", to: "policies/tokenIssuancePolicies", most: 1, write: write},
+		{from: sp, name: "claimsMappingPolicies", to: "policies/claimsMappingPolicies", most: 1, write: write},
+		{from: both, name: "homeRealmDiscoveryPolicies", to: "policies/homeRealmDiscoveryPolicies", most: 1, write: write},
 	})
 }

@@ -69,6 +69,9 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 			}
 		}
 	}
+	if hands, err := j.hands(ctx, all); err != nil || hands {
+		return hands, err
+	}
 	if _, inside := catalog.Admitted(s.Ref); s.Action == plan.Update && !inside && !empowers(s.Set) {
 		return false, nil
 	}
@@ -91,6 +94,67 @@ func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// hands reports whether one of the objects lets others into a role-assignable group, or into a privileged role.
+func (j *judge) hands(ctx context.Context, all []entra.Object) (bool, error) {
+	met := map[entra.Ref]bool{}
+	for len(all) > 0 {
+		o := all[0]
+		all = all[1:]
+		for _, r := range catalog.Hands(o) {
+			if met[r] {
+				continue
+			}
+			met[r] = true
+			if r.Type == catalog.RoleType && j.powerful(r.ID) {
+				return true, nil
+			}
+			if has, err := j.holds(ctx, r); err != nil || has {
+				return has, err
+			}
+			found, err := j.seen(ctx, []entra.Ref{r})
+			if err != nil {
+				return false, err
+			}
+			for _, x := range found {
+				if g, ok := catalog.GroupOf(x); ok && g.Assignable {
+					return true, nil
+				}
+			}
+			inside, err := j.contents(ctx, r)
+			if err != nil {
+				return false, err
+			}
+			all = append(all, inside...)
+		}
+	}
+	return false, nil
+}
+
+// contents returns what an object contains, before and after the plan.
+func (j *judge) contents(ctx context.Context, in entra.Ref) (all []entra.Object, err error) {
+	for r := range catalog.All() {
+		if r.Under != in.Type {
+			continue
+		}
+		for _, tree := range []snapshot.Tree{j.base, j.after} {
+			for e, err := range tree.Entries(ctx, r.Type) {
+				if err != nil {
+					return nil, fmt.Errorf("what is in %s: %w", in, err)
+				}
+				if c, ok := catalog.Container(e.Ref); !ok || c != in {
+					continue
+				}
+				o, err := tree.Object(ctx, e.Ref)
+				if err != nil {
+					return nil, fmt.Errorf("read %s: %w", e.Ref, err)
+				}
+				all = append(all, o)
+			}
+		}
+	}
+	return all, nil
 }
 
 // acting adds to refs who acts with the credentials of the objects: an application's are used as its service principal.
