@@ -8,24 +8,29 @@ accessReviewPolicy beta /policies/accessReviewPolicy
 adminConsentRequestPolicy /policies/adminConsentRequestPolicy
 appManagementPolicy /policies/appManagementPolicies
 authenticationContextClassReference /identity/conditionalAccess/authenticationContextClassReferences
+authenticationEventListener /identity/authenticationEventListeners
+authenticationEventsFlow /identity/authenticationEventsFlows
 authenticationFlowsPolicy /policies/authenticationFlowsPolicy
 authorizationPolicy /policies/authorizationPolicy
+b2xIdentityUserFlow /identity/b2xUserFlows
 crossTenantAccessPolicy /policies/crossTenantAccessPolicy
 crossTenantAccessPolicyConfigurationDefault /policies/crossTenantAccessPolicy/default
 crossTenantAccessPolicyConfigurationPartner /policies/crossTenantAccessPolicy/partners
+customAuthenticationExtension /identity/customAuthenticationExtensions
 deviceRegistrationPolicy /policies/deviceRegistrationPolicy
 externalIdentitiesPolicy beta /policies/externalIdentitiesPolicy
 featureRolloutPolicy /policies/featureRolloutPolicies
+identityApiConnector /identity/apiConnectors
+identityProvider /identity/identityProviders
+identityUserFlowAttribute /identity/userFlowAttributes
 mobileAppManagementPolicy beta /policies/mobileAppManagementPolicies
 mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
 ownerlessGroupPolicy /policies/ownerlessGroupPolicy
 permissionGrantPolicy /policies/permissionGrantPolicies
 privilegedAccessGroupAssignmentSchedule /identityGovernance/privilegedAccess/group/assignmentSchedules
 privilegedAccessGroupEligibilitySchedule /identityGovernance/privilegedAccess/group/eligibilitySchedules
-remoteDesktopSecurityConfiguration /servicePrincipals/{parent}/remoteDesktopSecurityConfiguration
 scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
 synchronizationJob /servicePrincipals/{parent}/synchronization/jobs
-synchronizationSchema /servicePrincipals/{parent}/synchronization/jobs/{job}/schema
 tenantAppManagementPolicy /policies/defaultAppManagementPolicy
 unifiedRoleAssignmentSchedule /roleManagement/directory/roleAssignmentSchedules
 unifiedRoleEligibilitySchedule /roleManagement/directory/roleEligibilitySchedules
@@ -34,20 +39,6 @@ unifiedRoleManagementPolicyAssignment /policies/roleManagementPolicyAssignments
 `},
 	{"listed for every tenant's at once, and the tenant's own only by the application that made each", `
 schemaExtension /schemaExtensions
-`},
-	{"the service lets only people read it, no application", `
-connector beta /onPremisesPublishingProfiles/applicationProxy/connectors
-connectorGroup beta /onPremisesPublishingProfiles/applicationProxy/connectorGroups
-fraudProtectionProvider /identity/riskPrevention/fraudProtectionProviders
-onPremisesPublishingProfile beta /onPremisesPublishingProfiles
-webApplicationFirewallProvider /identity/riskPrevention/webApplicationFirewallProviders
-`},
-	{"a preview of which too little is known to check what would be read", `
-filteringPolicy beta /networkAccess/filteringPolicies
-filteringProfile beta /networkAccess/filteringProfiles
-forwardingPolicy beta /networkAccess/forwardingPolicies
-forwardingProfile beta /networkAccess/forwardingProfiles
-remoteNetwork beta /networkAccess/connectivity/remoteNetworks
 `},
 	{"Microsoft makes it, the same for every tenant", `
 applicationTemplate /applicationTemplates
