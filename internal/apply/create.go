@@ -63,7 +63,15 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			}
 			return u.complete(ctx, s, o, calls[1:], Done)
 		}
-		o, err := r.Object(answer.Body, parentOf(r, target.ID))
+		var o entra.Object
+		if len(answer.Body) == 0 { // what is written at its own path is there, under the ID that was asked for
+			u.mu.Lock()
+			u.made[target] = true
+			u.mu.Unlock()
+			o, err = u.fetch(ctx, r, target)
+		} else {
+			o, err = r.Object(answer.Body, parentOf(r, target.ID))
+		}
 		if err != nil {
 			return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome) // it was created, as what cannot be told
 		}

@@ -280,7 +280,7 @@ func targets(within bool) []*target {
 			if r.Inline != "" {
 				asks += "|expand"
 			}
-			all = append(all, &target{kind: r.Type, match: []string{path(r.List) + `(\?\$(` + asks + `)=|$)`}, each: within, one: r.One})
+			all = append(all, &target{kind: r.Type, match: []string{path(r.List) + `(\?\$(` + asks + `)=|$)`}, each: within, one: r.One, single: within && r.One})
 			if r.Expand != "" {
 				in, _ := catalog.Lookup(r.Under)
 				x := all[len(all)-1]

@@ -109,7 +109,7 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll)
 			return 0, err
 		}
 		if !says(r, answer.Body) {
-			return 0, fmt.Errorf("GET %s: the answer has no property of it", r.List)
+			return 0, fmt.Errorf("GET %s: %w", r.List, errNothingOfIt)
 		}
 		return 1, rd.put(ctx, r, answer.Body, "", seen)
 	}
@@ -164,6 +164,8 @@ func (rd *reading) each(ctx context.Context, r *catalog.Resource, seen *roll) (n
 	}
 	return max(n, seen.count()), err
 }
+
+var errNothingOfIt = errors.New("the answer has no property of it")
 
 // says reports whether an answer has any property that its type declares. What is not a member of a list has no ID
 // that would have to be there, and an empty answer must not look like an object that lost all it had.
@@ -330,6 +332,9 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	read := func() (n int64, err error) {
 		take := func(parent entra.ID, items [][]byte) error {
 			for _, item := range items {
+				if r.One && !says(r, item) {
+					return errNothingOfIt
+				}
 				if err := rd.put(ctx, r, item, parent, seen); err != nil {
 					return err
 				}
@@ -344,7 +349,7 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 				return n, err
 			}
 		}
-		err = rd.batch(ctx, r.Version, r.Under, from.unmarked(told), r.Listing, false, r, take)
+		err = rd.batch(ctx, r.Version, r.Under, from.unmarked(told), r.Listing, r.One, r, take)
 		return n, err
 	}
 	var n int64

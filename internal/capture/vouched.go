@@ -254,7 +254,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 		return rd.close(ctx, p, 0, err, false)
 	}
 	listed, seen, n := map[entra.ID]bool{}, newRoll(), int64(0)
-	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, false, r, func(parent entra.ID, items [][]byte) error {
+	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, r.One, r, func(parent entra.ID, items [][]byte) error {
 		for _, item := range items {
 			if err := rd.put(ctx, r, item, parent, seen); err != nil {
 				return err

@@ -31,6 +31,8 @@ type Resource struct {
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
 	Admits  Admission  // as whom its objects let others in
 	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"
+	Chosen  string     // of objects whose ID the caller chooses: the method that creates one, POST with the ID in the body, else at its own path; "" where the service chooses
+	Grants  bool       // what its objects allow can let somebody in, or give them power: to touch one counts as privileged
 
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
 	Delta    string     // path of the delta function; "" where there is none
@@ -59,6 +61,7 @@ type Resource struct {
 
 	rules  int                                                                 // raised when read makes something else of the same answer
 	read   func(m map[string]any)                                              // reshapes an answer before the table is applied
+	native func(id entra.ID) string                                            // why the object of this ID is not written
 	frozen func(m map[string]any) string                                       // why this very object is not written
 	fixed  func(m map[string]any, rel string) string                           // why its links are not written
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
@@ -345,7 +348,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), roles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -272,7 +272,15 @@ func Writable(o entra.Object) map[string]any {
 // Frozen says why this very object is never written though its type can be, or "" if it can.
 func Frozen(o entra.Object) string {
 	r, ok := Lookup(o.Ref.Type)
-	if !ok || r.frozen == nil {
+	if !ok {
+		return ""
+	}
+	if r.native != nil {
+		if why := r.native(o.Ref.ID); why != "" {
+			return why
+		}
+	}
+	if r.frozen == nil {
 		return ""
 	}
 	return r.frozen(o.Body.Decode())

@@ -360,6 +360,7 @@ func TestFrozen(t *testing.T) {
 		{"group", `{"onPremisesSyncEnabled":true}`, "members", true},
 		{"servicePrincipal", `{"servicePrincipalType":"ManagedIdentity"}`, "", true},
 		{"unifiedRoleDefinition", `{"isBuiltIn":true}`, "", true},
+		{"permissionGrantPolicy", `{}`, "", false},
 		{"authenticationStrengthPolicy", `{"policyType":"builtIn"}`, "", true},
 		{"authenticationStrengthPolicy", `{"policyType":"custom"}`, "", false},
 		{"administrativeUnit", `{"membershipType":"Dynamic"}`, "members", true},

@@ -9,6 +9,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
+const contextType entra.Type = "authenticationContextClassReference"
+
 // The types of method configurations end so, after the ID of the method.
 const methodSuffix = "AuthenticationMethodConfiguration"
 
@@ -41,7 +43,7 @@ func policies() []*Resource {
 				people("users.includeGuestsOrExternalUsers.externalTenants.members"), people("users.excludeGuestsOrExternalUsers.externalTenants.members"),
 				{Name: "conditions.applications.includeApplications", Set: true, Ref: []entra.Type{ServicePrincipalType}, By: "appId", Firm: true, Some: what},
 				{Name: "conditions.applications.excludeApplications", Set: true, Ref: []entra.Type{ServicePrincipalType}, By: "appId", Firm: true},
-				some(people("applications.includeUserActions"), what), some(people("applications.includeAuthenticationContextClassReferences"), what),
+				some(people("applications.includeUserActions"), what), some(people("applications.includeAuthenticationContextClassReferences", contextType), what),
 				{Name: "conditions.applications.applicationFilter", Some: what},
 				people("clientApplications.includeServicePrincipals", ServicePrincipalType), people("clientApplications.excludeServicePrincipals", ServicePrincipalType),
 				people("locations.includeLocations", LocationType), people("locations.excludeLocations", LocationType),
@@ -114,6 +116,19 @@ func policies() []*Resource {
 				return nil
 			}
 			return []part{{"PATCH", "", map[string]any{"@odata.type": m["@odata.type"], "isTrusted": false}}}
+		},
+	}, {
+		Type: contextType, Title: "Authentication contexts", Doc: "Names under which applications ask for a stricter sign-in.",
+		List: "/identity/conditionalAccess/authenticationContextClassReferences", Chosen: "PATCH",
+		Name: []string{"displayName"}, Match: []string{"id"},
+		Can: Create | Update | Delete, Read: []string{"Policy.Read.ConditionalAccess"}, Write: []string{"Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"},
+		Properties: both("displayName", "description", "isAvailable"),
+		// The service refuses to delete one that applications can ask for.
+		disarm: func(m map[string]any) []part {
+			if m["isAvailable"] != true {
+				return nil
+			}
+			return []part{{"PATCH", "", map[string]any{"isAvailable": false}}}
 		},
 	}, {
 		Type: StrengthType, Title: "Authentication strengths", Doc: "Combinations of sign-in methods that policies can demand.",

@@ -84,11 +84,12 @@ func mentions(v any, n *node, p Property, f func(Property, string)) {
 
 // word reports whether s is one of those that stand in the place of IDs without being one.
 // Source: Microsoft Graph documentation of conditionalAccessUsers, conditionalAccessApplications,
-// conditionalAccessLocations, conditionalAccessClientApplications and authenticationMethodTarget.
+// conditionalAccessLocations, conditionalAccessClientApplications, authenticationMethodTarget and
+// crossTenantAccessPolicyTarget.
 func word(s string) bool {
 	switch s {
 	case "", "/", "All", "None", "AllTrusted", "GuestsOrExternalUsers", "Office365", "MicrosoftAdminPortals",
-		"ServicePrincipalsInMyTenant", "all_users", zero:
+		"ServicePrincipalsInMyTenant", "all_users", "AllUsers", "AllApplications", zero:
 		return true
 	}
 	return false

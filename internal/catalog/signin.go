@@ -30,11 +30,20 @@ func signIn() []*Resource {
 		}
 		return r
 	}
+	management := policy("appManagementPolicy", "appManagementPolicies", "Application management policies", "Which credentials and addresses the applications may be given that it applies to.", ApplicationType, ServicePrincipalType)
+	management.rules, management.read = 0, nil
+	management.Properties = slices.Concat(
+		[]Property{{Name: "displayName", Write: Both, Must: true}, {Name: "restrictions", Write: Both, Must: true}},
+		both("description", "isEnabled"),
+		restrictions("restrictions", "restrictions.applicationRestrictions.identifierUris"),
+		omit("set only on deleted objects", "deletedDateTime"),
+	)
 	return []*Resource{
 		policy("tokenLifetimePolicy", "tokenLifetimePolicies", "Token lifetime policies", "How long tokens of applications are good for.", ServicePrincipalType, ApplicationType),
 		policy("tokenIssuancePolicy", "tokenIssuancePolicies", "Token issuance policies", "How SAML tokens are signed.", ApplicationType, ServicePrincipalType),
 		policy("claimsMappingPolicy", "claimsMappingPolicies", "Claims mapping policies", "What tokens of an application say of people.", ServicePrincipalType),
 		policy("homeRealmDiscoveryPolicy", "homeRealmDiscoveryPolicies", "Home realm discovery policies", "Where people are sent to sign in.", ServicePrincipalType, ApplicationType),
+		management,
 		policy("activityBasedTimeoutPolicy", "activityBasedTimeoutPolicies", "Inactivity timeouts", "When idle people are signed out of Microsoft's portals."),
 	}
 }

@@ -33,7 +33,8 @@ func (r *Resource) Fetch(id entra.ID) Call {
 }
 
 // Create returns the calls that create an object with the properties of set, which is keyed by property
-// and holds Decode's values. id is the ID it has in the goal; only the parent in it counts. The first call
+// and holds Decode's values. id is the ID it has in the goal; only the parent in it counts, unless the caller
+// chooses the ID. The answer of a first call that is no POST can be empty. The first call
 // creates; the others complete the object. A property that cannot be written or a missing one that must be
 // there is an error.
 func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call, error) {
@@ -67,15 +68,22 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 			return nil, fmt.Errorf("creating a %s: it needs %s", r.Type, p.Name)
 		}
 	}
-	path := r.List
-	if parts := id.Split(); r.Under != "" {
+	method, path, parts := "POST", r.List, id.Split()
+	switch r.Chosen {
+	case "":
+	case "POST":
+		first["id"] = string(parts[len(parts)-1])
+	default:
+		method, path = r.Chosen, r.at(id)
+	}
+	if r.Under != "" {
 		path = strings.ReplaceAll(path, "{parent}", escape(parts[0]))
 	}
 	if r.Requests != "" {
 		path, first = r.Requests, r.ask(id, first)
 	}
 	calls := make([]Call, 1, 2)
-	if calls[0], err = r.call("POST", path, first); err != nil {
+	if calls[0], err = r.call(method, path, first); err != nil {
 		return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
 	}
 	if len(later) > 0 {

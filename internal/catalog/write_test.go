@@ -88,6 +88,17 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 			`POST /v1.0/applications/p/extensionProperties {"dataType":"String","isMultiValued":false,"name":"costCenter","targetObjects":["User"]}
 `},
 		{"extensionProperty", "p/x", `{"name":"costCenter","dataType":"String"}`, ""},
+		{"permissionGrantPolicy", "mine", `{"displayName":"P","description":"D"}`, `POST /v1.0/policies/permissionGrantPolicies {"description":"D","displayName":"P","id":"mine"}
+`},
+		{"permissionGrantInclude", "mine/old", `{"permissionType":"delegated","permissions":["all"]}`, `POST /v1.0/policies/permissionGrantPolicies/mine/includes {"permissionType":"delegated","permissions":["all"]}
+`},
+		{"authenticationContextClassReference", "c7", `{"displayName":"C","isAvailable":true}`, `PATCH /v1.0/identity/conditionalAccess/authenticationContextClassReferences/c7 {"displayName":"C","isAvailable":true}
+`},
+		{"crossTenantAccessPolicyConfigurationPartner", g1, `{"tenantId":"` + g1 + `"}`, `POST /v1.0/policies/crossTenantAccessPolicy/partners {"tenantId":"` + g1 + `"}
+`},
+		{"crossTenantIdentitySyncPolicyPartner", g1 + "/crossTenantIdentitySyncPolicyPartner", `{"userSyncInbound":{"isSyncAllowed":true}}`,
+			`PUT /v1.0/policies/crossTenantAccessPolicy/partners/` + g1 + `/identitySynchronization {"userSyncInbound":{"isSyncAllowed":true}}
+`},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}
@@ -109,9 +120,11 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 	}
 }
 
+type update struct{ typ, id, set, was, want string }
+
 func TestUpdate(t *testing.T) {
 	const app, policy = "PATCH /v1.0/applications/i", "PATCH /v1.0/identity/conditionalAccess/policies/i"
-	tests := []struct{ typ, id, set, was, want string }{
+	tests := []update{
 		{"user", "i", `{"department":null,"otherMails":null,"jobTitle":""}`, `{}`, `PATCH /v1.0/users/i {"department":null,"jobTitle":null,"otherMails":[]}
 `},
 		{"user", "i", `{"employeeOrgData.division":"D","employeeOrgData.costCenter":null}`, `{}`, `PATCH /v1.0/users/i {"employeeOrgData":{"costCenter":null,"division":"D"}}
@@ -221,6 +234,7 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 			`POST /v1.0/identityGovernance/lifecycleWorkflows/workflows/i/createNewVersion {"workflow":{"category":"joiner","displayName":"V","isEnabled":true,"tasks":[{"displayName":"T"}]}}
 `},
 	}
+	tests = append(tests, settingUpdates()...)
 	seen := map[entra.Type]bool{}
 	for _, tt := range tests {
 		r, _ := catalog.Lookup(entra.Type(tt.typ))

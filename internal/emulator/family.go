@@ -18,11 +18,13 @@ type family struct {
 	beta   bool     // v1.0 has none
 	verbs  string   // those of POST, PATCH, PUT and DELETE that are allowed, parted by spaces
 	bin    string   // the path of what was deleted and can be restored; "" where deletion is final
-	full   bool     // PATCH answers with the object
+	full   bool     // PATCH and PUT answer with the object
 	whole  bool     // PATCH replaces complex values whole
 	delta  bool     // it has a delta function
 	inline []string // the properties that an answer has only where $expand names them: what is related, written out
 	bare   bool     // of one with under: where there are none, their list is not found
+	upsert bool     // PATCH of one that is not there makes it
+	silent bool     // PUT of one that is not there makes it without a word
 	access
 
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
@@ -65,7 +67,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -280,6 +282,9 @@ func (c *call) replace(k kindID, o *object, extra map[string]any) (answer, error
 	if !o.live() {
 		if o, err = c.make(k, body, extra); err != nil {
 			return answer{}, err
+		}
+		if familyOf(k).silent {
+			return answer{status: 204}, nil
 		}
 		return created(c, o)
 	}

@@ -253,7 +253,9 @@ func (c *call) checkPolicy(o *object, said func(property string) bool) error {
 		refs("conditions", apps, "includeUserActions", "1055", "user action", func(s string) bool {
 			return s == "urn:user:registersecurityinfo" || s == "urn:user:registerdevice"
 		}),
-		refs("conditions", apps, "includeAuthenticationContextClassReferences", "1056", "authentication context", func(string) bool { return false }),
+		refs("conditions", apps, "includeAuthenticationContextClassReferences", "1056", "authentication context", func(id string) bool {
+			return t.get(id).live() && t.get(id).typ == "authenticationContextClassReference"
+		}),
 		refs("conditions", clients, "includeServicePrincipals", "1054", "servicePrincipal", is(kSP, "ServicePrincipalsInMyTenant")), refs("conditions", clients, "excludeServicePrincipals", "1054", "servicePrincipal", is(kSP)),
 		refs("conditions", locations, "includeLocations", "1040", "location", is(kLocation, "All", "AllTrusted", zeroGUID)), refs("conditions", locations, "excludeLocations", "1040", "location", is(kLocation, "AllTrusted", zeroGUID)),
 		refs("grantControls", grant, "termsOfUse", "1060", "terms of use", func(string) bool { return false }), refs("grantControls", grant, "customAuthenticationFactors", "1061", "custom control", func(string) bool { return false }),

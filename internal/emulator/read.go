@@ -143,6 +143,14 @@ func (c *call) collection(k kindID, rest []string) (answer, error) {
 		return answer{}, err
 	}
 	o, err := c.lookup(k, rest[0])
+	if f := familyOf(k); err != nil && f != nil && f.upsert && c.method == "PATCH" && len(rest) == 1 {
+		body, err := c.object()
+		if err != nil {
+			return answer{}, err
+		}
+		_, err = c.make(k, body, map[string]any{"id": rest[0]})
+		return answer{status: 204}, err
+	}
 	if err != nil {
 		return answer{}, err
 	}

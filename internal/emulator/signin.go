@@ -17,6 +17,16 @@ func signInPolicies() []*family {
 		policy("homeRealmDiscoveryPolicies", "homeRealmDiscoveryPolicy", "home realm discovery policy"),
 		policy("activityBasedTimeoutPolicies", "activityBasedTimeoutPolicy", "activity based timeout policy"),
 	}
+	management := policy("appManagementPolicies", "appManagementPolicy", "app management policy")
+	management.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "App management policy " + itoa(i), "description": "Sample", "isEnabled": true, "restrictions": restrictions()}
+	}
+	management.create = func(_ *call, o *object, _ checked) error {
+		if o.p["isEnabled"] == nil {
+			o.p["isEnabled"] = false
+		}
+		return nil
+	}
 	for _, f := range all {
 		f.create = func(_ *call, o *object, _ checked) error {
 			if o.p["isOrganizationDefault"] == nil {
@@ -29,7 +39,7 @@ func signInPolicies() []*family {
 			return map[string]any{"displayName": title(f.noun) + " " + itoa(i), "description": "Sample", "isOrganizationDefault": false, "definition": list(`{"Sample":{"Version":` + itoa(i+1) + `}}`)}
 		}
 	}
-	return all
+	return append(all, management)
 }
 
 // checkDefinition refuses a policy whose definition is not one text of JSON.
@@ -52,5 +62,6 @@ func signInTies() []tie {
 		{from: both, name: "tokenIssuancePolicies", to: "policies/tokenIssuancePolicies", most: 1, write: write},
 		{from: sp, name: "claimsMappingPolicies", to: "policies/claimsMappingPolicies", most: 1, write: write},
 		{from: both, name: "homeRealmDiscoveryPolicies", to: "policies/homeRealmDiscoveryPolicies", most: 1, write: write},
+		{from: both, name: "appManagementPolicies", to: "policies/appManagementPolicies", most: 1, write: write},
 	})
 }

@@ -41,7 +41,7 @@ func words() map[string]entra.Type {
 		"place": catalog.LocationType, "strength": catalog.StrengthType, "role": catalog.RoleType, "unit": catalog.UnitType,
 		"held": "unifiedRoleAssignment", "grant": "appRoleAssignment", "defaults": "identitySecurityDefaultsEnforcementPolicy",
 		"method": "authenticationMethodConfiguration", "domain": "domain", "application": catalog.ApplicationType, "federated": "federatedIdentityCredential", "authority": "certificateAuthorityDetail",
-		"package": "accessPackage", "gives": "accessPackageResourceRoleScope", "offer": "accessPackageAssignmentPolicy", "workflow": "workflow",
+		"package": "accessPackage", "gives": "accessPackageResourceRoleScope", "offer": "accessPackageAssignmentPolicy", "workflow": "workflow", "settings": "authorizationPolicy",
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// privilege counts the steps that touch a privileged role, a role-assignable group, who holds one, or whom the tenant
-// believes when it says who somebody is.
+// privilege counts the steps that touch a privileged role, a role-assignable group, who holds one, whom the tenant
+// believes when it says who somebody is, or a policy that lets people in or gives them power.
 func (j *judge) privilege(ctx context.Context) error {
 	var steps []int
 	for _, s := range j.p.Steps {
@@ -30,7 +30,7 @@ func (j *judge) privilege(ctx context.Context) error {
 	if len(steps) > j.p.Limits.Privileged {
 		j.objections = append(j.objections, Objection{
 			Rule: Privilege, Steps: steps,
-			Reason: fmt.Sprintf("%d steps touch a privileged role, a role-assignable group, an identity that holds one, or whom the tenant believes; the limit is %d", len(steps), j.p.Limits.Privileged),
+			Reason: fmt.Sprintf("%d steps touch a privileged role, a role-assignable group, an identity that holds one, whom the tenant believes, or a policy that gives power; the limit is %d", len(steps), j.p.Limits.Privileged),
 			Lift:   fmt.Sprintf("--allow privileged=%d", len(steps)),
 		})
 	}
@@ -38,6 +38,9 @@ func (j *judge) privilege(ctx context.Context) error {
 }
 
 func (j *judge) privileged(ctx context.Context, s plan.Step) (bool, error) {
+	if r, ok := catalog.Lookup(s.Ref.Type); ok && r.Grants {
+		return true, nil
+	}
 	refs := j.names(s)
 	if r, ok := catalog.Lookup(s.Ref.Type); ok && r.Admits == catalog.AsAnyone {
 		return true, nil

@@ -1,0 +1,53 @@
+package catalog_test
+
+import (
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+func settingUpdates() []update {
+	const consent = `{"isEnabled":false,"notifyReviewers":true,"remindersEnabled":true,"requestDurationInDays":7,"reviewers":[{"query":"/users/a"}]}`
+	const devices = `{"azureADJoin":{"isAdminConfigurable":true},"azureADRegistration":{"isAdminConfigurable":false},"localAdminPassword":{"isEnabled":true},"multiFactorAuthConfiguration":"required","userDeviceQuota":5,"displayName":"D"}`
+	return []update{
+		{"authorizationPolicy", "authorizationPolicy", `{"defaultUserRolePermissions.allowedToCreateTenants":null,"allowInvitesFrom":"none"}`, `{"defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":false}}`,
+			`PATCH /v1.0/policies/authorizationPolicy {"allowInvitesFrom":"none","defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":null,"allowedToReadBitlockerKeysForOwnedDevice":null,"permissionGrantPoliciesAssigned":[]}}
+`},
+		{"adminConsentRequestPolicy", "i", `{"isEnabled":true}`, consent,
+			`PUT /v1.0/policies/adminConsentRequestPolicy {"isEnabled":true,"notifyReviewers":true,"remindersEnabled":true,"requestDurationInDays":7,"reviewers":[{"query":"/users/a"}]}
+`},
+		{"adminConsentRequestPolicy", "i", `{"isEnabled":true}`, `{"isEnabled":false,"notifyReviewers":true}`, "error"},
+		{"deviceRegistrationPolicy", "i", `{"userDeviceQuota":9,"azureADRegistration":{"isAdminConfigurable":false}}`, devices,
+			`PUT /v1.0/policies/deviceRegistrationPolicy {"azureADJoin":{"isAdminConfigurable":true},"azureADRegistration":{"isAdminConfigurable":false},"localAdminPassword":{"isEnabled":true},"multiFactorAuthConfiguration":"required","userDeviceQuota":9}
+`},
+		{"deviceRegistrationPolicy", "i", `{"azureADRegistration":{"isAdminConfigurable":true}}`, devices, "error"},
+		{"deviceRegistrationPolicy", "i", `{"userDeviceQuota":9}`, `{}`, "error"},
+		{"externalIdentitiesPolicy", "i", `{"allowExternalIdentitiesToLeave":false}`, `{}`, `PATCH /beta/policies/externalIdentitiesPolicy {"allowExternalIdentitiesToLeave":false}
+`},
+		{"crossTenantAccessPolicyConfigurationDefault", "default", `{"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}`, `{}`, `PATCH /v1.0/policies/crossTenantAccessPolicy/default {"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}
+`},
+	}
+}
+
+func TestBuiltInGrantPoliciesAreFrozen(t *testing.T) {
+	for ref, want := range map[entra.Ref]bool{
+		{Type: "permissionGrantPolicy", ID: "microsoft-user-default-low"}: true, {Type: "permissionGrantPolicy", ID: "mine"}: false,
+		{Type: "permissionGrantInclude", ID: "microsoft-user-default-low/c"}: true, {Type: "permissionGrantInclude", ID: "mine/c"}: false,
+	} {
+		if got := catalog.Frozen(entra.Object{Ref: ref, Body: "{}"}); (got != "") != want {
+			t.Errorf("%s: %q", ref, got)
+		}
+	}
+}
+
+// On the way in, people are the other tenant's and applications ours; on the way out it is the other way round.
+func TestWhoseTheTargetsAre(t *testing.T) {
+	setting := `{"usersAndGroups":{"targets":[{"target":"` + g1 + `"},{"target":"AllUsers"}]},"applications":{"targets":[{"target":"` + g2 + `"},{"target":"AllApplications"},{"target":"Office365"}]}}`
+	for body, want := range map[string]entra.ID{`{"b2bCollaborationInbound":` + setting + `}`: g2, `{"b2bCollaborationOutbound":` + setting + `}`: g1} {
+		refs := catalog.Refs(entra.Object{Ref: entra.Ref{Type: "crossTenantAccessPolicyConfigurationDefault", ID: "d"}, Body: entra.Body(body)})
+		if len(refs) != 1 || refs[0].ID != want {
+			t.Errorf("%s refers to %+v, want only %s", body, refs, want)
+		}
+	}
+}
