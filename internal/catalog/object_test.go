@@ -89,6 +89,15 @@ func answers() []struct {
 		{"deletedApplication", "", `{"@odata.type":"#microsoft.graph.agentIdentityBlueprint","id":"` + g1 + `","displayName":"A"}`, g1, "A", `{"@odata.type":"#microsoft.graph.agentIdentityBlueprint","displayName":"A"}`},
 		{"deletedUser", "", `{"id":"` + g1 + `","displayName":"Ann","userPrincipalName":"` + strings.ReplaceAll(g1, "-", "") + `ann@c.example","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "Ann", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"Ann","userPrincipalName":"ann@c.example"}`},
 	}
+	// What is read in the place of a secret is not kept.
+	all = append(all,
+		answer{"identityProviderBase", "", `{"@odata.type":"#microsoft.graph.socialIdentityProvider","id":"Google-OAUTH","displayName":"G","clientId":"c","clientSecret":"****"}`, "Google-OAUTH", "G",
+			`{"@odata.type":"#microsoft.graph.socialIdentityProvider","clientId":"c","displayName":"G"}`},
+		answer{"identityProviderBase", "", `{"@odata.type":"#microsoft.graph.oidcIdentityProvider","id":"o","displayName":"O","clientAuthentication":{"@odata.type":"#microsoft.graph.oidcClientSecretAuthentication","clientSecret":"****"}}`, "o", "O",
+			`{"@odata.type":"#microsoft.graph.oidcIdentityProvider","clientAuthentication":{"@odata.type":"#microsoft.graph.oidcClientSecretAuthentication"},"displayName":"O"}`},
+		answer{"identityApiConnector", "", `{"id":"a","displayName":"A","authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u","password":"****"}}`, "a", "A",
+			`{"authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u"},"displayName":"A"}`},
+	)
 	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy"} {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})

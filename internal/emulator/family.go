@@ -13,6 +13,7 @@ type family struct {
 	path   string   // after the version, "policies/tokenLifetimePolicies"; of one with under, after its parent
 	under  string   // the collection whose objects contain these, as in collectionName; "" for none
 	types  []string // of the schema; where there are several, objects say by @odata.type which they are
+	poly   bool     // objects say so even where there is one type only
 	one    string   // the id of the only object, which always exists; "" in a collection
 	noun   string   // what the audit log calls an object
 	beta   bool     // v1.0 has none
@@ -67,11 +68,11 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
-	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds))
+	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds))
 }
 
 const firstFamily = kExtension + 1

@@ -397,7 +397,7 @@ func coreCollection(k kindID) string {
 // poly tells whether items of a collection of this kind say their type.
 func poly(k kindID) bool {
 	f := familyOf(k)
-	return k == kLocation || k == kMethod || k == kNone || f != nil && len(f.types) > 1
+	return k == kLocation || k == kMethod || k == kNone || f != nil && (f.poly || len(f.types) > 1)
 }
 
 // value is a property of an object as a reader sees it; nil when it is not

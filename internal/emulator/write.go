@@ -181,7 +181,7 @@ func (c *call) checkValue(typ string, coll bool, v any, name string, of *typeInf
 		if _, err := n.Int64(); !isNumber || err != nil {
 			return wrong()
 		}
-	case "Edm.Double":
+	case "Edm.Double", "Edm.Single":
 		if !isNumber {
 			return wrong()
 		}
