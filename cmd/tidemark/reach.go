@@ -198,5 +198,5 @@ func (s *session) target(ctx context.Context, r *plan.Reach, guarded bool) *capt
 	if latest, err := s.index.Latest(ctx); err == nil {
 		fmt.Fprintf(s.err, "tidemark: reading what this may touch; everything else is as snapshot %d has it (--full reads all)\n", latest.Number)
 	}
-	return &capture.Target{Small: guarded, Around: r.Around, Inside: r.Inside, Refs: r.Refs, Links: r.Links}
+	return &capture.Target{Judged: guarded, Around: r.Around, Inside: r.Inside, Refs: r.Refs, Links: r.Links}
 }

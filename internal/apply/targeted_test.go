@@ -72,7 +72,7 @@ func TestATargetedBaseTellsWhatAFullOneDoes(t *testing.T) {
 				var aimed *index.Tree
 				var p *plan.Plan
 				for range 3 { // what the plan turns out to depend on is read as well
-					aimed = l.Tree(l.Aim(&capture.Target{Small: random.IntN(2) == 0, Around: reach.Around, Inside: reach.Inside, Refs: reach.Refs, Links: reach.Links}))
+					aimed = l.Tree(l.Aim(&capture.Target{Judged: random.IntN(2) == 0, Around: reach.Around, Inside: reach.Inside, Refs: reach.Refs, Links: reach.Links}))
 					if p = of(aimed); p.Unread.Empty() {
 						break
 					}

@@ -19,9 +19,8 @@ import (
 
 // A Target is what a capture is after that need not read the whole tenant.
 type Target struct {
-	// Small asks for all of the types that are small in every tenant: policies and roles among them, which decide who
-	// gets in.
-	Small bool
+	// Judged asks for all of the types from which it follows who gets in, which are small in every tenant.
+	Judged bool
 	// Around are objects to read with what they contain and the links at both ends of which they stand. One that has
 	// a body is also looked for under another ID, by what recognises its type, where it is gone.
 	Around []entra.Object
@@ -165,6 +164,14 @@ func small(r *catalog.Resource) bool {
 	return !r.Stream && r.Under == "" && r.Delta == ""
 }
 
+// judged reports whether it follows from the type's objects, or from those of its recycle bin, who gets in.
+func judged(r *catalog.Resource) bool {
+	if live, ok := catalog.Lookup(r.Live); ok {
+		r = live
+	}
+	return r.Judged
+}
+
 // An aim is one targeted capture under way.
 type aim struct {
 	*reading
@@ -262,7 +269,7 @@ func (rd *reading) targeted(ctx context.Context) (*snapshot.Snapshot, error) {
 	return a.end(ctx)
 }
 
-// choose finds which types are read whole: the small ones, and those of which so many objects are wanted that
+// choose finds which types are read whole: those that a plan is judged by, and those of which so many objects are wanted that
 // listing all of them costs fewer requests.
 func (a *aim) choose() {
 	wanted := map[entra.Type]int64{}
@@ -275,7 +282,7 @@ func (a *aim) choose() {
 	for r := range catalog.All() {
 		switch {
 		case slices.Contains(a.o.Exclude, r.Type):
-		case a.o.Target.Small && small(r):
+		case a.o.Target.Judged && judged(r):
 			a.whole[r.Type] = true
 		case r.Stream || r.Under != "":
 		default:

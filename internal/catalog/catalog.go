@@ -32,6 +32,7 @@ type Resource struct {
 	Admits  Admission  // as whom its objects let others in
 	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"
 	Chosen  string     // of objects whose ID the caller chooses: the method that creates one, POST with the ID in the body, else at its own path; "" where the service chooses
+	Judged  bool       // who gets in, and what is possible at all, follows from its objects: small, and read whole before a plan is judged
 	Grants  bool       // what its objects allow can let somebody in, or give them power: to touch one counts as privileged
 
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself

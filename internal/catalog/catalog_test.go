@@ -72,6 +72,9 @@ func TestWellFormed(t *testing.T) {
 				bad("%s is declared by halves", l.Rel)
 			}
 		}
+		if r.Judged && (r.Delta != "" || r.Stream || r.Under != "") {
+			bad("it is read whole before each restore and is not small")
+		}
 		if r.Declaration() == "" || r.Select != (r.Asked() != nil) || !slices.IsSorted(r.Asked()) {
 			bad("asks for %v", r.Asked())
 		}

@@ -30,7 +30,7 @@ func directory() []*Resource {
 			return ""
 		},
 	}, {
-		Type: "domain", Title: "Domains", Doc: "The names that belong to the tenant.",
+		Type: "domain", Judged: true, Title: "Domains", Doc: "The names that belong to the tenant.",
 		List: "/domains", Name: []string{"id"},
 		// A domain can be added, but only its owner can prove that it is theirs, in the public name system.
 		Can: Update, Read: []string{"Domain.Read.All"}, Write: []string{"Domain.ReadWrite.All"},
@@ -51,7 +51,7 @@ func directory() []*Resource {
 			return nil, nil
 		},
 	}, {
-		Type: "organization", Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
+		Type: "organization", Judged: true, Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
 		List: "/organization", Select: true, Extended: "Organization", Name: []string{"displayName"},
 		Can: Update, Read: []string{"Organization.Read.All"}, Write: []string{"Organization.ReadWrite.All"},
 		Properties: slices.Concat(
@@ -67,7 +67,7 @@ func directory() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 	}, {
-		Type: skuType, Title: "Licences", Doc: "What the tenant has bought, and how much of it.",
+		Type: skuType, Judged: true, Title: "Licences", Doc: "What the tenant has bought, and how much of it.",
 		List: "/subscribedSkus", Name: []string{"skuPartNumber"}, Match: []string{"skuId"},
 		Read: []string{"LicenseAssignment.Read.All"}, Refusal: "licences are bought, not written",
 		Properties: slices.Concat(

@@ -8,7 +8,7 @@ import (
 
 func roles() []*Resource {
 	return []*Resource{{
-		Type: RoleType, Title: "Directory roles", Doc: "What the holders of a role may do, built in or made by the tenant.",
+		Type: RoleType, Judged: true, Title: "Directory roles", Doc: "What the holders of a role may do, built in or made by the tenant.",
 		List: "/roleManagement/directory/roleDefinitions",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"RoleManagement.Read.Directory"}, Write: []string{"RoleManagement.ReadWrite.Directory"},
@@ -34,7 +34,7 @@ func roles() []*Resource {
 		create: func(set map[string]any, _ Fresh) (map[string]any, error) { return nil, customActions(set) },
 		update: func(_ entra.ID, set, _ map[string]any) ([]part, error) { return nil, customActions(set) },
 	}, {
-		Type: roleAssignmentType, Title: "Role assignments", Doc: "Who has which directory role, and where it holds.",
+		Type: roleAssignmentType, Judged: true, Title: "Role assignments", Doc: "Who has which directory role, and where it holds.",
 		List: "/roleManagement/directory/roleAssignments",
 		Name: []string{"roleDefinitionId"}, Match: []string{"principalId", "roleDefinitionId", "directoryScopeId", "appScopeId"},
 		Can: Create | Delete, Read: []string{"RoleManagement.Read.Directory"}, Write: []string{"RoleManagement.ReadWrite.Directory"},
