@@ -220,7 +220,7 @@ func (l *lap) shortest(m lap) {
 // TIDEMARK_LONG.
 func BenchmarkCaptureAgainstLoop(b *testing.B) {
 	const most = 1.5
-	n, few, many := 4000, 7, 40
+	n, few, many := 10_000, 5, 30
 	if os.Getenv("TIDEMARK_LONG") != "" {
 		n, few, many = 30_000, 5, 10
 	}
