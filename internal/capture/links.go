@@ -157,11 +157,17 @@ func (l *linking) listed(ctx context.Context) (ask bool, err error) {
 	if err == nil {
 		err = l.catchUp(ctx)
 	}
-	refused, ok := errors.AsType[*graph.Error](err)
-	if ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
-		return true, nil // not every service has such a list
+	if !arrived && unlisted(err) {
+		return true, nil
 	}
 	return err == nil, err
+}
+
+// unlisted reports whether a service refuses a list because it does not have it: not every one has those that tell of
+// many objects what is linked to them or in them.
+func unlisted(err error) bool {
+	refused, ok := errors.AsType[*graph.Error](err)
+	return ok && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented)
 }
 
 // expanded returns the ends that a listing by $expand tells of an object, once. Twenty may be all or the first of more,

@@ -392,8 +392,7 @@ func (rd *reading) expand(ctx context.Context, r *catalog.Resource, from *roll, 
 		}
 		return nil
 	})
-	refused, ok := errors.AsType[*graph.Error](err)
-	if ok && !arrived && (refused.Status < 500 && refused.Status != http.StatusForbidden || refused.Status == http.StatusNotImplemented) {
+	if !arrived && unlisted(err) {
 		return nil
 	}
 	return err
