@@ -190,3 +190,27 @@ func TestAServicePrincipalAloneNeedsItsApplication(t *testing.T) {
 		restored(t, l, goal, plan.Request{})
 	})
 }
+
+// A condition of a policy outlives an application that it names: it is told, and no second one is made beside it.
+func TestAConditionOutlivesAnApplication(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	e := newEstate(t, tenant)
+	const path = "/v1.0/policies/permissionGrantPolicies/consent-0/excludes"
+	tell(t, tenant, 201, "POST", path, map[string]any{"permissionType": "delegated", "clientApplicationIds": []any{e.appID}})
+	count := func() int {
+		all, _ := tell(t, tenant, 200, "GET", path, nil)["value"].([]any)
+		return len(all)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		goal, were := l.Capture(), count()
+		e.loseApplication(t, tenant)
+		p := restored(t, l, goal, plan.Request{})
+		if is := count(); is != were {
+			t.Errorf("%d conditions, were %d", is, were)
+		}
+		if !slices.ContainsFunc(p.Gaps, func(g plan.Gap) bool { return strings.HasPrefix(g.Field, "clientApplicationIds[") }) {
+			t.Errorf("no gap tells of it: %+v", p.Gaps)
+		}
+	})
+}

@@ -9,11 +9,12 @@ import (
 )
 
 // bonds are the values that bind an object to another for good, such as a service principal's appId: it is
-// recognised by them, they cannot be changed, and the service chose them for the other.
+// recognised by them, they cannot be changed, and the service chose them for the other. One of several in a list is no
+// bond: a condition of a policy outlives an application that it names.
 func bonds(r *catalog.Resource, body entra.Body) (all []catalog.Reference) {
 	for _, f := range catalog.Refs(entra.Object{Ref: entra.Ref{Type: r.Type}, Body: body}) {
 		p, ok := r.Property(f.Path)
-		if ok && f.By != "" && p.Write == catalog.OnCreate && slices.Contains(r.Match, f.Path) {
+		if ok && f.By != "" && !p.Set && p.Write == catalog.OnCreate && slices.Contains(r.Match, f.Path) {
 			all = append(all, f)
 		}
 	}
