@@ -86,5 +86,19 @@ func trusts() []*Resource {
 			never(byService, "createdDateTime"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
+	}, {
+		Type: "certificateBasedApplicationConfiguration", Title: "Certificate authorities of applications", Doc: "Sets of authorities from which certificates of applications may be demanded to come.",
+		List: "/directory/certificateAuthorities/certificateBasedApplicationConfigurations", Version: "beta", Inline: "trustedCertificateAuthorities",
+		Name: []string{"displayName"}, Match: []string{"displayName"},
+		Can: Create | Update | Delete, Read: []string{"AppCertTrustConfiguration.Read.All"}, Write: []string{"AppCertTrustConfiguration.ReadWrite.All"},
+		Properties: slices.Concat(
+			both("description", "displayName"),
+			[]Property{
+				// It is made with them: one that has none is refused.
+				{Name: "trustedCertificateAuthorities", Write: OnCreate, Must: true, Key: "certificate", Reason: "the service takes authorities away one by one, and never the last root, so that they cannot all be changed"},
+				{Name: "trustedCertificateAuthorities[].id", Omit: true, Reason: byService},
+			},
+			omit("set only on deleted objects", "deletedDateTime"),
+		),
 	}}
 }

@@ -83,6 +83,10 @@ func answers() []struct {
 			`{"displayName":"R","reviewers":[{"query":"./manager"},{"query":"/users/` + g3 + `"}],"scope":{"@odata.type":"#microsoft.graph.accessReviewQueryScope","query":"/groups/` + g2 + `/transitiveMembers","queryType":"MicrosoftGraph"}}`},
 		{"workflow", "", `{"id":"` + g1 + `","displayName":"W","version":3,"tasks":[{"id":"n","executionSequence":2,"displayName":"B"},{"id":"m","executionSequence":1,"displayName":"A","arguments":[{"name":"b","value":"1"},{"name":"a","value":"2"}]}]}`, g1, "W",
 			`{"displayName":"W","tasks":[{"arguments":[{"name":"a","value":"2"},{"name":"b","value":"1"}],"displayName":"A"},{"displayName":"B"}]}`},
+		{"certificateBasedApplicationConfiguration", "", `{"id":"` + g1 + `","displayName":"C","trustedCertificateAuthorities":[{"id":"b","certificate":"TUlJQw==","isRootAuthority":false},{"id":"a","certificate":"TUlJQg==","isRootAuthority":true}]}`, g1, "C",
+			`{"displayName":"C","trustedCertificateAuthorities":[{"certificate":"TUlJQg==","isRootAuthority":true},{"certificate":"TUlJQw==","isRootAuthority":false}]}`},
+		{"profileCardProperty", "", `{"directoryPropertyName":"CustomAttribute1","isVisible":true,"annotations":[{"displayName":"Badge","localizations":[{"languageTag":"fr","displayName":"Carte"},{"languageTag":"de","displayName":"Ausweis"}]}]}`, "CustomAttribute1", "CustomAttribute1",
+			`{"annotations":[{"displayName":"Badge","localizations":[{"displayName":"Ausweis","languageTag":"de"},{"displayName":"Carte","languageTag":"fr"}]}],"directoryPropertyName":"CustomAttribute1","isVisible":true}`},
 		{"directoryAudit", "", `{"id":"D_1","activityDisplayName":"Delete user"}`, "D_1", "Delete user", `{"activityDisplayName":"Delete user"}`},
 		{"user", "", `{"@odata.type":"#microsoft.graph.agentUser","id":"` + g1 + `","displayName":"Bot"}`, g1, "Bot", `{"@odata.type":"#microsoft.graph.agentUser","displayName":"Bot"}`},
 		{"servicePrincipal", "", `{"@odata.type":"#microsoft.graph.servicePrincipal","id":"` + g1 + `","displayName":"A"}`, g1, "A", `{"displayName":"A"}`},
@@ -98,7 +102,7 @@ func answers() []struct {
 		answer{"identityApiConnector", "", `{"id":"a","displayName":"A","authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u","password":"****"}}`, "a", "A",
 			`{"authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u"},"displayName":"A"}`},
 	)
-	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy"} {
+	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy", "b2bManagementPolicy"} {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})
 	}

@@ -38,7 +38,14 @@ func signIn() []*Resource {
 		restrictions("restrictions", "restrictions.applicationRestrictions.identifierUris"),
 		omit("set only on deleted objects", "deletedDateTime"),
 	)
+	guests := policy("b2bManagementPolicy", "b2bManagementPolicies", "Invitation policies", "From which domains guests may be invited, and whose invitations are accepted by themselves.")
+	guests.Version, guests.Grants = "beta", true
+	guests.Read, guests.Write = []string{"Policy.Read.B2BManagementPolicy"}, []string{"Policy.Read.B2BManagementPolicy", "Policy.ReadWrite.B2BManagementPolicy"}
+	for i, p := range guests.Properties {
+		guests.Properties[i].Must = p.Must || p.Name == "description"
+	}
 	return []*Resource{
+		guests,
 		policy("tokenLifetimePolicy", "tokenLifetimePolicies", "Token lifetime policies", "How long tokens of applications are good for.", ServicePrincipalType, ApplicationType),
 		policy("tokenIssuancePolicy", "tokenIssuancePolicies", "Token issuance policies", "How SAML tokens are signed.", ApplicationType, ServicePrincipalType),
 		policy("claimsMappingPolicy", "claimsMappingPolicies", "Claims mapping policies", "What tokens of an application say of people.", ServicePrincipalType),

@@ -18,6 +18,9 @@ func setting(t entra.Type, path, title, doc, write string, properties ...[]Prope
 	}
 }
 
+// The kinds of local accounts.
+var localAccounts = []string{"isEmailPasswordAuthenticationEnabled", "isPhoneOneTimePasswordAuthenticationEnabled", "isUserNameAuthenticationEnabled"}
+
 // The policies that say what people, guests, devices and applications of the tenant may do.
 func settings() []*Resource {
 	gone := omit("set only on deleted objects", "deletedDateTime")
@@ -72,8 +75,33 @@ func settings() []*Resource {
 		entries(OnUpdate, "", "isGroupOwnerManagementEnabled"), named)
 	external.Version, reviews.Version = "beta", "beta"
 
+	local := setting("b2cAuthenticationMethodsPolicy", "b2cAuthenticationMethodsPolicy", "Local accounts", "With what customers sign in that have an account of the tenant's own.", "Policy.ReadWrite.AuthenticationMethod",
+		entries(OnUpdate, "", localAccounts...))
+	local.Version, local.Name = "beta", []string{"id"}
+	local.update = func(_ entra.ID, set, was map[string]any) ([]part, error) {
+		for _, name := range localAccounts { // a write that lacks one is refused
+			if _, said := set[name]; said {
+				continue
+			}
+			if v, known := was[name]; known {
+				set[name] = v
+			}
+		}
+		return nil, nil
+	}
+
+	const moved = "all that can be written is that it moves into Conditional Access policies, and nothing takes that back"
+	evaluation := setting("continuousAccessEvaluationPolicy", "", "Continuous access evaluation", "Whose sessions end at once when they lose access, where that is not said by Conditional Access policies.", "",
+		never(moved, "isEnabled", "migrate"), named,
+		[]Property{
+			{Name: "users", Set: true, Ref: []entra.Type{UserType}, Reason: moved},
+			{Name: "groups", Set: true, Ref: []entra.Type{GroupType}, Reason: moved},
+		})
+	evaluation.List, evaluation.Version = "/identity/continuousAccessEvaluationPolicy", "beta"
+	evaluation.Can, evaluation.Write, evaluation.Refusal = 0, nil, moved
+
 	return []*Resource{
-		authorization, consent, registration, validation, external, reviews,
+		authorization, consent, registration, validation, external, reviews, local, evaluation,
 		setting("authenticationFlowsPolicy", "authenticationFlowsPolicy", "Authentication flows policy", "Whether guests can sign up by themselves.", "Policy.ReadWrite.AuthenticationFlows",
 			entries(OnUpdate, "", "selfServiceSignUp"), named),
 		setting("tenantAppManagementPolicy", "defaultAppManagementPolicy", "Application management default", "Which credentials and addresses applications may be given.", "Policy.ReadWrite.ApplicationConfiguration",

@@ -25,6 +25,9 @@ func settingUpdates() []update {
 		{"deviceRegistrationPolicy", "i", `{"userDeviceQuota":9}`, `{}`, "error"},
 		{"externalIdentitiesPolicy", "i", `{"allowExternalIdentitiesToLeave":false}`, `{}`, `PATCH /beta/policies/externalIdentitiesPolicy {"allowExternalIdentitiesToLeave":false}
 `},
+		{"b2cAuthenticationMethodsPolicy", "i", `{"isUserNameAuthenticationEnabled":false}`, `{"isEmailPasswordAuthenticationEnabled":true,"isUserNameAuthenticationEnabled":true}`,
+			`PATCH /beta/policies/b2cAuthenticationMethodsPolicy {"isEmailPasswordAuthenticationEnabled":true,"isUserNameAuthenticationEnabled":false}
+`},
 		{"crossTenantAccessPolicyConfigurationDefault", "default", `{"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}`, `{}`, `PATCH /v1.0/policies/crossTenantAccessPolicy/default {"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}
 `},
 	}
@@ -34,6 +37,8 @@ func TestBuiltInGrantPoliciesAreFrozen(t *testing.T) {
 	for ref, want := range map[entra.Ref]bool{
 		{Type: "permissionGrantPolicy", ID: "microsoft-user-default-low"}: true, {Type: "permissionGrantPolicy", ID: "mine"}: false,
 		{Type: "permissionGrantInclude", ID: "microsoft-user-default-low/c"}: true, {Type: "permissionGrantInclude", ID: "mine/c"}: false,
+		{Type: "servicePrincipalCreationPolicy", ID: "microsoft-all-applications"}: true, {Type: "servicePrincipalCreationPolicy", ID: "mine"}: false,
+		{Type: "servicePrincipalCreationInclude", ID: "microsoft-all-applications/c"}: true, {Type: "servicePrincipalCreationExclude", ID: "mine/c"}: false,
 	} {
 		if got := catalog.Frozen(entra.Object{Ref: ref, Body: "{}"}); (got != "") != want {
 			t.Errorf("%s: %q", ref, got)

@@ -9,7 +9,7 @@ import (
 
 // Settings of groups, and what a tenant is to Microsoft, to its partners, to its directory on premises.
 func tenantWide() []*Resource {
-	const bought = "bought or agreed, not written"
+	const bought, cards = "bought or agreed, not written", "the service takes what cards show from people only, not from applications"
 	return []*Resource{{
 		Type: "groupSetting", Title: "Group settings", Doc: "How groups may be named, who may create them, what guests may join, which passwords are banned.",
 		List: "/groupSettings", Name: []string{"displayName"}, Match: []string{"templateId"},
@@ -87,6 +87,17 @@ func tenantWide() []*Resource {
 				{Name: "classification", Write: OnCreate, Must: true, Reason: "fixed when it is made"},
 			},
 			entries(OnCreate, "fixed when it is made", "permissionName"),
+		),
+	}, {
+		Type: "profileCardProperty", Title: "Profile cards", Doc: "What the cards of people show besides, and what it is called in which language.",
+		List: "/admin/people/profileCardProperties", ID: "directoryPropertyName", Name: []string{"directoryPropertyName"}, Match: []string{"directoryPropertyName"},
+		Read: []string{"PeopleSettings.Read.All"}, Refusal: cards,
+		Properties: slices.Concat(
+			never(cards, "directoryPropertyName", "isVisible"),
+			[]Property{
+				{Name: "annotations", Reason: cards},
+				{Name: "annotations[].localizations", Key: "languageTag"},
+			},
 		),
 	}, {
 		Type: "companySubscription", Title: "Subscriptions", Doc: "What the tenant has subscribed to, and until when.",
