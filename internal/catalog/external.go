@@ -133,6 +133,18 @@ func external() []*Resource {
 		),
 		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{"identityProviderBase"}, Many: true, Path: "/identity/b2xUserFlows/{id}/userFlowIdentityProviders"}},
 	}, {
+		// A flow is made by a name that becomes its ID, and of many parts: none is made or taken away.
+		Type: "b2cIdentityUserFlow", Title: "Customer sign-up flows", Doc: "How customers sign up and in, and reset their passwords, in a tenant that is one for customers.",
+		List: "/identity/b2cUserFlows", Version: "beta",
+		Name: []string{"id"},
+		Can:  Update, Read: []string{"IdentityUserFlow.Read.All"}, Write: []string{"IdentityUserFlow.ReadWrite.All"},
+		Properties: slices.Concat(
+			entries(OnUpdate, "", "defaultLanguageTag", "isLanguageCustomizationEnabled"),
+			never("fixed when the flow is made", "userFlowType", "userFlowTypeVersion"),
+			omit("only a reading of one flow gives it", "apiConnectorConfiguration"),
+		),
+		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{"identityProviderBase"}, Many: true, Path: "/identity/b2cUserFlows/{id}/userFlowIdentityProviders", Write: true, Said: "identity/identityProviders"}},
+	}, {
 		Type: "identityUserFlowAttributeAssignment", Title: "Questions of guest sign-up flows", Doc: "What a guest sign-up flow asks for.",
 		List: "/identity/b2xUserFlows/{parent}/userAttributeAssignments", Item: "/identity/b2xUserFlows/{parent}/userAttributeAssignments/{id}", Under: "b2xIdentityUserFlow",
 		Name: []string{"displayName"},

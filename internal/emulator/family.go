@@ -72,7 +72,7 @@ func families() []*family {
 }
 
 func ties(kinds map[string]kindID) []tie {
-	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds))
+	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds), previewTies(kinds))
 }
 
 const firstFamily = kExtension + 1

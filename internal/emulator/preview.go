@@ -11,6 +11,7 @@ import (
 const (
 	creationPath  = "policies/servicePrincipalCreationPolicies"
 	approvalPath  = "policies/permissionGrantPreApprovalPolicies"
+	customerPath  = "identity/b2cUserFlows"
 	appChainsPath = "directory/certificateAuthorities/certificateBasedApplicationConfigurations"
 )
 
@@ -48,7 +49,28 @@ func previewKinds() []*family {
 	local.change = func(_ *call, o, _ *object, in checked) error {
 		return needs(in, o, "isEmailPasswordAuthenticationEnabled", "isPhoneOneTimePasswordAuthenticationEnabled", "isUserNameAuthenticationEnabled")
 	}
-	return slices.Concat([]*family{cards, evaluation, local, invitationPolicies(), preApprovals(), appChains()}, creationPolicies())
+	return slices.Concat([]*family{cards, evaluation, local, invitationPolicies(), preApprovals(), appChains()}, creationPolicies(), []*family{customerFlows()})
+}
+
+// customerFlows are how customers sign up and in.
+func customerFlows() *family {
+	f := &family{path: customerPath, types: []string{"b2cIdentityUserFlow"}, noun: "B2C user flow", beta: true, verbs: "POST PATCH DELETE",
+		access: access{"directory", []string{"IdentityUserFlow.Read.All", "IdentityUserFlow.ReadWrite.All"}, []string{"IdentityUserFlow.ReadWrite.All"}, nil}}
+	f.create = func(c *call, o *object, in checked) error {
+		if o.p["id"] = "B2C_1_" + text(in.p["id"]); c.t.get(text(o.p["id"])).live() {
+			return bad("A user flow with the name '%s' exists already.", text(in.p["id"]))
+		}
+		o.p["isLanguageCustomizationEnabled"], o.p["defaultLanguageTag"] = false, nil
+		return nil
+	}
+	f.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"id": "B2C_1_Customer" + itoa(i), "userFlowType": []string{"signUp", "signIn", "passwordReset"}[i], "userFlowTypeVersion": 1, "isLanguageCustomizationEnabled": true, "defaultLanguageTag": "en"}
+	}
+	return f
+}
+
+func previewTies(kinds map[string]kindID) []tie {
+	return []tie{{[]kindID{kinds[customerPath]}, "userFlowIdentityProviders", "identity/identityProviders", 0, []string{"IdentityUserFlow.ReadWrite.All"}}}
 }
 
 func invitationPolicies() *family {

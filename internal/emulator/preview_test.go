@@ -48,6 +48,11 @@ func TestPreviewRefusals(t *testing.T) {
 		{"built-in creation", "PATCH", creation + "/microsoft-all-applications", `{"displayName":"X"}`, 403},
 		{"condition of a built-in", "POST", creation + "/microsoft-all-applications/includes", `{}`, 403},
 		{"condition", "POST", creation + "/creation-1/excludes", `{"certifiedApplicationsOnly":true}`, 201},
+		{"customer flow", "POST", "/identity/b2cUserFlows", `{"id":"Shop","userFlowType":"signUp","userFlowTypeVersion":1}`, 201},
+		{"customer flow of a taken name", "POST", "/identity/b2cUserFlows", `{"id":"Shop","userFlowType":"signUp","userFlowTypeVersion":1}`, 400},
+		{"customer flow of another kind", "PATCH", "/identity/b2cUserFlows/B2C_1_Shop", `{"userFlowType":"signIn"}`, 400},
+		{"customer flow in another language", "PATCH", "/identity/b2cUserFlows/B2C_1_Shop", `{"defaultLanguageTag":"de"}`, 204},
+		{"provider of a customer flow", "POST", "/identity/b2cUserFlows/B2C_1_Shop/userFlowIdentityProviders/$ref", `{"@odata.id":"https://graph.microsoft.com/beta` + first("/identity/identityProviders") + `"}`, 204},
 		{"condition changed", "PATCH", first(creation + "/creation-1/excludes"), `{"certifiedApplicationsOnly":false}`, 405},
 	} {
 		if r := c.do(tc.method, "/beta"+tc.path, tc.body); r.status != tc.status {
