@@ -92,6 +92,12 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		return Failed, "", fmt.Errorf("%s was created before and has gone: %w", entra.Ref{Type: s.Ref.Type, ID: id}, ErrStale)
 	}
 	if !open {
+		if o, ok, err := u.cameBack(ctx, r, s, target); ok || err != nil {
+			if err != nil {
+				return Failed, "", err
+			}
+			return u.adopt(ctx, r, s, o, set, calls[1:], AlreadyDone)
+		}
 		return post()
 	}
 	// The second look is for what the second attempt may have created.
@@ -114,10 +120,35 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	return Failed, "", fmt.Errorf("%s: whether it was created stayed unknown: %w", s.Ref, graph.ErrUnknownOutcome)
 }
 
-// adopt takes an object that is there for the one that a creation was to make. What does nothing but relate others
-// comes back by itself with one of them, as it was then: what differs from the wanted values is updated.
+// cameBack looks for what came out of the recycle bin with what contains it, under the ID it had: the service may keep
+// several that are alike, and then takes a second one. What does nothing but relate others it keeps once.
+func (u *run) cameBack(ctx context.Context, r *catalog.Resource, s plan.Step, target entra.Ref) (entra.Object, bool, error) {
+	in, ok := catalog.Container(target)
+	if !ok || target != s.Ref || r.Relates() || !u.young([]entra.Ref{in}) {
+		return entra.Object{}, false, nil
+	}
+	if r.One {
+		o, err := u.fetch(ctx, r, target)
+		if errors.Is(err, fs.ErrNotExist) {
+			return o, false, nil
+		}
+		return o, err == nil, err
+	}
+	var found []entra.Object
+	err := u.patient(ctx, []entra.Ref{in}, func() (err error) {
+		found, err = u.look(ctx, r, in.ID, nil, func(o entra.Object) bool { return o.Ref == target })
+		return err
+	})
+	if err != nil || len(found) == 0 {
+		return entra.Object{}, false, err
+	}
+	return found[0], true, nil
+}
+
+// adopt takes an object that is there for the one that a creation was to make. What comes back by itself with another
+// does so as it was then: what differs from the wanted values is updated.
 func (u *run) adopt(ctx context.Context, r *catalog.Resource, s plan.Step, o entra.Object, set map[string]any, rest []catalog.Call, outcome Outcome) (Outcome, entra.ID, error) {
-	if r.Relates() && !agrees(r, o, set) {
+	if (r.Relates() || o.Ref == s.Ref) && !agrees(r, o, set) {
 		is, differ := o.Body.Decode(), map[string]any{}
 		for property, want := range set {
 			if !same(is[property], want) {
@@ -178,7 +209,7 @@ func parentOf(r *catalog.Resource, id entra.ID) entra.ID {
 	if r.Under == "" {
 		return ""
 	}
-	return id.Split()[0]
+	return id.In()
 }
 
 // find looks for an object that an attempt of unknown outcome, made at since, may have created: one with every

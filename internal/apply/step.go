@@ -231,11 +231,7 @@ func (u *run) fetch(ctx context.Context, r *catalog.Resource, ref entra.Ref) (o 
 		if err != nil {
 			return err
 		}
-		var parent entra.ID
-		if parts := ref.ID.Split(); r.Under != "" {
-			parent = parts[0]
-		}
-		o, err = r.Object(answer.Body, parent)
+		o, err = r.Object(answer.Body, parentOf(r, ref.ID))
 		return err
 	})
 	if err != nil {
@@ -551,11 +547,7 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		var parent entra.ID
-		if r.Under != "" {
-			parent = ref.ID.Split()[0]
-		}
-		o, err := r.Object(answer.Body, parent)
+		o, err := r.Object(answer.Body, parentOf(r, ref.ID))
 		if err != nil {
 			return Failed, err
 		}

@@ -176,7 +176,7 @@ func (rd *reading) parallel(ctx context.Context) error {
 		case r.Stream:
 			begin(func(ctx context.Context) error { return rd.stream(ctx, r) })
 		case r.Under != "":
-			begin(func(ctx context.Context) error { return rd.contents(ctx, r) }, rd.known(r.Under, settled))
+			begin(roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), rd.known(r.Under, settled))
 		default:
 			begin(roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
 			lists = append(lists, roll.done)

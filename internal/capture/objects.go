@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -307,6 +308,15 @@ func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object
 	if err := rd.writer.Put(ctx, o); err != nil {
 		return &writeError{err}
 	}
+	var body map[string]any
+	for _, in := range r.Inside() {
+		if in.Picky() {
+			if body == nil {
+				body = o.Body.Decode()
+			}
+			rd.roll(r.Type).note(o.Ref.ID, in.Type, in.Holds(body))
+		}
+	}
 	if seen != nil {
 		seen.add(o.Ref.ID, slices.ContainsFunc(r.Links, func(rel catalog.Relation) bool {
 			permission, ok := rel.Conceals(o)
@@ -321,7 +331,7 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if rd.vouched(r, "", r.Under) {
 		return rd.recontent(ctx, r)
 	}
-	p, seen := rd.part(r, ""), newRoll()
+	p, seen := rd.part(r, ""), rd.inside(r)
 	from, err := rd.starts(ctx, r.Under)
 	if err != nil {
 		return err
@@ -349,7 +359,11 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 				return n, err
 			}
 		}
-		err = rd.batch(ctx, r.Version, r.Under, from.unmarked(told), r.Listing, r.One, r, take)
+		ask, err := rd.able(ctx, r, from.unmarked(told))
+		if err != nil {
+			return n, err
+		}
+		err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, r, take)
 		return n, err
 	}
 	var n int64
@@ -359,6 +373,46 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		n, err = rd.twice(ctx, r, seen, read)
 	}
 	return rd.end(ctx, p, n, err)
+}
+
+// inside returns the roll for the objects of a contained type, which is kept where they contain others.
+func (rd *reading) inside(r *catalog.Resource) *roll {
+	if len(r.Inside()) == 0 {
+		return newRoll()
+	}
+	return rd.roll(r.Type)
+}
+
+// able returns those of some objects that can contain something of a type, as far as they are known, ascending. Of what
+// is not known, anything can be.
+func (rd *reading) able(ctx context.Context, r *catalog.Resource, ids []entra.ID) ([]entra.ID, error) {
+	if !r.Picky() {
+		return ids, nil
+	}
+	var ask []entra.ID
+	before := map[entra.Ref]bool{} // as it was before
+	notes := rd.roll(r.Under)
+	for _, id := range ids {
+		switch can, known := notes.holds(id, r.Type); {
+		case can || !known && rd.followed(r.Under) == nil:
+			ask = append(ask, id)
+		case !known:
+			before[entra.Ref{Type: r.Under, ID: id}] = true
+		}
+	}
+	for o, err := range rd.before.Objects(ctx, slices.SortedFunc(maps.Keys(before), entra.Ref.Compare)) {
+		if err != nil {
+			return nil, &writeError{err}
+		}
+		if !r.Holds(o.Body.Decode()) {
+			delete(before, o.Ref)
+		}
+	}
+	for ref := range before {
+		ask = append(ask, ref.ID)
+	}
+	slices.Sort(ask)
+	return ask, nil
 }
 
 // expand reads what objects contain where one list tells that of many of them, and marks those of which it told all.

@@ -16,10 +16,11 @@ type roll struct {
 	ids    entra.IDs // also of objects that were only heard of
 	there  marks     // those that are there
 	hidden map[entra.ID]bool
+	can    map[entra.Type][2]*marks // those that can contain something of a type, and that cannot
 }
 
 func newRoll() *roll {
-	return &roll{begun: make(chan struct{}), done: make(chan struct{}), hidden: map[entra.ID]bool{}}
+	return &roll{begun: make(chan struct{}), done: make(chan struct{}), hidden: map[entra.ID]bool{}, can: map[entra.Type][2]*marks{}}
 }
 
 // roll returns the type's roll.
@@ -60,6 +61,33 @@ func (l *roll) has(id entra.ID) bool {
 	defer l.mu.Unlock()
 	n, ok := l.ids.Find(id)
 	return ok && l.there.has(n)
+}
+
+// note says whether an object, whether or not it is on the roll, can contain something of a type.
+func (l *roll) note(id entra.ID, t entra.Type, can bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.can[t] == [2]*marks{} {
+		l.can[t] = [2]*marks{new(marks), new(marks)}
+	}
+	n, yes, no := l.ids.Add(id), l.can[t][0], l.can[t][1]
+	if !can {
+		yes, no = no, yes
+	}
+	yes.set(n)
+	no.clear(n)
+}
+
+// holds reports whether an object can contain something of a type; known is false where nothing was said of it.
+func (l *roll) holds(id entra.ID, t entra.Type) (can, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ok := l.ids.Find(id)
+	if !ok || l.can[t] == [2]*marks{} {
+		return false, false
+	}
+	can = l.can[t][0].has(n)
+	return can, can || l.can[t][1].has(n)
 }
 
 // mark marks an object by its number, whether or not it is on the roll. It reports false where it was marked before.
@@ -128,6 +156,13 @@ func (m *marks) set(n uint32) {
 		m.n++
 	}
 	m.words[n/64] |= 1 << (n % 64)
+}
+
+func (m *marks) clear(n uint32) {
+	if m.has(n) {
+		m.words[n/64] &^= 1 << (n % 64)
+		m.n--
+	}
 }
 
 // wait waits until the channel is closed.

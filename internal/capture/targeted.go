@@ -443,29 +443,37 @@ func (a *aim) point(ctx context.Context, r *catalog.Resource, ref entra.Ref, res
 
 // contents lists what objects contain. Of one that is gone nothing is left.
 func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
-	for r := range catalog.All() {
+	for _, t := range catalog.Order() { // what contains others first
+		r, _ := catalog.Lookup(t)
 		if r.Under == "" || slices.Contains(a.o.Exclude, r.Type) {
 			continue
 		}
 		part := partName{r.Type, ""}
 		inside := map[entra.Ref]map[entra.Ref]bool{}
+		var within []entra.Object // what is or was in them
 		for _, o := range objects {
 			there, known := a.there(o.Ref)
 			if o.Ref.Type != r.Under || !known {
 				continue
 			}
 			has := map[entra.Ref]bool{}
-			if there {
-				n, err := a.list(ctx, a.extended(r).Listing(o.Ref.ID), func(item []byte) error {
-					in, err := r.Object(item, o.Ref.ID)
-					if err != nil {
-						return err
+			if can, known := a.roll(r.Under).holds(o.Ref.ID, r.Type); there && (can || !known) {
+				err := a.batch(ctx, r.Version, r.Under, []entra.ID{o.Ref.ID}, a.extended(r).Listing, r.One, r, func(_ entra.ID, items [][]byte) error {
+					for _, item := range items {
+						in, err := r.Object(item, o.Ref.ID)
+						if err != nil {
+							return err
+						}
+						has[in.Ref] = true
+						a.live[in.Ref] = true
+						if err := a.keep(ctx, in); err != nil {
+							return err
+						}
+						within = append(within, in)
 					}
-					has[in.Ref] = true
-					a.live[in.Ref] = true
-					return a.keep(ctx, in)
+					a.n[part] += int64(len(items))
+					return nil
 				})
-				a.n[part] += n
 				if ours, ok := errors.AsType[*writeError](err); ok {
 					return ours.err
 				}
@@ -489,6 +497,15 @@ func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
 				if err := a.writer.Gone(ctx, e.Ref); err != nil {
 					return err
 				}
+				if len(r.Inside()) > 0 {
+					a.seen.add(part, e.Ref)
+					within = append(within, entra.Object{Ref: e.Ref})
+				}
+			}
+		}
+		for _, o := range within {
+			if len(r.Inside()) > 0 && !slices.ContainsFunc(objects, func(x entra.Object) bool { return x.Ref == o.Ref }) {
+				objects = append(slices.Clip(objects), o)
 			}
 		}
 	}

@@ -253,8 +253,17 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 	if err != nil {
 		return rd.close(ctx, p, 0, err, false)
 	}
-	listed, seen, n := map[entra.ID]bool{}, newRoll(), int64(0)
-	err = rd.batch(ctx, r.Version, r.Under, parents, r.Listing, r.One, r, func(parent entra.ID, items [][]byte) error {
+	ask, err := rd.able(ctx, r, parents)
+	if err != nil {
+		return rd.close(ctx, p, 0, err, false)
+	}
+	listed, seen, n := map[entra.ID]bool{}, rd.inside(r), int64(0)
+	for _, id := range parents {
+		if _, asked := slices.BinarySearch(ask, id); !asked {
+			listed[id] = true // and has nothing
+		}
+	}
+	err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, r, func(parent entra.ID, items [][]byte) error {
 		for _, item := range items {
 			if err := rd.put(ctx, r, item, parent, seen); err != nil {
 				return err
@@ -264,7 +273,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 		n += int64(len(items))
 		return nil
 	})
-	if len(listed)+len(w.gone) > 0 {
+	if len(listed)+len(w.gone)+len(r.Inside()) > 0 {
 		for e, failed := range rd.before.Entries(ctx, r.Type) {
 			if failed != nil {
 				return failed
@@ -274,6 +283,8 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 				if err := rd.writer.Gone(ctx, e.Ref); err != nil {
 					return err
 				}
+			} else if len(r.Inside()) > 0 {
+				seen.add(e.Ref.ID, false)
 			}
 		}
 	}

@@ -23,7 +23,7 @@ type Resource struct {
 	Title   string     // plural, for people: "Conditional Access policies"
 	Doc     string     // one sentence, for people
 	Version string     // of Microsoft Graph: "v1.0" or "beta"
-	List    string     // "/groups"; of a contained type "/servicePrincipals/{parent}/appRoleAssignedTo"
+	List    string     // "/groups"; of a contained type "/servicePrincipals/{parent}/appRoleAssignedTo", with {holder} for what contains the parent
 	Item    string     // "/groups/{id}"; "" means List and the ID, or for a singleton List itself
 	Under   entra.Type // the type whose objects contain these; "" for none
 	One     bool       // a single object, not a collection
@@ -68,6 +68,7 @@ type Resource struct {
 	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
 	barren func(m map[string]any) bool                                         // of what contains it: there is nothing in it, which the service says by refusing the list
+	holds  func(m map[string]any) bool                                         // of what contains it, as captured: there can be something in it, so it is asked; nil asks all
 	ask    func(id entra.ID, set map[string]any) map[string]any                // with Requests: what to POST to have an object with these properties, or with nil to have none
 	keys   func(m map[string]any) []Key                                        // what only one living object can have
 	spare  []string                                                            // properties to which an undelete can give another value
@@ -76,9 +77,10 @@ type Resource struct {
 
 	extensions []string // of With
 
-	tree   *node // of Properties
-	sparse bool  // empty arrays are left out of bodies
-	refers bool  // a property is a reference
+	inside []*Resource // the types whose objects are contained in these
+	tree   *node       // of Properties
+	sparse bool        // empty arrays are left out of bodies
+	refers bool        // a property is a reference
 }
 
 // Fresh holds what a creation needs and a pure package cannot make.
@@ -369,6 +371,9 @@ func declare() *table {
 		live := t.byType[r.Live]
 		r.sparse = r.Delta != "" || live != nil && live.Delta != ""
 		r.refers = slices.ContainsFunc(r.Properties, func(p Property) bool { return p.Ref != nil })
+		if in := t.byType[r.Under]; in != nil {
+			in.inside = append(in.inside, r)
+		}
 	}
 	t.order = arrangeTypes(t.sorted)
 	return t

@@ -29,7 +29,7 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 		name = r.ID
 	}
 	own, _ := m[name].(string)
-	if own == "" && r.One {
+	if r.One && (own == "" || r.Under != "") { // the only one needs no name, and one made anew would have another
 		own = string(r.Type)
 	}
 	if own == "" {
@@ -55,7 +55,7 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	}
 	id := entra.ID(own)
 	if r.Under != "" {
-		id = entra.Join(parent, id)
+		id = entra.Join(append(r.lineage(parent), id)...)
 	}
 	return entra.Object{Ref: entra.Ref{Type: r.Type, ID: id}, Body: body}, nil
 }
@@ -66,6 +66,15 @@ func (r *Resource) Barren(container []byte) bool {
 	m, err := entra.Decode(container)
 	return err == nil && r.barren != nil && r.barren(m)
 }
+
+// Inside returns the types whose objects are contained in the type's. It is read-only.
+func (r *Resource) Inside() []*Resource { return r.inside }
+
+// Picky reports whether only some of what could contain the type's objects is asked for them.
+func (r *Resource) Picky() bool { return r.holds != nil }
+
+// Holds reports whether what has these properties, as captured, can contain objects of the type.
+func (r *Resource) Holds(container map[string]any) bool { return r.holds == nil || r.holds(container) }
 
 // Lacks reports whether an answer does not have all that Object makes other properties of.
 func (r *Resource) Lacks(m map[string]any) bool {

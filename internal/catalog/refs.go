@@ -158,17 +158,7 @@ func Rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
 	if len(changes) == 0 {
 		return o
 	}
-	parts := o.Ref.ID.Split()
-	for i, p := range parts {
-		if to, ok := changes.of(string(p)); ok {
-			parts[i] = entra.ID(to)
-		}
-	}
-	if len(parts) > 1 {
-		o.Ref.ID = entra.Join(parts...)
-	} else if to, ok := changes.of(string(o.Ref.ID)); ok {
-		o.Ref.ID = entra.ID(to)
-	}
+	o.Ref.ID = changes.own(o.Ref.ID)
 	if o.Body == "{}" || o.Body == "" {
 		return o
 	}
@@ -188,6 +178,33 @@ func Rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
 // changes are the IDs to be replaced. They are looked up and never gone through: there can be as many as a restore
 // has created objects, and each of its steps asks.
 type changes map[entra.ID]entra.ID
+
+// own returns an object's ID with that of what contains it, which may have one of its own for all of it, replaced too.
+func (c changes) own(id entra.ID) entra.ID {
+	parts := id.Split()
+	for i, p := range parts {
+		if to, ok := c.of(string(p)); ok {
+			parts[i] = entra.ID(to)
+		}
+	}
+	last := len(parts) - 1
+	switch last {
+	case 0:
+		return parts[0]
+	case 1:
+		return entra.Join(parts...)
+	}
+	in := id.In()
+	if to, ok := c.of(string(in)); ok {
+		in = entra.ID(to)
+	} else {
+		in = c.own(in)
+	}
+	return entra.Join(append(in.Split(), parts[last])...)
+}
+
+// RenameID replaces IDs in the ID of an object that others contain.
+func RenameID(id entra.ID, ids map[entra.ID]entra.ID) entra.ID { return changes(ids).own(id) }
 
 // of returns what a word is replaced by, if it is an ID, or a GUID without its dashes.
 func (c changes) of(s string) (string, bool) {
@@ -296,9 +313,8 @@ func Admitted(r entra.Ref) (entra.Ref, bool) {
 // Container returns the object that contains another.
 func Container(r entra.Ref) (entra.Ref, bool) {
 	c, ok := Lookup(r.Type)
-	parts := r.ID.Split()
-	if !ok || c.Under == "" || len(parts) < 2 {
+	if !ok || c.Under == "" || r.ID.In() == "" {
 		return entra.Ref{}, false
 	}
-	return entra.Ref{Type: c.Under, ID: parts[0]}, true
+	return entra.Ref{Type: c.Under, ID: r.ID.In()}, true
 }

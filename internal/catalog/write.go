@@ -77,7 +77,7 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 		method, path = r.Chosen, r.at(id)
 	}
 	if r.Under != "" {
-		path = strings.ReplaceAll(path, "{parent}", escape(parts[0]))
+		path = r.within(path, id.In())
 	}
 	if r.Requests != "" {
 		path, first = r.Requests, r.ask(id, first)
@@ -87,7 +87,7 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 		return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
 	}
 	if len(later) > 0 {
-		rest, err := r.change(strings.ReplaceAll(r.Item, "{parent}", escape(id.Split()[0])), "", later, map[string]any{})
+		rest, err := r.change(r.within(r.Item, id.In()), "", later, map[string]any{})
 		if err != nil {
 			return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
 		}
@@ -368,12 +368,26 @@ func (rel Relation) address(version string, to entra.Ref) string {
 
 // at returns the path of one object.
 func (r *Resource) at(id entra.ID) string {
-	parts := []entra.ID{id}
-	if r.Under != "" {
-		parts = id.Split()
+	if r.Under == "" {
+		return strings.ReplaceAll(r.Item, "{id}", escape(id))
 	}
-	path := strings.ReplaceAll(r.Item, "{id}", escape(parts[len(parts)-1]))
-	return strings.ReplaceAll(path, "{parent}", escape(parts[0]))
+	parts := id.Split()
+	return strings.ReplaceAll(r.within(r.Item, id.In()), "{id}", escape(parts[len(parts)-1]))
+}
+
+// within puts what contains an object into a path: {parent} is that, and {holder} what contains that.
+func (r *Resource) within(path string, parent entra.ID) string {
+	line := r.lineage(parent)
+	path = strings.ReplaceAll(path, "{holder}", escape(line[0]))
+	return strings.ReplaceAll(path, "{parent}", escape(line[len(line)-1]))
+}
+
+// lineage returns the IDs of what contains the type's objects, the outermost first.
+func (r *Resource) lineage(parent entra.ID) []entra.ID {
+	if in, ok := Lookup(r.Under); ok && in.Under != "" {
+		return parent.Split()
+	}
+	return []entra.ID{parent}
 }
 
 // escape makes an ID one segment of a path. An empty ID becomes one that no object has, because a path

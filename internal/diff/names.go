@@ -234,15 +234,8 @@ func (c *comparison) contained(ctx context.Context) error {
 			if _, done := c.to[r]; done {
 				continue
 			}
-			own := r.ID.Split()
-			changed := false
-			for i, id := range own {
-				if to, ok := ids[id]; ok {
-					own[i], changed = to, true
-				}
-			}
-			to := entra.Ref{Type: r.Type, ID: entra.Join(own...)}
-			if _, taken := c.from[to]; !changed || taken {
+			to := entra.Ref{Type: r.Type, ID: catalog.RenameID(r.ID, ids)}
+			if _, taken := c.from[to]; to == r || taken {
 				continue
 			}
 			was, err := fetch(ctx, c.before, []entra.Ref{r, to})

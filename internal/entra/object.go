@@ -43,6 +43,19 @@ func (id ID) Split() []ID {
 	return parts
 }
 
+// In returns the ID of what contains the object, and "" for an ID that Join did not make.
+func (id ID) In() ID {
+	parts := id.Split()
+	switch n := len(parts) - 1; n {
+	case 0:
+		return ""
+	case 1:
+		return parts[0]
+	default:
+		return Join(parts[:n]...)
+	}
+}
+
 // A Ref identifies one object in one tenant. Type and ID together are unique; an ID alone is not.
 type Ref struct {
 	Type Type

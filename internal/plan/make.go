@@ -793,6 +793,11 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 			return nil, fmt.Sprintf("%s, which contains it, does not exist; restore that as well", p), nil
 		}
 	}
+	if ok, err := m.holds(r, o.Ref); err != nil {
+		return nil, "", err
+	} else if !ok {
+		return nil, "what contains it lacks, or comes back without, what the service needs to make such a thing in it; make it by hand", nil
+	}
 	if f, ok, err := m.loose(r, o); ok || err != nil {
 		return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", f.Path, f.ID), err
 	}
@@ -828,6 +833,20 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 		}
 	}
 	return set, "", nil
+}
+
+// holds reports whether what is to contain an object can contain such a thing, as it is or is made anew.
+func (m *maker) holds(r *catalog.Resource, g entra.Ref) (bool, error) {
+	p, ok := catalog.Container(g)
+	if !ok || !r.Picky() {
+		return true, nil
+	}
+	if step := m.makes[p]; m.born[p] && (step == nil || step.Action == Create) {
+		o, err := m.goal.Object(m.ctx, p)
+		return err == nil && r.Holds(catalog.Writable(o)), err
+	}
+	o, ok, err := get(m.ctx, m.world, m.baseName(p))
+	return !ok || r.Holds(o.Body.Decode()), err // where nobody knows, it is tried
 }
 
 // must reports whether nothing can be made without the property at the path.
@@ -924,7 +943,7 @@ func (m *maker) lost(r *catalog.Resource, o entra.Object, made *node) {
 		switch {
 		case p.Issue != "" && has && m.q.NewSecrets:
 			m.issue(o, p, nil, nil, made)
-		case p.Elements != "" && has, p.Secret && (has || p.Must):
+		case p.Elements != "" && has, p.Secret && (has || p.Omit):
 			m.gap(o.Ref, name, p.Name, secret(p))
 		}
 	}

@@ -55,6 +55,9 @@ func rename(o entra.Object, ids map[entra.ID]entra.ID) entra.Object {
 		for _, part := range o.Ref.ID.Split() {
 			try(string(part))
 		}
+		for in := o.Ref.ID.In(); in != ""; in = in.In() {
+			try(string(in))
+		}
 		ids = few
 	}
 	return catalog.Rename(o, ids)

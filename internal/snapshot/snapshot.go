@@ -182,8 +182,8 @@ func (p Part) saw(refs []entra.Ref, r entra.Ref) bool {
 		return false
 	}
 	_, ok := slices.BinarySearchFunc(refs, r, entra.Ref.Compare)
-	if ids := r.ID.Split(); !ok && p.Relation == "" && len(ids) > 1 {
-		_, ok = slices.BinarySearchFunc(refs, entra.Ref{Type: r.Type, ID: ids[0]}, entra.Ref.Compare)
+	if in := r.ID.In(); !ok && p.Relation == "" && in != "" {
+		_, ok = slices.BinarySearchFunc(refs, entra.Ref{Type: r.Type, ID: in}, entra.Ref.Compare)
 	}
 	return ok
 }
