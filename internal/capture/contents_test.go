@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
@@ -76,5 +77,43 @@ func TestNoFederation(t *testing.T) {
 		if p.Objects != 0 || p.Coverage != snapshot.Complete {
 			t.Errorf("%d objects, %s: %s", p.Objects, p.Coverage, p.Reason)
 		}
+	})
+}
+
+// Only what can contain a thing is asked for it, by what a reading, or the one before it, said.
+func TestOnlyWhatCanContainIsAsked(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true, Apps: 40})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		asked := func(then string) {
+			t.Helper()
+			n := map[string]int{}
+			for _, q := range tenant.Requests() {
+				for _, end := range []string{"/jobs", "/schema"} {
+					if path, _, _ := strings.Cut(q.Path, "?"); strings.HasSuffix(path, "/synchronization"+end) || strings.Contains(path, "/synchronization/jobs/") && strings.HasSuffix(path, end) {
+						n[end]++
+					}
+				}
+			}
+			if n["/jobs"] != 12 || n["/schema"] != 12 {
+				t.Errorf("%s: %v", then, n)
+			}
+		}
+		for _, then := range []string{"at first", "afterwards", "a day later"} {
+			if then == "a day later" {
+				tenant.Advance(24 * 60 * 60 * 1e9)
+			}
+			tenant.ResetRequests()
+			s := l.Capture()
+			for _, kind := range []string{"synchronizationJob", "synchronizationSchema"} {
+				if p := s.Part(entra.Type(kind), ""); p.Objects != 12 || p.Coverage != snapshot.Complete {
+					t.Errorf("%s: %d %s, %s: %s", then, p.Objects, kind, p.Coverage, p.Reason)
+				}
+			}
+			if then == "at first" {
+				asked(then)
+			}
+		}
+		asked("a day later")
 	})
 }

@@ -124,6 +124,8 @@ func outside() map[string]string {
 		"authenticationEventListener.@odata.type":                "annotation that tells the variants apart",
 		"authenticationEventListener.handler.customExtension.id": "handlers of each kind have one of another type",
 		"authenticationEventsFlow.@odata.type":                   "annotation that tells the variants apart",
+		"synchronizationJob.isActive":                            "made of the state in its schedule",
+		"synchronizationJob.secrets":                             "kept beside the jobs, and never read",
 		"servicePrincipal.createdDateTime":                       "answers have it; the metadata has it on derived types only",
 		"deletedServicePrincipal.createdDateTime":                "answers have it; the metadata has it on derived types only",
 		"servicePrincipal.samlMetadataUrl":                       "answers of some tenants have it",

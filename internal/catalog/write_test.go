@@ -99,6 +99,14 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 		{"crossTenantIdentitySyncPolicyPartner", g1 + "/crossTenantIdentitySyncPolicyPartner", `{"userSyncInbound":{"isSyncAllowed":true}}`,
 			`PUT /v1.0/policies/crossTenantAccessPolicy/partners/` + g1 + `/identitySynchronization {"userSyncInbound":{"isSyncAllowed":true}}
 `},
+		{"synchronizationJob", g1 + "/old", `{"templateId":"scim","isActive":false}`, `POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs {"templateId":"scim"}
+`},
+		{"synchronizationJob", g1 + "/old", `{"templateId":"scim","isActive":true}`, `POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs {"templateId":"scim"}
+POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/{id}/start {}
+`},
+		{"synchronizationSchema", g1 + "/scim.t.x/synchronizationSchema", `{"directories":[{"id":"a"}],"synchronizationRules":[]}`, `PUT /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/scim.t.x/schema {"directories":[{"id":"a"}],"synchronizationRules":[]}
+`},
+		{"synchronizationSchema", g1 + "/scim.t.x/synchronizationSchema", `{"synchronizationRules":[]}`, ""},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}
@@ -243,6 +251,13 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"workflow", "i", `{"displayName":"V","tasks":[{"displayName":"T"}]}`, `{"category":"joiner","displayName":"W","tasks":[],"createdDateTime":"2020-01-01T00:00:00Z","isEnabled":true}`,
 			`POST /v1.0/identityGovernance/lifecycleWorkflows/workflows/i/createNewVersion {"workflow":{"category":"joiner","displayName":"V","isEnabled":true,"tasks":[{"displayName":"T"}]}}
 `},
+		{"synchronizationJob", "s/j", `{"isActive":true}`, `{"isActive":false}`, `POST /v1.0/servicePrincipals/s/synchronization/jobs/j/start {}
+`},
+		{"synchronizationJob", "s/j", `{"isActive":false}`, `{"isActive":true}`, `POST /v1.0/servicePrincipals/s/synchronization/jobs/j/pause {}
+`},
+		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{"directories":[{"id":"a"}],"synchronizationRules":[]}`, `PUT /v1.0/servicePrincipals/s/synchronization/jobs/j/schema {"directories":[{"id":"a"}],"synchronizationRules":[{"id":"r"}]}
+`},
+		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{}`, "error"},
 	}
 	tests = append(tests, settingUpdates()...)
 	seen := map[entra.Type]bool{}

@@ -260,6 +260,10 @@ func (t *Tenant) seedApps(born, admin string) {
 		sp["createdDateTime"] = born
 		sp["appRoleAssignmentRequired"] = n%2 == 0
 		sp["tags"] = list("WindowsAzureActiveDirectoryIntegratedApp")
+		if t.o.Every && n < 4*samples { // from the gallery
+			sp["applicationTemplateId"] = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
+			app.p["applicationTemplateId"] = sp["applicationTemplateId"]
+		}
 		s := t.seed(kSP, "servicePrincipal", "", sp)
 		t.link(s, rOwners, owner)
 		for i := range 2 + n%2 {

@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tidemark-backup/tidemark/internal/entra"
+)
+
+const jobType entra.Type = "synchronizationJob"
+
+// How accounts are made, kept and taken away in other directories, or from them in this one.
+func provisioning() []*Resource {
+	const jobs = "/servicePrincipals/{parent}/synchronization/jobs"
+	read, write := []string{"Synchronization.Read.All"}, []string{"Synchronization.ReadWrite.All"}
+	key := func(name, by string) Property { return Property{Name: name, Key: by} }
+	const objects = "directories[].objects"
+	const mappings = "synchronizationRules[].objectMappings"
+	return []*Resource{{
+		Type: jobType, Title: "Provisioning jobs", Doc: "Which directory an enterprise application provisions accounts to or from, and whether it does.",
+		List: jobs, Item: jobs + "/{id}", Under: ServicePrincipalType, Grants: true,
+		Name: []string{"templateId"}, Match: []string{"templateId"},
+		Can: Create | Update | Delete, Read: read, Write: write,
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "templateId", Write: OnCreate, Must: true, Reason: "fixed when the job is made"},
+				// A job that runs with a wrong scope or mapping disables and deletes accounts.
+				{Name: "isActive", Write: OnUpdate, Safe: false, Lift: "enforce"},
+				{Name: "schedule", Reason: "follows from the template"},
+				{Name: "schedule.state", Omit: true, Reason: "says what isActive says"},
+				{Name: "synchronizationJobSettings", Key: "name", Reason: "most follow from the template, and the service documents no way to write them"},
+				{Name: "secrets", Omit: true, Secret: true, Reason: "the service never gives out the credentials, the addresses that it notifies, and how many deletions are too many; give them again before the job is started"},
+			},
+			omit("moves by itself", "status"),
+		),
+		rules: 1, read: readJob, update: startOrPause,
+		holds: provisions,
+	}, {
+		Type: "synchronizationSchema", Title: "Provisioning mappings", Doc: "Which accounts and groups a provisioning job takes along, and which attribute becomes which.",
+		List: "/servicePrincipals/{holder}/synchronization/jobs/{parent}/schema", Item: "/servicePrincipals/{holder}/synchronization/jobs/{parent}/schema", Under: jobType, One: true, Grants: true,
+		Chosen: "PUT", Name: []string{"id"}, Match: []string{"id"},
+		Can: Create | Update, Read: read, Write: write,
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "directories", Write: Both, Must: true, Key: "id"},
+				{Name: "directories[].discoveryDateTime", Omit: true, Reason: "moves by itself"},
+				{Name: "directories[].version", Omit: true, Reason: "moves with every write"},
+				key(objects, "name"), key(objects+"[].attributes", "name"), key(objects+"[].attributes[].metadata", "key"), key(objects+"[].attributes[].apiExpressions", "key"), key(objects+"[].metadata", "key"),
+				{Name: objects + "[].supportedApis", Set: true},
+				{Name: "synchronizationRules", Write: Both, Must: true, Key: "id"},
+				{Name: "synchronizationRules[].containerFilter.includedContainers", Set: true},
+				{Name: "synchronizationRules[].groupFilter.includedGroups", Set: true, Ref: []entra.Type{GroupType}, Loose: true},
+				key("synchronizationRules[].metadata", "key"),
+				key(mappings, "name"), key(mappings+"[].metadata", "key"), key(mappings+"[].attributeMappings", "targetAttributeName"),
+			},
+			omit("moves with every write", "version"),
+		),
+		// What a write left out would be gone. Source: Microsoft Graph documentation, "Update synchronizationSchema".
+		update: whole("directories", "synchronizationRules"),
+	}}
+}
+
+// provisions reports whether a service principal can have provisioning jobs. A job is made from a template of the
+// application, which only one that came from the gallery has; those that came from it before the service noted which
+// entry they came from bear a tag.
+func provisions(sp map[string]any) bool {
+	if id, _ := sp["applicationTemplateId"].(string); id != "" {
+		return true
+	}
+	return slices.ContainsFunc(list(sp["tags"]), func(tag any) bool {
+		s, _ := tag.(string)
+		return strings.HasPrefix(s, "WindowsAzureActiveDirectoryGalleryApplication") || s == "WindowsAzureActiveDirectoryCustomSingleSignOnApplication"
+	})
+}
+
+// readJob says by itself whether the job runs, apart from how often: that is what can be written.
+func readJob(m map[string]any) {
+	if state, ok := entra.Get(m, "schedule.state"); ok {
+		m["isActive"] = state == "Active"
+	}
+}
+
+// startOrPause takes out of set whether the job runs. A new one does not.
+// Source: Microsoft Graph documentation, "synchronizationJob: start" and "pause".
+func startOrPause(_ entra.ID, set, was map[string]any) ([]part, error) {
+	active, ok := set["isActive"]
+	if !ok {
+		return nil, nil
+	}
+	delete(set, "isActive")
+	switch {
+	case active == true:
+		return []part{{"POST", "/start", nil}}, nil
+	case was["isActive"] == true:
+		return []part{{"POST", "/pause", nil}}, nil
+	}
+	return nil, nil
+}

@@ -1,0 +1,75 @@
+package emulator_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+)
+
+func TestProvisioning(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	var with, without string
+	items, _, _ := c.all("/v1.0/servicePrincipals")
+	for _, sp := range items {
+		switch id := "/v1.0/servicePrincipals/" + sp["id"].(string) + "/synchronization/jobs"; {
+		case sp["applicationTemplateId"] != nil:
+			with = id
+		case sp["servicePrincipalType"] == "Application":
+			without = id
+		}
+	}
+	jobs, _, _ := c.all(with)
+	if len(jobs) != 1 || !strings.HasPrefix(jobs[0]["id"].(string), jobs[0]["templateId"].(string)+"."+strings.ReplaceAll(at.ID(), "-", "")+".") {
+		t.Fatalf("%v", jobs)
+	}
+	if none, _, _ := c.all(without); len(none) != 0 {
+		t.Fatalf("%v", none)
+	}
+	made := c.do("POST", with, `{"templateId":"customappsso"}`)
+	id, _ := made.body["id"].(string)
+	job, state := with+"/"+id, func() any {
+		schedule, _ := c.do("GET", with+"/"+id, "").body["schedule"].(map[string]any)
+		return schedule["state"]
+	}
+	if made.status != 201 || state() != "Disabled" {
+		t.Fatalf("%d: %s", made.status, made.raw)
+	}
+	before := c.do("GET", job+"/schema", "").body
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+		state                    string
+	}{
+		{"job of no gallery application", "POST", without, `{"templateId":"customappsso"}`, 404, "Disabled"},
+		{"job of no template", "POST", with, `{"templateId":"nothing"}`, 404, "Disabled"},
+		{"job without a template", "POST", with, `{}`, 400, "Disabled"},
+		{"schedule of a job", "POST", with, `{"templateId":"customappsso","schedule":{"state":"Active"}}`, 400, "Disabled"},
+		{"job changed", "PATCH", job, `{"schedule":{"state":"Active"}}`, 405, "Disabled"},
+		{"pause of what does not run", "POST", job + "/pause", ``, 204, "Disabled"},
+		{"start", "POST", job + "/start", ``, 204, "Active"},
+		{"pause", "POST", job + "/pause", ``, 204, "Paused"},
+		{"schema by PATCH", "PATCH", job + "/schema", `{"synchronizationRules":[]}`, 405, "Paused"},
+		{"rule between unknown directories", "PUT", job + "/schema", `{"directories":[],"synchronizationRules":[{"id":"r","name":"R","sourceDirectoryName":"A","targetDirectoryName":"B"}]}`, 400, "Paused"},
+		{"schema without rules", "PUT", job + "/schema", `{"directories":[{"id":"d","name":"D"}],"synchronizationRules":[]}`, 204, "Paused"},
+	} {
+		if r := c.do(tc.method, tc.path, tc.body); r.status != tc.status || state() != tc.state {
+			t.Errorf("%s: %d, want %d, then %v: %s", tc.name, r.status, tc.status, state(), r.raw)
+		}
+	}
+	// A write replaces all of the schema, and a removal brings the template's back.
+	empty := c.do("GET", job+"/schema", "").body
+	if rules, _ := empty["synchronizationRules"].([]any); len(rules) != 0 || empty["version"] == before["version"] {
+		t.Errorf("%v", empty)
+	}
+	if r := c.do("DELETE", job+"/schema", ""); r.status != 204 {
+		t.Errorf("%d: %s", r.status, r.raw)
+	}
+	if rules, _ := c.do("GET", job+"/schema", "").body["synchronizationRules"].([]any); len(rules) != 1 {
+		t.Errorf("%v", rules)
+	}
+	if c.do("DELETE", job, ""); c.do("GET", job+"/schema", "").status != 404 || c.do("GET", job, "").status != 404 {
+		t.Error("the job is still there")
+	}
+}
