@@ -148,14 +148,49 @@ func (m *maker) stands(f catalog.Reference) (bool, error) {
 		if ok {
 			return m.exists(r)
 		}
-		if _, ok, err = m.bearer(m.world, t, f.ID); ok || err != nil {
+		if r, ok, err = m.bearer(m.world, t, f.ID); ok || err != nil {
+			if ok && !m.base.Snapshot().Knows(r) { // it is as it was when it was last read
+				m.plan.Unread.Refs = append(m.plan.Unread.Refs, r)
+			}
 			return ok, err
 		}
 		if catalog.Defines(t) || m.base.Snapshot().Part(t, "").Coverage != snapshot.Complete {
-			return true, nil
+			binned, err := m.binnedBearer(t, f)
+			if !binned || err != nil {
+				return true, err
+			}
 		}
 	}
 	return len(f.Types) == 0, nil
+}
+
+// binnedBearer reports whether what goes by a name lies in the recycle bin, where the service keeps the name for it.
+// What base does not tell of it is to be read.
+func (m *maker) binnedBearer(of entra.Type, f catalog.Reference) (bool, error) {
+	r, ok := catalog.Lookup(of)
+	if !ok || r.Bin == "" {
+		return false, nil
+	}
+	for h, err := range m.world.Holders(m.ctx, f.ID) {
+		if err != nil {
+			return false, err
+		}
+		if h.Type != r.Bin {
+			continue
+		}
+		o, err := m.world.Object(m.ctx, h)
+		if err != nil {
+			return false, err
+		}
+		if name, _ := o.Body.Get(f.By); name != string(f.ID) {
+			continue
+		}
+		if m.base.Snapshot().Knows(h) {
+			return true, nil
+		}
+		m.plan.Unread.Refs = append(m.plan.Unread.Refs, entra.Ref{Type: of, ID: h.ID})
+	}
+	return false, nil
 }
 
 // bearer returns the object of a type that goes by a name besides its ID. Who is bound to another by the name holds it;
