@@ -279,7 +279,7 @@ through what the log says of re-created objects and through nothing else.`,
 			if err != nil {
 				return err
 			}
-			differences, err := s.verified(ctx, p, goal, k.Undo, after)
+			differences, _, err := s.verified(ctx, p, goal, k.Undo, after)
 			if err != nil {
 				return err
 			}

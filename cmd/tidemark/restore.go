@@ -275,6 +275,8 @@ type ending struct {
 	Failed      int     `json:"failed"`
 	Differences int     `json:"differences"`
 	Seconds     float64 `json:"seconds"`
+	// IDs names what the service made by itself in the place of something, as an outcome does what was made.
+	IDs map[entra.Ref]entra.Ref `json:"ids,omitempty"`
 }
 
 // carryOut applies a confirmed plan, captures again and compares.
@@ -330,7 +332,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
-	after, differences, err := s.converge(ctx, x, report)
+	after, differences, came, err := s.converge(ctx, x, report)
 	if err != nil {
 		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
 	}
@@ -350,7 +352,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	out.Verified = len(differences) == 0 && proves(after, x.plan.Scope)
 	if failed == 0 && stale == 0 {
 		// Only a restore that has done all it can is over; another one is continued by the same command.
-		data, err := asJSON(ending{out.Verified, failed, len(differences), out.Seconds})
+		data, err := asJSON(ending{out.Verified, failed, len(differences), out.Seconds, came})
 		if err != nil {
 			return err
 		}
@@ -431,7 +433,7 @@ var settles = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 
 
 // converge captures and compares until nothing differs, or what does has had its time, or is nothing that was just
 // written.
-func (s *session) converge(ctx context.Context, x *proposal, report *apply.Report) (*snapshot.Snapshot, []verify.Difference, error) {
+func (s *session) converge(ctx context.Context, x *proposal, report *apply.Report) (*snapshot.Snapshot, []verify.Difference, map[entra.Ref]entra.Ref, error) {
 	written := map[entra.Ref]bool{}
 	for _, r := range report.Results {
 		if t := x.plan.Steps[r.Step-1]; r.Outcome == apply.Done {
@@ -444,16 +446,16 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 	for i := 0; ; i++ {
 		after, err := s.captured(ctx, nil, capture.Options{Now: true, Target: s.target(ctx, x.written(report.IDs), false)})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		differences, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
+		differences, came, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
 		if err != nil || i == len(settles) || !slices.ContainsFunc(differences, func(d verify.Difference) bool { return written[d.Ref] }) {
-			return after, differences, err
+			return after, differences, came, err
 		}
 		fmt.Fprintf(s.err, "tidemark: %s not seen as written yet; looking again in %s\n", count(len(differences), "place"), settles[i])
 		select {
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return nil, nil, nil, ctx.Err()
 		case <-time.After(settles[i]):
 		}
 	}
@@ -470,25 +472,25 @@ func proves(after *snapshot.Snapshot, scope plan.Scope) bool {
 
 // verified compares the goal with what a later capture saw, by what the log says of re-created objects and
 // by nothing else.
-func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Snapshot, u *undoing, after *snapshot.Snapshot) ([]verify.Difference, error) {
+func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Snapshot, u *undoing, after *snapshot.Snapshot) ([]verify.Difference, map[entra.Ref]entra.Ref, error) {
 	afterTree, err := s.index.Tree(ctx, s.repo, after.Number)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Undone is what can be undone again without a trace: what is there is then the goal.
 	goalTree, _, err := s.wanted(ctx, afterTree, goal, u)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	aliases, err := s.index.Aliases(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	differences, err := verify.Run(ctx, p, goalTree, afterTree, aliases)
+	differences, came, err := verify.Run(ctx, p, goalTree, afterTree, aliases)
 	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, nil, fmt.Errorf("verify: %w", err)
 	}
-	return differences, nil
+	return differences, came, nil
 }
 
 func (s *session) differenceDocs(ctx context.Context, differences []verify.Difference, numbers ...int64) []differenceDoc {

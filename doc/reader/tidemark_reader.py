@@ -276,7 +276,7 @@ class Repository:
         """Returns, for each object that a restore made anew, its newest ref."""
         later = {}
         for r in self.records:
-            if r["kind"] == "outcomes":
+            if r["kind"] in ("outcomes", "result"):
                 ids = json.loads(self.open([b for b in r["blobs"] if b[0] == "data"][0])).get("ids") or {}
                 for new in ids.values():  # what was made just now is the newest of its ref
                     later.pop(new, None)

@@ -115,7 +115,7 @@ func TestUndoneRestoreIsAsBefore(t *testing.T) {
 			return
 		}
 		final := l.Capture()
-		wrong, err := verify.Run(t.Context(), undo, back.Goal, l.Tree(final), l.Aliases())
+		wrong, _, err := verify.Run(t.Context(), undo, back.Goal, l.Tree(final), l.Aliases())
 		if err != nil {
 			t.Fatal(err)
 		}

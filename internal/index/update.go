@@ -237,7 +237,7 @@ func (w *writer) add(r *repository.Repository, record repository.Record) error {
 	switch record.Kind {
 	case repository.KindSnapshot:
 		err = w.segment(r, record)
-	case repository.KindOutcomes:
+	case repository.KindOutcomes, repository.KindResult:
 		err = w.aliases(r, record)
 	}
 	if err != nil {
@@ -254,7 +254,7 @@ func (w *writer) add(r *repository.Repository, record repository.Record) error {
 	return err
 }
 
-// aliases takes in what a restore re-created.
+// aliases takes in what a restore re-created, or what came with that.
 func (w *writer) aliases(r *repository.Repository, record repository.Record) error {
 	data, err := r.Data(w.ctx, record)
 	if err != nil {

@@ -337,7 +337,7 @@ func (l *Lab) Apply(p *plan.Plan, base *snapshot.Snapshot) *apply.Report {
 // Verify compares the plan's goal with a later snapshot.
 func (l *Lab) Verify(p *plan.Plan, goal, after *snapshot.Snapshot) []verify.Difference {
 	l.t.Helper()
-	d, err := verify.Run(l.t.Context(), p, l.Tree(goal), l.Tree(after), l.Aliases())
+	d, _, err := verify.Run(l.t.Context(), p, l.Tree(goal), l.Tree(after), l.Aliases())
 	l.must(err)
 	return d
 }

@@ -274,7 +274,7 @@ func TestAPlanKeepsItsPromise(t *testing.T) {
 		if len(base.odd) > 0 {
 			return // what could not be read differs, and is said
 		}
-		left, err := verify.Run(ctx, p, goal.tree(nil), after, aliases)
+		left, _, err := verify.Run(ctx, p, goal.tree(nil), after, aliases)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,9 @@ package verify
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -32,8 +34,9 @@ type Difference struct {
 
 // Run compares the goal with a later capture inside the scope of the plan and returns what differs, ascending
 // by ref and field. aliases maps each object that was re-created to its next or newest name; the plan's own
-// re-creations are among them. Nothing at all is returned where only announced gaps are left.
-func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases map[entra.Ref]entra.Ref) ([]Difference, error) {
+// re-creations are among them. Nothing at all is returned where only announced gaps are left. came names what the service
+// made by itself in the place of something of the goal's, as the goal names it.
+func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases map[entra.Ref]entra.Ref) (found []Difference, came map[entra.Ref]entra.Ref, err error) {
 	announced := map[key]bool{}
 	whole := map[entra.Ref]bool{}
 	for _, g := range p.Gaps {
@@ -44,14 +47,15 @@ func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases m
 			announced[key{g.Ref, f}] = true
 		}
 	}
-	found := map[key]Difference{}
+	differs := map[key]Difference{}
+	came = map[entra.Ref]entra.Ref{}
 	add := func(d Difference) {
 		if covered(announced, whole, d) {
 			return
 		}
 		k := key{d.Ref, d.Field}
-		if _, ok := found[k]; !ok {
-			found[k] = d
+		if _, ok := differs[k]; !ok {
+			differs[k] = d
 		}
 	}
 	// What matched under another name is compared under it too.
@@ -60,30 +64,41 @@ func Run(ctx context.Context, p *plan.Plan, goal, after snapshot.Tree, aliases m
 		paired[g] = b
 	}
 	for old, to := range aliases {
+		// What was made in the place of something may stand beside it, where the service keeps what names nothing any more.
+		if _, err := after.Object(ctx, old); err == nil {
+			continue
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("verify: read %s: %w", old, err)
+		}
 		paired[old] = to
 	}
-	if err := compare(ctx, p, goal, after, paired, add); err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
 	// References and relations are held in objects outside the selection, and an ID that no longer means
-	// anything looks equal: what would have to be done again says so.
+	// anything looks equal: what would have to be done again says so. It also recognises what the service made by itself.
 	again, err := plan.Make(ctx, after, goal, plan.Request{Scope: p.Scope, Aliases: paired, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken})
 	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, nil, fmt.Errorf("verify: %w", err)
+	}
+	for g, b := range again.IDs {
+		if _, known := paired[g]; !known {
+			paired[g], came[g] = b, b
+		}
+	}
+	if err := compare(ctx, p, goal, after, paired, add); err != nil {
+		return nil, nil, fmt.Errorf("verify: %w", err)
 	}
 	for _, s := range again.Steps {
 		for _, d := range undone(s) {
-			if !finer(found, d) {
+			if !finer(differs, d) {
 				add(d)
 			}
 		}
 	}
-	out := make([]Difference, 0, len(found))
-	for _, d := range found {
+	out := make([]Difference, 0, len(differs))
+	for _, d := range differs {
 		out = append(out, d)
 	}
 	slices.SortFunc(out, func(a, b Difference) int { return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Field, b.Field)) })
-	return out, nil
+	return out, came, nil
 }
 
 type key struct {

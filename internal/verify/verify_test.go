@@ -85,7 +85,7 @@ func tenant(t failer) (map[entra.Ref]entra.Body, []entra.Link) {
 
 func run(t failer, p *plan.Plan, goal, after snapshot.Tree, aliases map[entra.Ref]entra.Ref) []string {
 	t.Helper()
-	found, err := verify.Run(context.Background(), p, goal, after, aliases)
+	found, _, err := verify.Run(context.Background(), p, goal, after, aliases)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,5 +224,57 @@ func TestScope(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// A condition of consent that names an application which is gone stays, beside the one that was made in its place. Later
+// both are there, and each is what it was.
+func TestWhatWasReplacedMayStay(t *testing.T) {
+	include := func(n int) entra.Ref {
+		return entra.Ref{Type: "permissionGrantInclude", ID: entra.Join("p", guid(n))}
+	}
+	body := func(app int) entra.Body {
+		return canonical(t, fmt.Sprintf(`{"clientApplicationIds":[%q],"permissionType":"delegated"}`, guid(app)))
+	}
+	objects := map[entra.Ref]entra.Body{
+		{Type: "permissionGrantPolicy", ID: "p"}: canonical(t, `{"displayName":"P","description":"D","id":"p"}`),
+		include(1):                               body(10), include(2): body(20),
+	}
+	goal := tree(objects, nil)
+	lost := maps.Clone(objects)
+	delete(lost, include(2))
+	p, err := plan.Make(context.Background(), tree(lost, nil), goal, plan.Request{})
+	if err != nil || len(p.Steps) != 1 {
+		t.Fatalf("%v, %+v", err, p)
+	}
+	lost[include(3)] = body(20)
+	aliases := map[entra.Ref]entra.Ref{include(1): include(3), include(2): include(3)}
+	if found := run(t, p, goal, tree(lost, nil), aliases); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+	delete(lost, include(3))
+	if found := run(t, p, goal, tree(lost, nil), aliases); len(found) == 0 {
+		t.Error("one is missing, and nobody says so")
+	}
+}
+
+// What relates others and the service made anew by itself is the same under another ID.
+func TestWhatTheServiceMadeIsRecognised(t *testing.T) {
+	body := canonical(t, fmt.Sprintf(`{"principalId":%q,"roleDefinitionId":%q,"directoryScopeId":"/"}`, user(0).ID, guid(7)))
+	objects, links := tenant(t)
+	objects[entra.Ref{Type: "unifiedRoleAssignment", ID: "a"}] = body
+	goal := tree(objects, links)
+	p, err := plan.Make(context.Background(), goal, goal, plan.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(objects, entra.Ref{Type: "unifiedRoleAssignment", ID: "a"})
+	if found := run(t, p, goal, tree(objects, links), nil); len(found) == 0 {
+		t.Error("it is missing, and nobody says so")
+	}
+	objects[entra.Ref{Type: "unifiedRoleAssignment", ID: "b"}] = body
+	found, came, err := verify.Run(context.Background(), p, goal, tree(objects, links), nil)
+	if err != nil || len(found) > 0 || came[entra.Ref{Type: "unifiedRoleAssignment", ID: "a"}].ID != "b" {
+		t.Errorf("found %v, came %v, %v", found, came, err)
 	}
 }
