@@ -184,6 +184,8 @@ type aim struct {
 	fault map[partName]error // the first
 	n     map[partName]int64 // objects or links that arrived
 	done  map[partName]bool  // read whole
+
+	alikes map[entra.Type]bool // listed in order to find what could be another
 }
 
 type partName struct {
@@ -203,7 +205,7 @@ func (k known) add(p partName, r entra.Ref) {
 
 func (rd *reading) targeted(ctx context.Context) (*snapshot.Snapshot, error) {
 	a := &aim{reading: rd, whole: map[entra.Type]bool{}, asked: map[entra.Ref]bool{}, live: map[entra.Ref]bool{},
-		seen: known{}, to: known{}, fault: map[partName]error{}, n: map[partName]int64{}, done: map[partName]bool{}}
+		seen: known{}, to: known{}, fault: map[partName]error{}, n: map[partName]int64{}, done: map[partName]bool{}, alikes: map[entra.Type]bool{}}
 	target := rd.o.Target
 	rd.o.Full = true // what it reads whole, it lists
 	a.choose()
@@ -477,7 +479,7 @@ func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
 				if ours, ok := errors.AsType[*writeError](err); ok {
 					return ours.err
 				}
-				if err != nil {
+				if err != nil && !(r.Among != "" && errors.Is(err, fs.ErrNotExist)) { // what is not among those that can contain any
 					a.fail(part, o.Ref, err)
 					continue
 				}
@@ -536,10 +538,11 @@ func (a *aim) list(ctx context.Context, call catalog.Call, do func(item []byte) 
 // alike looks for what could be an object that is gone, made anew by somebody.
 func (a *aim) alike(ctx context.Context, o entra.Object) error {
 	r, ok := catalog.Lookup(o.Ref.Type)
-	if !ok || small(r) || r.Live != "" || r.Under != "" || !r.Can.Has(catalog.Create) {
+	part := partName{r.Type, ""}
+	if !ok || a.done[part] || a.alikes[r.Type] || r.Live != "" || r.Under != "" || !r.Can.Has(catalog.Create) {
 		return nil
 	}
-	part := partName{r.Type, ""}
+	a.alikes[r.Type] = small(r) // such a list names all that there are
 	r = a.extended(r)
 	_, err := a.list(ctx, r.Locate("", o.Body.Decode()), func(item []byte) error {
 		found, err := r.Object(item, "")
