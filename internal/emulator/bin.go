@@ -80,6 +80,22 @@ func (t *Tenant) purge(o *object) {
 			t.purge(g)
 		}
 	}
+	switch o.kind {
+	case kRoleAssignment:
+		for _, s := range t.roleSchedules(o) {
+			if s.live() {
+				t.purge(s)
+			}
+		}
+	case kRoleDef:
+		t.each(kin().kinds[termsOf], func(x *object) bool {
+			if x.live() && x.p["roleDefinitionId"] == o.id {
+				t.purge(t.get(text(x.p["policyId"])))
+				t.purge(x)
+			}
+			return true
+		})
+	}
 	for i, f := range kin().all {
 		if f.under == collectionName(o.kind) {
 			for _, x := range t.joined(firstFamily+kindID(i), "_parent", o.id) {

@@ -192,7 +192,8 @@ func (t *Tenant) Now() time.Time {
 }
 
 // Advance moves the virtual clock: tokens and page tokens expire, delta tokens
-// after seven days, and what was deleted thirty days ago is purged.
+// after seven days, what was deleted thirty days ago is purged, and what was
+// given for a time ends.
 func (t *Tenant) Advance(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -212,6 +213,7 @@ func (t *Tenant) Advance(d time.Duration) {
 	for _, o := range due {
 		t.purge(o)
 	}
+	t.expire()
 }
 
 // Actor is someone who acts on the tenant directly.

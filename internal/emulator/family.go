@@ -25,12 +25,15 @@ type family struct {
 	inline []string // the properties that an answer has only where $expand names them: what is related, written out
 	bare   bool     // of one with under: where there are none, their list is not found
 	upsert bool     // PATCH of one that is not there makes it
+	ends   []string // the properties that hold the ids of objects without which it does not show
 	silent bool     // PUT of one that is not there makes it without a word
 	access
 
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
 	// what contains it. It is nil where there can be no more.
 	sample func(t *Tenant, i int, parent *object) map[string]any
+	key    func(id string) string                        // by which id the store has it, where that is not its own
+	list   func(c *call) error                           // before they are listed
 	seed   func(t *Tenant, born string)                  // what is there from the start
 	create func(c *call, o *object, in checked) error    // before a new object is stored
 	change func(c *call, o, d *object, in checked) error // before d takes the place of o
@@ -68,7 +71,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {

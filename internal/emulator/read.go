@@ -230,6 +230,9 @@ func (c *call) lookup(k kindID, key string) (*object, error) {
 				}
 			}
 		default:
+			if f := familyOf(k); f != nil && f.key != nil {
+				key = f.key(key)
+			}
 			if accessOf(k).service == "directory" && (k == kGroup || k == kApp || k == kSP || k == kUnit) && !isGUID(key) {
 				return nil, bad("Invalid object identifier '%s'.", key)
 			}
@@ -701,6 +704,11 @@ type listing struct {
 func (c *call) listAll(k kindID) (answer, error) {
 	if err := c.allow(k, false); err != nil {
 		return answer{}, err
+	}
+	if f := familyOf(k); f != nil && f.list != nil {
+		if err := f.list(c); err != nil {
+			return answer{}, err
+		}
 	}
 	t := c.t
 	l := listing{kind: k, name: collectionName(k), types: c.types(k), annotate: poly(k)}

@@ -482,6 +482,10 @@ func (s *store) shown(o *object) bool {
 		ends = []string{"clientId", "resourceId", "principalId"}
 	case kRoleAssignment:
 		ends = []string{"principalId"}
+	default:
+		if f := familyOf(o.kind); f != nil {
+			ends = f.ends
+		}
 	}
 	for _, e := range ends {
 		if id := text(o.p[e]); id != "" && s.liveOf(id) == nil {

@@ -393,6 +393,12 @@ func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 	for _, l := range links {
 		l()
 	}
+	switch k {
+	case kRoleDef:
+		t.termsFor("/", "DirectoryRole", o.id)
+	case kRoleAssignment:
+		t.lasting(o)
+	}
 	c.audit("Add "+noun(k), o, nil)
 	return o, nil
 }
