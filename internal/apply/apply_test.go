@@ -144,7 +144,7 @@ func others(v any, must bool) (all []any) {
 	switch v := v.(type) {
 	case string:
 		all = append(all, v+"x")
-		for _, pair := range [][2]string{{"enabled", "disabled"}, {"disabled", "enabled"}, {"default", "enabled"}} { // states
+		for _, pair := range [][2]string{{"enabled", "disabled"}, {"disabled", "enabled"}, {"default", "enabled"}, {"afterDateTime", "noExpiration"}} { // states
 			if v == pair[0] {
 				all = append(all, pair[1])
 			}
@@ -162,7 +162,7 @@ func others(v any, must bool) (all []any) {
 			all = append(all, v[:len(v)/2])
 		}
 		for i, e := range v {
-			if m, ok := e.(map[string]any); ok && must { // what an element says
+			if m, ok := e.(map[string]any); ok { // what an element says
 				for _, other := range others(m, false) {
 					changed := slices.Clone(v)
 					changed[i] = other
@@ -203,7 +203,7 @@ func (v *vandal) disarm(r *catalog.Resource) {
 
 func (v *vandal) remove(r *catalog.Resource, o entra.Object) bool {
 	v.t.Helper()
-	return v.do(r.Remove(o.Ref.ID))
+	return v.do(r.Remove(o))
 }
 
 // purge removes an object and takes it out of the recycle bin, if there is one: with what went there along with it, an
@@ -222,7 +222,7 @@ func (v *vandal) purge(r *catalog.Resource, o entra.Object, alone bool) bool {
 		for _, other := range v.objects(live) {
 			its, _ := other.Body.Get("appId")
 			if other.Ref == o.Ref || !alone && appID != nil && its == appID {
-				v.do(bin.Remove(other.Ref.ID)) // where it lies; not every kind of object does
+				v.do(bin.Remove(other)) // where it lies; not every kind of object does
 			}
 		}
 	}

@@ -53,6 +53,9 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, "", err
 		}
+		if why := r.Fails(answer.Body); why != "" {
+			return Failed, "", errors.New(why)
+		}
 		if r.Requests != "" {
 			o, ok, err := u.find(ctx, r, s, set, refs, u.o.Now())
 			if err == nil && !ok {
@@ -61,7 +64,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			if err != nil {
 				return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome)
 			}
-			return u.complete(ctx, s, o, calls[1:], Done)
+			return u.complete(ctx, r, s, o, calls[1:], Done)
 		}
 		var o entra.Object
 		if len(answer.Body) == 0 { // what is written at its own path is there, under the ID that was asked for
@@ -75,7 +78,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome) // it was created, as what cannot be told
 		}
-		return u.complete(ctx, s, o, calls[1:], Done)
+		return u.complete(ctx, r, s, o, calls[1:], Done)
 	}
 	u.mu.Lock()
 	since, open := u.open[s.Number]
@@ -161,11 +164,11 @@ func (u *run) adopt(ctx context.Context, r *catalog.Resource, s plan.Step, o ent
 		}
 		rest, outcome = calls, Done
 	}
-	return u.complete(ctx, s, o, rest, outcome)
+	return u.complete(ctx, r, s, o, rest, outcome)
 }
 
 // complete sends what a creation could not hold. made is the new object.
-func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest []catalog.Call, outcome Outcome) (Outcome, entra.ID, error) {
+func (u *run) complete(ctx context.Context, r *catalog.Resource, s plan.Step, made entra.Object, rest []catalog.Call, outcome Outcome) (Outcome, entra.ID, error) {
 	ref := made.Ref
 	u.mu.Lock()
 	u.made[ref] = true
@@ -191,7 +194,7 @@ func (u *run) complete(ctx context.Context, s plan.Step, made entra.Object, rest
 	}
 	var err error
 	for range 3 { // what completes an object sets values, and can be said again
-		if err = u.all(ctx, []entra.Ref{ref}, rest); !errors.Is(err, graph.ErrUnknownOutcome) {
+		if err = u.all(ctx, r, []entra.Ref{ref}, rest); !errors.Is(err, graph.ErrUnknownOutcome) {
 			break
 		}
 	}

@@ -158,7 +158,7 @@ func (u *run) calls(s plan.Step) []catalog.Call {
 		}
 		return []catalog.Call{write(r.Bind(l))}
 	case plan.Delete:
-		return []catalog.Call{fetch, r.Remove(ref.ID)}
+		return []catalog.Call{fetch, r.Remove(entra.Object{Ref: ref})}
 	}
 	return nil
 }

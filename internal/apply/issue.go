@@ -200,7 +200,7 @@ func (u *run) withdraw(ctx context.Context, r *catalog.Resource, o entra.Object,
 	if err != nil {
 		return err
 	}
-	return u.all(ctx, []entra.Ref{o.Ref}, calls)
+	return u.all(ctx, r, []entra.Ref{o.Ref}, calls)
 }
 
 // retract removes a credential that was just made.
@@ -259,7 +259,7 @@ func (u *run) certify(ctx context.Context, r *catalog.Resource, o entra.Object, 
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := u.all(ctx, []entra.Ref{o.Ref}, []catalog.Call{c}); err != nil && !errors.Is(err, graph.ErrUnknownOutcome) {
+	if err := u.all(ctx, r, []entra.Ref{o.Ref}, []catalog.Call{c}); err != nil && !errors.Is(err, graph.ErrUnknownOutcome) {
 		return Issued{}, err
 	}
 	for waited, wait := time.Duration(0), time.Second; ; waited, wait = waited+wait, min(2*wait, 8*time.Second) {

@@ -287,7 +287,7 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		if err = u.all(ctx, named(ref, differ), calls); err == nil {
+		if err = u.all(ctx, r, named(ref, differ), calls); err == nil {
 			return Done, nil
 		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
@@ -307,10 +307,14 @@ func (n naming) was(s plan.Step, path string) any {
 	return was[path]
 }
 
-func (u *run) all(ctx context.Context, refs []entra.Ref, calls []catalog.Call) error {
+// all sends the calls of a type one after the other, until one fails.
+func (u *run) all(ctx context.Context, r *catalog.Resource, refs []entra.Ref, calls []catalog.Call) error {
 	for _, c := range calls {
 		err := u.patient(ctx, refs, func() error {
-			_, err := u.call(ctx, c)
+			answer, err := u.call(ctx, c)
+			if why := r.Fails(answer.Body); err == nil && why != "" {
+				return errors.New(why)
+			}
 			return err
 		})
 		if err != nil {
@@ -560,12 +564,7 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			return Stale, fmt.Errorf("%s: it changed: %w", ref, ErrStale)
 		}
 		begun = true
-		for _, c := range append(disarm, r.Remove(ref.ID)) {
-			if _, err = u.call(ctx, c); err != nil {
-				break
-			}
-		}
-		switch {
+		switch err = u.all(ctx, r, nil, append(disarm, r.Remove(o))); {
 		case err == nil:
 			return Done, nil
 		case errors.Is(err, fs.ErrNotExist):

@@ -176,7 +176,11 @@ func (rd *reading) parallel(ctx context.Context) error {
 		case r.Stream:
 			begin(func(ctx context.Context) error { return rd.stream(ctx, r) })
 		case r.Under != "":
-			begin(roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), rd.known(r.Under, settled))
+			after := []<-chan struct{}{rd.known(r.Under, settled)}
+			if r.Among != "" {
+				after = append(after, rd.known(r.Among, settled))
+			}
+			begin(roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), after...)
 		default:
 			begin(roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
 			lists = append(lists, roll.done)

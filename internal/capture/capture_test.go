@@ -157,7 +157,9 @@ func TestOneRefusalCostsOnePart(t *testing.T) {
 		{403, "UnknownError", "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license."},
 	} {
 		l.Tenant.ClearFaults()
-		l.Tenant.Inject(emulator.Fault{Match: "GET /v1.0/identityGovernance", Status: refusal.status, Times: -1, Body: fmt.Sprintf(`{"error":{"code":%q,"message":%q}}`, refusal.code, refusal.says)})
+		for _, version := range []string{"/v1.0", "/beta"} {
+			l.Tenant.Inject(emulator.Fault{Match: "GET " + version + "/identityGovernance", Status: refusal.status, Times: -1, Body: fmt.Sprintf(`{"error":{"code":%q,"message":%q}}`, refusal.code, refusal.says)})
+		}
 		s, n := l.Full(), 0
 		for r := range catalog.All() {
 			if strings.HasPrefix(r.List, "/identityGovernance/") {

@@ -117,3 +117,35 @@ func TestOnlyWhatCanContainIsAsked(t *testing.T) {
 		asked("a day later")
 	})
 }
+
+// Only groups under privileged access are asked who can be in them. Which these are is a list of its own; where it cannot be
+// read, nothing is known of what they contain.
+func TestOnlyManagedGroupsAreAsked(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		tenant.ResetRequests()
+		first := l.Capture()
+		asked := 0
+		for _, q := range tenant.Requests() {
+			if strings.Contains(q.Path, "/privilegedAccess/group/eligibilitySchedules") {
+				asked++
+			}
+		}
+		groups := first.Part("groupResource", "").Objects
+		if p := first.Part("privilegedAccessGroupEligibilitySchedule", ""); groups == 0 || int64(asked) != groups || p.Objects == 0 || p.Coverage != snapshot.Complete {
+			t.Errorf("%d requests for %d groups: %d objects, %s", asked, groups, p.Objects, p.Coverage)
+		}
+		l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			if !strings.HasSuffix(r.URL.Path, "/privilegedAccess/group/resources") {
+				return pass()
+			}
+			return &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+				Body: io.NopCloser(strings.NewReader(`{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation."}}`))}, nil
+		}
+		p := l.Full().Part("privilegedAccessGroupEligibilitySchedule", "")
+		if p.Coverage != snapshot.Denied || p.Objects != first.Part(p.Type, "").Objects {
+			t.Errorf("%d objects, %s: %s", p.Objects, p.Coverage, p.Reason)
+		}
+	})
+}

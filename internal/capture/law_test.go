@@ -280,7 +280,11 @@ func targets(within bool) []*target {
 			if r.Inline != "" {
 				asks += "|expand"
 			}
-			all = append(all, &target{kind: r.Type, match: []string{path(r.List) + `(\?\$(` + asks + `)=|$)`}, each: within, one: r.One, single: within && r.One})
+			match := path(r.List) + `(\?\$(` + asks + `)=|$)`
+			if words := strings.Split(r.Filter, "'"); len(words) > 3 { // of two that have one list
+				match = path(r.List) + `\?.*` + words[len(words)-2]
+			}
+			all = append(all, &target{kind: r.Type, match: []string{match}, each: within, one: r.One, single: within && r.One})
 			if r.Expand != "" {
 				in, _ := catalog.Lookup(r.Under)
 				x := all[len(all)-1]

@@ -328,7 +328,7 @@ func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object
 
 // contents reads the objects that other objects contain, parent by parent.
 func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
-	if rd.vouched(r, "", r.Under) {
+	if r.Among == "" && rd.vouched(r, "", r.Under) {
 		return rd.recontent(ctx, r)
 	}
 	p, seen := rd.part(r, ""), rd.inside(r)
@@ -336,8 +336,13 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if err != nil {
 		return err
 	}
-	if !rd.hangs(&p, r.Under) {
+	if !rd.hangs(&p, r.Under) || r.Among != "" && !rd.hangs(&p, r.Among) {
 		return rd.end(ctx, p, 0, nil)
+	}
+	if r.Among != "" {
+		if from, err = rd.among(ctx, r, from); err != nil {
+			return err
+		}
 	}
 	read := func() (n int64, err error) {
 		take := func(parent entra.ID, items [][]byte) error {
@@ -413,6 +418,21 @@ func (rd *reading) able(ctx context.Context, r *catalog.Resource, ids []entra.ID
 	}
 	slices.Sort(ask)
 	return ask, nil
+}
+
+// among returns those of the objects that can contain any of a type: each has the ID of one of another type.
+func (rd *reading) among(ctx context.Context, r *catalog.Resource, from *roll) (*roll, error) {
+	can, err := rd.starts(ctx, r.Among)
+	if err != nil {
+		return nil, err
+	}
+	some := newRoll()
+	for _, id := range can.all() {
+		if from.has(id) {
+			some.add(id, false)
+		}
+	}
+	return some, nil
 }
 
 // expand reads what objects contain where one list tells that of many of them, and marks those of which it told all.

@@ -240,7 +240,7 @@ func updateApp(id entra.ID, set, was map[string]any) ([]part, error) {
 		}
 	}
 	if len(off) > 0 {
-		parts = append(parts, part{"PATCH", "", off})
+		parts = append(parts, part{method: "PATCH", body: off})
 	}
 	return parts, nil
 }
@@ -299,7 +299,7 @@ func removePasswords(_ entra.ID, set, was map[string]any) ([]part, error) {
 	var parts []part
 	for _, e := range list(was["passwordCredentials"]) {
 		if e, ok := e.(map[string]any); ok && !keep[e["keyId"]] {
-			parts = append(parts, part{"POST", "/removePassword", map[string]any{"keyId": e["keyId"]}})
+			parts = append(parts, part{method: "POST", suffix: "/removePassword", body: map[string]any{"keyId": e["keyId"]}})
 		}
 	}
 	return parts, nil

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
@@ -20,12 +21,15 @@ import (
 // A Resource declares one type. It is read-only: every caller shares it.
 type Resource struct {
 	Type    entra.Type
+	Is      entra.Type // what the service calls the type, where another declaration has that name; "" is Type
 	Title   string     // plural, for people: "Conditional Access policies"
 	Doc     string     // one sentence, for people
 	Version string     // of Microsoft Graph: "v1.0" or "beta"
 	List    string     // "/groups"; of a contained type "/servicePrincipals/{parent}/appRoleAssignedTo", with {holder} for what contains the parent
 	Item    string     // "/groups/{id}"; "" means List and the ID, or for a singleton List itself
+	Filter  string     // $filter of List, which can name {parent}; "" for none
 	Under   entra.Type // the type whose objects contain these; "" for none
+	Among   entra.Type // of a contained type: only what an object of this type has the ID of can contain any
 	One     bool       // a single object, not a collection
 	ID      string     // the property that tells objects apart; "" is id
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
@@ -33,6 +37,8 @@ type Resource struct {
 	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"
 	Chosen  string     // of objects whose ID the caller chooses: the method that creates one, POST with the ID in the body, else at its own path; "" where the service chooses
 	Judged  bool       // who gets in, and what is possible at all, follows from its objects: small, and read whole before a plan is judged
+	Echo    entra.Type // what its objects say, the service shows at objects of this type as well, see Follows
+	Terms   entra.Type // on what terms its objects can be made, objects of this type say, which are written before
 	Grants  bool       // what its objects allow can let somebody in, or give them power: to touch one counts as privileged
 
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
@@ -48,7 +54,7 @@ type Resource struct {
 	Kinds    []string   // what its objects can be more specially; one that is says so in @odata.type, which stays in the body
 	Variants bool       // objects differ in shape and say so in @odata.type, which stays in the body
 
-	Requests string // where to POST what adds or removes an object, in place of its own path; "" for most. The answer is no object
+	Requests string // where to POST what adds, changes or removes an object, in place of its own path; "" for most. The answer is no object
 
 	Name       []string   // properties that name it to people; the first with a value counts
 	Match      []string   // properties that together recognise it after it was created anew
@@ -60,20 +66,22 @@ type Resource struct {
 	Write   []string // least application permissions to do all that Can says
 	Refusal string   // why nothing can be restored; set exactly where Can is 0
 
-	rules  int                                                                 // raised when read makes something else of the same answer
-	read   func(m map[string]any)                                              // reshapes an answer before the table is applied
-	native func(id entra.ID) string                                            // why the object of this ID is not written
-	frozen func(m map[string]any) string                                       // why this very object is not written
-	fixed  func(m map[string]any, rel string) string                           // why its links are not written
-	create func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
-	update func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
-	barren func(m map[string]any) bool                                         // of what contains it: there is nothing in it, which the service says by refusing the list
-	holds  func(m map[string]any) bool                                         // of what contains it, as captured: there can be something in it, so it is asked; nil asks all
-	ask    func(id entra.ID, set map[string]any) map[string]any                // with Requests: what to POST to have an object with these properties, or with nil to have none
-	keys   func(m map[string]any) []Key                                        // what only one living object can have
-	spare  []string                                                            // properties to which an undelete can give another value
-	revive func(set map[string]any) map[string]any                             // how an undelete says so
-	disarm func(m map[string]any) []part                                       // what must be written before it can be removed
+	rules    int                                                                 // raised when read makes something else of the same answer
+	read     func(m map[string]any)                                              // reshapes an answer before the table is applied
+	native   func(id entra.ID) string                                            // why the object of this ID is not written
+	frozen   func(m map[string]any) string                                       // why this very object is not written
+	fixed    func(m map[string]any, rel string) string                           // why its links are not written
+	create   func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
+	update   func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
+	barren   func(m map[string]any) bool                                         // of what contains it: there is nothing in it, which the service says by refusing the list
+	holds    func(m map[string]any) bool                                         // of what contains it, as captured: there can be something in it, so it is asked; nil asks all
+	ask      func(id entra.ID, set, was map[string]any) map[string]any           // with Requests: what to POST to have an object with these properties, with a nil set to have none; was is nil where there is none yet
+	fails    func(answer map[string]any) string                                  // with Requests: why one that was taken comes to nothing; "" where it does not
+	untimely func(m map[string]any, now time.Time) string                        // why an object is not made at that time
+	keys     func(m map[string]any) []Key                                        // what only one living object can have
+	spare    []string                                                            // properties to which an undelete can give another value
+	revive   func(set map[string]any) map[string]any                             // how an undelete says so
+	disarm   func(m map[string]any) []part                                       // what must be written before it can be removed
 
 	extensions []string // of With
 
@@ -247,6 +255,9 @@ func Order() []entra.Type { return slices.Clone(declarations.order) }
 func (r *Resource) Declaration() string {
 	h := sha256.New()
 	fmt.Fprintln(h, r.Type, r.Version, r.List, r.Delta, r.Variants, r.rules)
+	if r.Filter != "" || r.Among != "" {
+		fmt.Fprintln(h, r.Filter, r.Among)
+	}
 	for _, p := range slices.SortedFunc(slices.Values(r.Properties), func(a, b Property) int { return strings.Compare(a.Name, b.Name) }) {
 		fmt.Fprintln(h, p.Name, p.Set, p.Key, p.Omit)
 	}
@@ -351,7 +362,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), roles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), roles(), privilegedAccess(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {
@@ -393,6 +404,7 @@ func arrangeTypes(all []*Resource) []entra.Type {
 	}
 	for _, r := range all {
 		note(hard, r.Type, r.Under)
+		note(hard, r.Type, r.Terms)
 		for _, p := range r.Properties {
 			for _, to := range p.Ref {
 				note(hard, r.Type, to)

@@ -39,7 +39,7 @@ func TestWellFormed(t *testing.T) {
 				bad("its bin is %v", b)
 			}
 		}
-		if r.Under != "" && (!strings.Contains(r.List, "{parent}") || !strings.Contains(r.Item, "{parent}")) {
+		if r.Under != "" && !(strings.Contains(r.List, "{parent}") && strings.Contains(r.Item, "{parent}")) && !strings.Contains(r.Filter, "{parent}") {
 			bad("is contained and its paths are not")
 		}
 		seen := map[string]bool{}

@@ -52,7 +52,7 @@ func entitlements() []*Resource {
 			never(byService, "createdDateTime"),
 			omit("moves with every write", "modifiedDateTime"),
 		),
-		ask: func(id entra.ID, set map[string]any) map[string]any {
+		ask: func(id entra.ID, set, _ map[string]any) map[string]any {
 			own, kind := id.Split(), "adminAdd"
 			if set == nil {
 				kind, set = "adminRemove", map[string]any{"id": string(own[len(own)-1])}
@@ -227,6 +227,11 @@ func Hands(o entra.Object) (refs []entra.Ref) {
 		if to != "" {
 			refs = append(refs, entra.Ref{Type: to, ID: entra.ID(text(m, "scope.originId"))})
 		}
+	case eligibleType, scheduleType:
+		refs = append(refs, entra.Ref{Type: RoleType, ID: entra.ID(text(m, "roleDefinitionId"))})
+	case groupEligibleType, groupScheduleType:
+		in, _ := Container(o.Ref)
+		refs = append(refs, in)
 	case packagePolicyType:
 		refs = append(refs, entra.Ref{Type: packageType, ID: entra.ID(text(m, "accessPackage.id"))})
 	case workflowType:
@@ -287,6 +292,6 @@ func replace(s shape) func(id entra.ID, set, was map[string]any) ([]part, error)
 		body = fill(body, s)
 		body["id"] = string(id)
 		maps.DeleteFunc(set, func(string, any) bool { return true })
-		return []part{{"PUT", "", body}}, nil
+		return []part{{method: "PUT", body: body}}, nil
 	}
 }

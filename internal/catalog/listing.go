@@ -19,6 +19,9 @@ func (r *Resource) Listing(parent entra.ID) Call {
 	if r.Inline != "" {
 		c.Query.Set("$expand", r.Inline)
 	}
+	if r.Filter != "" {
+		c.Query.Set("$filter", strings.ReplaceAll(r.Filter, "{parent}", strings.ReplaceAll(string(parent), "'", "''")))
+	}
 	if r.Top > 0 {
 		c.Query.Set("$top", strconv.Itoa(r.Top))
 	}

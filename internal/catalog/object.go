@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
@@ -293,6 +294,15 @@ func Frozen(o entra.Object) string {
 		return ""
 	}
 	return r.frozen(o.Body.Decode())
+}
+
+// Untimely says why an object is not made at a time: it is to begin later, or was for a time that is over. It is "" for most.
+func Untimely(o entra.Object, now time.Time) string {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok || r.untimely == nil {
+		return ""
+	}
+	return r.untimely(o.Body.Decode(), now)
 }
 
 // FrozenLinks says why the links of one kind that start at this very object are never written though the

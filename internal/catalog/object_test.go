@@ -106,6 +106,21 @@ func answers() []struct {
 		answer{"identityApiConnector", "", `{"id":"a","displayName":"A","authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u","password":"****"}}`, "a", "A",
 			`{"authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u"},"displayName":"A"}`},
 	)
+	schedule := `"createdDateTime":"2020-01-01T00:00:00Z","modifiedDateTime":null,"createdUsing":"u","status":"Provisioned","scheduleInfo":{"startDateTime":"2020-01-01T00:00:00Z","recurrence":null,"expiration":{"type":"afterDateTime","endDateTime":"2021-01-01T00:00:00Z","duration":null}}`
+	kept := `"createdDateTime":"2020-01-01T00:00:00Z",%s"scheduleInfo":{"expiration":{"endDateTime":"2021-01-01T00:00:00Z","type":"afterDateTime"}},"startDateTime":"2020-01-01T00:00:00Z","status":"Provisioned"`
+	for _, typ := range []entra.Type{"unifiedRoleEligibilitySchedule", "unifiedRoleAssignmentSchedule"} {
+		all = append(all, answer{typ, "", `{"id":"s","principalId":"` + g1 + `","roleDefinitionId":"` + g2 + `","directoryScopeId":"/","appScopeId":null,"memberType":"Direct",` + schedule + `}`, "s", g2,
+			`{` + fmt.Sprintf(kept, `"directoryScopeId":"/","memberType":"Direct","principalId":"`+g1+`","roleDefinitionId":"`+g2+`",`) + `}`})
+	}
+	for _, typ := range []entra.Type{"privilegedAccessGroupEligibilitySchedule", "privilegedAccessGroupAssignmentSchedule"} {
+		all = append(all, answer{typ, g3, `{"id":"` + g3 + `_member_s","groupId":"` + g3 + `","accessId":"member","principalId":"` + g1 + `","memberType":"direct",` + schedule + `}`, g3 + "/" + g3 + "_member_s", g1,
+			`{"accessId":"member",` + fmt.Sprintf(kept, `"memberType":"direct","principalId":"`+g1+`",`) + `}`})
+	}
+	rules := `"policy":{"id":"p","displayName":"Group","rules":[{"@odata.type":"#microsoft.graph.unifiedRoleManagementPolicyEnablementRule","id":"E","enabledRules":["Ticketing","Justification"]},{"id":"A","setting":{"approvalStages":[{"primaryApprovers":[{"userId":"` + g3 + `","description":"Ann"},{"groupId":"` + g2 + `"}]}]}}]}}`
+	wanted := `{"policy":{"rules":[{"id":"A","setting":{"approvalStages":[{"primaryApprovers":[{"groupId":"` + g2 + `"},{"userId":"` + g3 + `"}]}]}},{"@odata.type":"#microsoft.graph.unifiedRoleManagementPolicyEnablementRule","enabledRules":["Justification","Ticketing"],"id":"E"}]},"policyId":"p","roleDefinitionId":`
+	all = append(all,
+		answer{"unifiedRoleManagementPolicyAssignment", "", `{"id":"p_r","policyId":"p","roleDefinitionId":"` + g1 + `","scopeId":"/",` + rules, "p_r", g1, wanted + `"` + g1 + `","scopeId":"/"}`},
+		answer{"groupRoleManagementPolicyAssignment", g3, `{"id":"p_r","policyId":"p","roleDefinitionId":"member","scopeId":"` + g3 + `",` + rules, g3 + "/p_r", "member", wanted + `"member","scopeId":"` + g3 + `"}`})
 	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy", "b2bManagementPolicy"} {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})

@@ -115,7 +115,7 @@ func policies() []*Resource {
 			if m["isTrusted"] != true {
 				return nil
 			}
-			return []part{{"PATCH", "", map[string]any{"@odata.type": m["@odata.type"], "isTrusted": false}}}
+			return []part{{method: "PATCH", body: map[string]any{"@odata.type": m["@odata.type"], "isTrusted": false}}}
 		},
 	}, {
 		Type: contextType, Title: "Authentication contexts", Doc: "Names under which applications ask for a stricter sign-in.",
@@ -128,7 +128,7 @@ func policies() []*Resource {
 			if m["isAvailable"] != true {
 				return nil
 			}
-			return []part{{"PATCH", "", map[string]any{"isAvailable": false}}}
+			return []part{{method: "PATCH", body: map[string]any{"isAvailable": false}}}
 		},
 	}, {
 		Type: StrengthType, Judged: true, Title: "Authentication strengths", Doc: "Combinations of sign-in methods that policies can demand.",
@@ -168,7 +168,7 @@ func policies() []*Resource {
 				return nil, nil
 			}
 			delete(set, "allowedCombinations")
-			return []part{{"POST", "/updateAllowedCombinations", map[string]any{"allowedCombinations": c}}}, nil
+			return []part{{method: "POST", suffix: "/updateAllowedCombinations", body: map[string]any{"allowedCombinations": c}}}, nil
 		},
 	}, {
 		Type: "authenticationMethodsPolicy", Judged: true, Title: "Authentication methods policy", Doc: "How people are asked to register sign-in methods.",

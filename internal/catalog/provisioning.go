@@ -90,9 +90,9 @@ func startOrPause(_ entra.ID, set, was map[string]any) ([]part, error) {
 	delete(set, "isActive")
 	switch {
 	case active == true:
-		return []part{{"POST", "/start", nil}}, nil
+		return []part{{method: "POST", suffix: "/start"}}, nil
 	case was["isActive"] == true:
-		return []part{{"POST", "/pause", nil}}, nil
+		return []part{{method: "POST", suffix: "/pause"}}, nil
 	}
 	return nil, nil
 }

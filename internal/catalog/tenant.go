@@ -140,6 +140,6 @@ func whole(names ...string) func(entra.ID, map[string]any, map[string]any) ([]pa
 			return nil, fmt.Errorf("it is written whole, and what is there now is not known of %s", strings.Join(unknown, ", "))
 		}
 		maps.DeleteFunc(set, func(name string, _ any) bool { return slices.Contains(names, name) })
-		return []part{{"PUT", "", body}}, nil
+		return []part{{method: "PUT", body: body}}, nil
 	}
 }

@@ -222,7 +222,7 @@ func assignLicences(_ entra.ID, set, was map[string]any) ([]part, error) {
 	if len(add)+len(remove) == 0 {
 		return nil, nil
 	}
-	return []part{{"POST", "/assignLicense", map[string]any{"addLicenses": add, "removeLicenses": arrange(remove, "")}}}, nil
+	return []part{{method: "POST", suffix: "/assignLicense", body: map[string]any{"addLicenses": add, "removeLicenses": arrange(remove, "")}}}, nil
 }
 
 func licence(l map[string]any) map[string]any {

@@ -92,5 +92,5 @@ func newVersion(_ entra.ID, set, was map[string]any) ([]part, error) {
 		return !slices.Contains([]string{"category", "description", "displayName", "executionConditions", "isEnabled", "isSchedulingEnabled", "tasks"}, name)
 	})
 	maps.DeleteFunc(set, func(string, any) bool { return true })
-	return []part{{"POST", "/createNewVersion", map[string]any{"workflow": next}}}, nil
+	return []part{{method: "POST", suffix: "/createNewVersion", body: map[string]any{"workflow": next}}}, nil
 }

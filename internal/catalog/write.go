@@ -15,6 +15,7 @@ import (
 type part struct {
 	method, suffix string
 	body           map[string]any
+	at             string // the path, where that is not the object's; else ""
 }
 
 // Fetch reads one object with the same properties as a listing.
@@ -80,7 +81,7 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 		path = r.within(path, id.In())
 	}
 	if r.Requests != "" {
-		path, first = r.Requests, r.ask(id, first)
+		path, first = r.Requests, r.ask(id, first, nil)
 	}
 	calls := make([]Call, 1, 2)
 	if calls[0], err = r.call(method, path, first); err != nil {
@@ -130,6 +131,10 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 		if v == "" {
 			set[name] = nil
 		}
+	}
+	if r.Requests != "" {
+		c, err := r.call("POST", r.Requests, r.ask(id, set, was))
+		return []Call{c}, err
 	}
 	calls, err := r.change(r.at(id), id, set, was)
 	if err != nil {
@@ -217,11 +222,14 @@ func (r *Resource) change(path string, id entra.ID, set, was map[string]any) ([]
 		if t, ok := groups[g]["@odata.type"]; ok && len(groups[g]) == 1 && t != nil {
 			continue // it says what the object is; nothing changes
 		}
-		parts = append(parts, part{"PATCH", "", groups[g]})
+		parts = append(parts, part{method: "PATCH", body: groups[g]})
 	}
 	calls := []Call{}
 	for _, p := range append(parts, last...) {
-		c, err := r.call(p.method, path+p.suffix, p.body)
+		if p.at == "" {
+			p.at = path + p.suffix
+		}
+		c, err := r.call(p.method, p.at, p.body)
 		if err != nil {
 			return nil, err
 		}
@@ -230,13 +238,25 @@ func (r *Resource) change(path string, id entra.ID, set, was map[string]any) ([]
 	return calls, nil
 }
 
-// Remove deletes an object. It goes to the recycle bin where there is one.
-func (r *Resource) Remove(id entra.ID) Call {
+// Remove deletes an object as it is now. It goes to the recycle bin where there is one.
+func (r *Resource) Remove(o entra.Object) Call {
 	if r.Requests != "" {
-		c, _ := r.call("POST", r.Requests, r.ask(id, nil)) // of texts, which can be written
+		c, _ := r.call("POST", r.Requests, r.ask(o.Ref.ID, nil, o.Body.Decode())) // of texts, which can be written
 		return c
 	}
-	return Call{Method: "DELETE", Version: r.Version, Path: r.at(id)}
+	return Call{Method: "DELETE", Version: r.Version, Path: r.at(o.Ref.ID)}
+}
+
+// Fails says why a request that the service took comes to nothing, from its answer; "" where it can still be carried out.
+func (r *Resource) Fails(answer []byte) string {
+	if r.Requests == "" || r.fails == nil {
+		return ""
+	}
+	m, err := entra.Decode(answer)
+	if err != nil {
+		return ""
+	}
+	return r.fails(m)
 }
 
 // Disarms reports whether there are objects of the type that cannot be removed before they are changed.

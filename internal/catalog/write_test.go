@@ -258,6 +258,15 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{"directories":[{"id":"a"}],"synchronizationRules":[]}`, `PUT /v1.0/servicePrincipals/s/synchronization/jobs/j/schema {"directories":[{"id":"a"}],"synchronizationRules":[{"id":"r"}]}
 `},
 		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{}`, "error"},
+		{"unifiedRoleManagementPolicyAssignment", "a", `{"policy":{"rules":[{"id":"A","isEnabled":true},{"id":"B/","maximumDuration":"PT1H"}]}}`, `{"policyId":"p q","policy":{"rules":[{"id":"A","isEnabled":true},{"id":"B/","maximumDuration":"PT8H"}]}}`,
+			`PATCH /v1.0/policies/roleManagementPolicies/p%20q/rules/B%2F {"id":"B/","maximumDuration":"PT1H"}
+`},
+		{"groupRoleManagementPolicyAssignment", "g/a", `{"policy.rules":[{"id":"A","isEnabled":true}]}`, `{"policyId":"p","policy":{"rules":[{"id":"A","isEnabled":false}]}}`,
+			`PATCH /v1.0/policies/roleManagementPolicies/p/rules/A {"id":"A","isEnabled":true}
+`},
+		{"unifiedRoleEligibilitySchedule", "s", `{"scheduleInfo.expiration":{"type":"noExpiration"}}`, `{"principalId":"u","roleDefinitionId":"r","directoryScopeId":"/","scheduleInfo":{"expiration":{"type":"afterDateTime","endDateTime":"2030-01-01T00:00:00Z"}},"status":"Provisioned"}`,
+			`POST /v1.0/roleManagement/directory/roleEligibilityScheduleRequests {"action":"adminUpdate","directoryScopeId":"/","justification":"Restored from a backup","principalId":"u","roleDefinitionId":"r","scheduleInfo":{"expiration":{"type":"noExpiration"},"startDateTime":"2020-01-01T00:00:00Z"}}
+`},
 	}
 	tests = append(tests, settingUpdates()...)
 	seen := map[entra.Type]bool{}
@@ -299,6 +308,7 @@ func TestOtherCalls(t *testing.T) {
 		return c
 	}
 	ref := func(ty entra.Type, id entra.ID) entra.Ref { return entra.Ref{Type: ty, ID: id} }
+	gone := func(ty entra.Type, id entra.ID) catalog.Call { return r(ty).Remove(entra.Object{Ref: ref(ty, id)}) }
 	member := entra.Link{From: ref("group", "g"), Rel: "members", To: ref("user", "u")}
 	manager := entra.Link{From: ref("user", "a#b"), Rel: "manager", To: ref("user", "m")}
 	applies := entra.Link{From: ref("claimsMappingPolicy", "p"), Rel: "appliesTo", To: ref("servicePrincipal", "s")}
@@ -307,14 +317,16 @@ func TestOtherCalls(t *testing.T) {
 		t.Error("members cannot be bound together")
 	}
 	got := show(
-		r("group").Remove("g"), r("appRoleAssignment").Remove(entra.Join("p", "a/_-")), r("domain").Remove(""), r("user").Remove("a#b/c"),
+		r("privilegedAccessGroupEligibilitySchedule").Remove(entra.Object{Ref: ref("privilegedAccessGroupEligibilitySchedule", "g/s"), Body: `{"accessId":"member","principalId":"u","status":"Provisioned"}`}),
+		gone("group", "g"), gone("appRoleAssignment", entra.Join("p", "a/_-")), gone("domain", ""), gone("user", "a#b/c"),
 		r("user").Revive("u", nil), r("conditionalAccessPolicy").Revive("p", nil), r("domain").Revive("d", nil),
 		r("servicePrincipal").Fetch("a"), r("identitySecurityDefaultsEnforcementPolicy").Fetch("x"), r("deletedNamedLocation").Fetch("n"), r("administrativeUnit").Fetch("n"),
 		call(r("group").Bind(member)), call(r("group").Unbind(member)), call(r("group").Linked(member)),
 		call(r("user").Bind(manager)), call(r("user").Unbind(manager)), call(r("user").Linked(manager)), batch,
 		call(r("claimsMappingPolicy").Bind(applies)), call(r("claimsMappingPolicy").Unbind(applies)), call(r("claimsMappingPolicy").Linked(applies)),
 	)
-	want := `DELETE /v1.0/groups/g
+	want := `POST /v1.0/identityGovernance/privilegedAccess/group/eligibilityScheduleRequests {"accessId":"member","action":"adminRemove","groupId":"g","justification":"Restored from a backup","principalId":"u"}
+DELETE /v1.0/groups/g
 DELETE /v1.0/servicePrincipals/p/appRoleAssignedTo/a%2F_-
 DELETE /v1.0/domains/-
 DELETE /v1.0/users/a%23b%2Fc

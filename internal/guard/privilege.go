@@ -216,7 +216,8 @@ func (j *judge) powerful(role entra.ID) bool {
 	return !defined
 }
 
-// holds reports whether someone has a privileged role or application permission before or after the plan.
+// holds reports whether someone has a privileged role or application permission before or after the plan, or can have such a
+// role.
 func (j *judge) holds(ctx context.Context, who entra.Ref) (bool, error) {
 	if who.Type != catalog.UserType && who.Type != catalog.GroupType && who.Type != catalog.ServicePrincipalType {
 		return false, nil
@@ -232,9 +233,6 @@ func (j *judge) holds(ctx context.Context, who entra.Ref) (bool, error) {
 			}
 		}
 	}
-	if who.Type != catalog.ServicePrincipalType {
-		return false, nil
-	}
 	for _, tree := range []snapshot.Tree{j.base, j.after} {
 		for r, err := range tree.Holders(ctx, who.ID) {
 			if err != nil {
@@ -247,11 +245,14 @@ func (j *judge) holds(ctx context.Context, who entra.Ref) (bool, error) {
 			if err != nil {
 				return false, fmt.Errorf("read %s: %w", r, err)
 			}
-			if a, ok := catalog.Assignment(o); ok && a.Principal == who.ID {
+			if a, ok := catalog.Assignment(o); ok && a.Principal == who.ID && who.Type == catalog.ServicePrincipalType {
 				high, err := j.high(ctx, a)
 				if err != nil || high {
 					return high, err
 				}
+			}
+			if role, ok := catalog.Eligible(o, who.ID); ok && j.powerful(role) {
+				return true, nil
 			}
 		}
 	}

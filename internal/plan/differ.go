@@ -467,6 +467,14 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
 			return nil
 		}
 	}
+	if s, ok, err := led(m.ctx, m.goal, l); err != nil {
+		return err
+	} else if ok && catalog.Leads(s) {
+		if m.makes[s.Ref] == nil {
+			m.gap(l.From, name, linkField(l), unmade(s))
+		}
+		return nil // it comes with the schedule
+	}
 	if unknown && m.makes[l.From] == nil && m.makes[l.To] == nil {
 		m.plan.Unread.Links = append(m.plan.Unread.Links, entra.Link{From: m.baseName(l.From), Rel: l.Rel, To: m.baseName(l.To)})
 		m.gap(l.From, name, linkField(l), "it could not be read whether it still holds; capture again with the missing permission and plan again")
@@ -501,6 +509,14 @@ func (m *maker) detach(l entra.Link) error {
 		m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+why)
 		return nil
 	}
+	if s, ok, err := led(m.ctx, m.world, b); err != nil {
+		return err
+	} else if ok && catalog.Leads(s) {
+		if !m.deleted(s.Ref) {
+			m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+unended(s))
+		}
+		return nil // it goes with the schedule
+	}
 	if !m.base.Snapshot().KnowsLink(b) {
 		m.plan.Unread.Links = append(m.plan.Unread.Links, b)
 	}
@@ -534,7 +550,16 @@ func (m *maker) remove(refs []entra.Ref) error {
 			return err
 		}
 		why := catalog.Frozen(o)
+		goes, stays, err := m.leaves(o, gone)
+		if err != nil {
+			return err
+		}
+		if goes {
+			continue
+		}
 		switch {
+		case stays != "":
+			why = stays
 		case m.kept[b]:
 			why = "it could be what is missing under another ID, so it is not deleted"
 		case r.Can == 0:

@@ -682,6 +682,11 @@ func (m *maker) create() error {
 	}
 	var objects []entra.Object
 	lame := map[entra.Ref]bool{} // made without something they name
+	absent, comes := map[entra.Ref]bool{}, map[entra.Ref]entra.Ref{}
+	var served []entra.Object // what only the service makes
+	for _, g := range m.absent {
+		absent[g] = true
+	}
 	for g, err := range m.each(m.absent, m.names) {
 		if err != nil {
 			return err
@@ -690,7 +695,21 @@ func (m *maker) create() error {
 		if err != nil {
 			return err
 		}
-		why := m.refuse(o)
+		with, why, follows, err := m.follows(o, absent)
+		if err != nil {
+			return err
+		}
+		if follows && why == "" {
+			comes[g] = with
+			continue
+		}
+		if r, _ := catalog.Lookup(g.Type); why == "" && r.Can.Has(catalog.Update) && !r.Can.Has(catalog.Create) {
+			served = append(served, o)
+			continue
+		}
+		if why == "" {
+			why = m.refuse(o)
+		}
 		if why == "" && !m.q.RenameTaken {
 			if why, err = m.occupied(o); err != nil {
 				return err
@@ -723,6 +742,32 @@ func (m *maker) create() error {
 		}
 		objects = can
 	}
+	for _, g := range slices.SortedFunc(maps.Keys(comes), entra.Ref.Compare) {
+		o, err := m.goal.Object(m.ctx, g)
+		if err != nil {
+			return err
+		}
+		if with := comes[g]; !m.born[with] {
+			m.gap(g, catalog.Name(o), "", fmt.Sprintf("it comes and goes with %s, which does not come back", with))
+			continue
+		}
+		r, _ := catalog.Lookup(g.Type)
+		m.lost(r, o, nil)
+	}
+	for _, o := range served {
+		with, ok := m.served(o)
+		if !ok {
+			m.gap(o.Ref, catalog.Name(o), "", m.refuse(o))
+			continue
+		}
+		r, _ := catalog.Lookup(o.Ref.Type)
+		m.lost(r, o, nil)
+		for _, name := range slices.Sorted(maps.Keys(o.Body.Decode())) {
+			if p, ok := r.Property(name); ok && p.Write != catalog.Never {
+				m.gap(o.Ref, catalog.Name(o), name, fmt.Sprintf("the service makes it anew with %s, with values of its own; restore it once more after this", with))
+			}
+		}
+	}
 	for _, o := range objects {
 		missing, err := m.missing(o)
 		if err != nil {
@@ -753,6 +798,19 @@ func (m *maker) create() error {
 	return nil
 }
 
+// served returns what is made anew with which the service makes an object as well: the object is recognised by it.
+func (m *maker) served(o entra.Object) (entra.Ref, bool) {
+	r, _ := catalog.Lookup(o.Ref.Type)
+	for _, f := range catalog.Refs(o) {
+		for _, t := range f.Types {
+			if with := (entra.Ref{Type: t, ID: f.ID}); slices.Contains(r.Match, f.Path) && m.born[with] {
+				return with, true
+			}
+		}
+	}
+	return entra.Ref{}, false
+}
+
 // refuse says why an absent object is not made anew, or "" if it is.
 func (m *maker) refuse(o entra.Object) string {
 	r, _ := catalog.Lookup(o.Ref.Type)
@@ -763,6 +821,8 @@ func (m *maker) refuse(o entra.Object) string {
 		return "the service offers no way to create it"
 	case why != "":
 		return why
+	case catalog.Untimely(o, m.base.Snapshot().Began) != "":
+		return catalog.Untimely(o, m.base.Snapshot().Began)
 	case !m.base.Snapshot().Knows(o.Ref):
 		m.plan.Unread.Around = append(m.plan.Unread.Around, o)
 		return "it could not be read whether it still exists; capture again with the missing permission and plan again"

@@ -159,6 +159,10 @@ func (m *maker) need() error {
 			}
 		}
 	}
+	terms := map[entra.Type][]*node{} // updates of what says on what terms others are made
+	for _, n := range updates {
+		terms[n.Ref.Type] = append(terms[n.Ref.Type], n)
+	}
 	bound := map[entra.ID][]*node{} // deletions by what the deleted is bound to
 	for _, n := range m.nodes {
 		if n.Action != Delete {
@@ -213,6 +217,14 @@ func (m *maker) need() error {
 					n.needs = append(n.needs, made)
 				}
 			}
+			r, _ := catalog.Lookup(n.Ref.Type)
+			for _, u := range terms[r.Terms] {
+				if on, err := m.rules(u.Ref, n); err != nil {
+					return err
+				} else if on {
+					n.needs = append(n.needs, u)
+				}
+			}
 			if n.Action == Create {
 				if err := m.declared(n, setting); err != nil {
 					return err
@@ -236,6 +248,27 @@ func (m *maker) need() error {
 		}
 	}
 	return m.conceal(updates)
+}
+
+// rules reports whether an object of the goal's says on what terms a step's object is made: both are in one object, or what
+// recognises the one the other names.
+func (m *maker) rules(terms entra.Ref, n *node) (bool, error) {
+	if in, ok := catalog.Container(terms); ok {
+		other, _ := catalog.Container(n.Ref)
+		return in == other, nil
+	}
+	t, err := m.goal.Object(m.ctx, terms)
+	if err != nil {
+		return false, err
+	}
+	o, err := m.goal.Object(m.ctx, n.Ref)
+	if err != nil {
+		return false, err
+	}
+	r, _ := catalog.Lookup(terms.Type)
+	return slices.ContainsFunc(catalog.Refs(t), func(f catalog.Reference) bool {
+		return slices.Contains(r.Match, f.Path) && slices.Contains(catalog.IDs(o), f.ID)
+	}), nil
 }
 
 // freed finds which steps have to take a key from its holder before an object comes back with it. A step that waits

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -108,7 +109,7 @@ func ids(o entra.Object) []entra.ID {
 
 // tree makes a tree of the world, filled in an order that shuffle changes.
 func (w world) tree(shuffle func([]entra.Object)) *snapshot.Memory {
-	s := &snapshot.Snapshot{Tenant: "11111111-1111-1111-1111-111111111111"}
+	s := &snapshot.Snapshot{Tenant: "11111111-1111-1111-1111-111111111111", Began: time.Date(2026, 1, 15, 8, 0, 0, 0, time.UTC)}
 	part := func(p snapshot.Part) {
 		name := string(p.Type)
 		if p.Relation != "" {
