@@ -111,7 +111,7 @@ func (e *Error) exists() bool {
 	case http.StatusConflict:
 		return !e.crossed()
 	case http.StatusBadRequest:
-		if e.has("ObjectConflict") {
+		if e.has("ObjectConflict", "RoleAssignmentExists") { // the latter of schedules
 			return true
 		}
 		for _, text := range []string{

@@ -76,6 +76,9 @@ func TestWhatIsAnError(t *testing.T) {
 	if !errors.Is(refusal(t, `{"error":{"code":"x","details":[{"code":"ObjectConflict"}]}}`), fs.ErrExist) {
 		t.Error("a conflict in the details")
 	}
+	if !errors.Is(&graph.Error{Status: 400, Code: "RoleAssignmentExists"}, fs.ErrExist) {
+		t.Error("a schedule that is there")
+	}
 	busy := &graph.Error{Status: 409, Code: "Directory_ConcurrencyViolation"}
 	if errors.Is(busy, fs.ErrExist) {
 		t.Error("a concurrent write is not an existing object")
