@@ -10,10 +10,7 @@ mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
 ownerlessGroupPolicy /policies/ownerlessGroupPolicy
 privilegedAccessGroupAssignmentSchedule /identityGovernance/privilegedAccess/group/assignmentSchedules
 privilegedAccessGroupEligibilitySchedule /identityGovernance/privilegedAccess/group/eligibilitySchedules
-remoteDesktopSecurityConfiguration /servicePrincipals/{parent}/remoteDesktopSecurityConfiguration
 scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
-synchronizationJob /servicePrincipals/{parent}/synchronization/jobs
-synchronizationSchema /servicePrincipals/{parent}/synchronization/jobs/{job}/schema
 unifiedRoleAssignmentSchedule /roleManagement/directory/roleAssignmentSchedules
 unifiedRoleEligibilitySchedule /roleManagement/directory/roleEligibilitySchedules
 unifiedRoleManagementPolicy /policies/roleManagementPolicies
@@ -28,6 +25,9 @@ connectorGroup beta /onPremisesPublishingProfiles/applicationProxy/connectorGrou
 fraudProtectionProvider /identity/riskPrevention/fraudProtectionProviders
 onPremisesPublishingProfile beta /onPremisesPublishingProfiles
 webApplicationFirewallProvider /identity/riskPrevention/webApplicationFirewallProviders
+`},
+	{"an application needs a permission to write it in order to read it, which one that captures must not have", `
+customClaimsPolicy beta /servicePrincipals/{parent}/claimsPolicy
 `},
 	{"a preview of which too little is known to check what would be read", `
 filteringPolicy beta /networkAccess/filteringPolicies

@@ -265,34 +265,44 @@ func (u *run) look(ctx context.Context, r *catalog.Resource, parent entra.ID, se
 	}
 	u.mu.Unlock()
 	found := map[entra.Ref]entra.Object{}
+	consider := func(item []byte) error {
+		o, err := r.Object(item, parent)
+		if err != nil || taken[o.Ref] {
+			return err
+		}
+		if r.Each {
+			if o, err = u.fetch(ctx, r, o.Ref); errors.Is(err, fs.ErrNotExist) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		if !fits(o) {
+			return nil
+		}
+		existed, err := u.o.Existed(ctx, o.Ref)
+		if err == nil && !existed {
+			found[o.Ref] = o
+		}
+		return err
+	}
+	if r.One { // its list is itself
+		answer, err := u.call(ctx, r.Listing(parent))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err == nil {
+			err = consider(answer.Body)
+		}
+		return slices.Collect(maps.Values(found)), err
+	}
 	for page, err := range u.pages(ctx, r.Locate(parent, set)) {
 		if err != nil {
 			return nil, err
 		}
 		for _, item := range page.Items {
-			o, err := r.Object(item, parent)
-			if err != nil {
+			if err := consider(item); err != nil {
 				return nil, err
-			}
-			if taken[o.Ref] {
-				continue
-			}
-			if r.Each {
-				if o, err = u.fetch(ctx, r, o.Ref); errors.Is(err, fs.ErrNotExist) {
-					continue
-				} else if err != nil {
-					return nil, err
-				}
-			}
-			if !fits(o) {
-				continue
-			}
-			existed, err := u.o.Existed(ctx, o.Ref)
-			if err != nil {
-				return nil, err
-			}
-			if !existed {
-				found[o.Ref] = o
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func TestWellFormed(t *testing.T) {
 				bad("its bin is %v", b)
 			}
 		}
-		if r.Under != "" && !(strings.Contains(r.List, "{parent}") && strings.Contains(r.Item, "{parent}")) && !strings.Contains(r.Filter, "{parent}") {
+		if in := regexp.MustCompile(`\{(parent|holder)\}`); r.Under != "" && !(in.MatchString(r.List) && in.MatchString(r.Item)) && !strings.Contains(r.Filter, "{parent}") {
 			bad("is contained and its paths are not")
 		}
 		seen := map[string]bool{}

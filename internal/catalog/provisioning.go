@@ -60,6 +60,38 @@ func provisioning() []*Resource {
 	}}
 }
 
+// Which devices people can sign in to from afar with the tenant's own word, and to which without being asked.
+func remoteDesktop() []*Resource {
+	const configurationType entra.Type = "remoteDesktopSecurityConfiguration"
+	const path = "/servicePrincipals/{parent}/remoteDesktopSecurityConfiguration"
+	read, write := []string{"Application.Read.All"}, []string{"Application-RemoteDesktopConfig.ReadWrite.All"}
+	member := func(t entra.Type, list, title, doc string, id Property) *Resource {
+		id.Name, id.Write, id.Must, id.Reason = "id", OnCreate, true, "it says which is meant"
+		at := "/servicePrincipals/{holder}/remoteDesktopSecurityConfiguration/" + list
+		return &Resource{
+			Type: t, Title: title, Doc: doc, List: at, Item: at + "/{id}", Under: configurationType, Chosen: "POST",
+			Name: []string{"displayName", "id"}, Match: []string{"id"},
+			Can: Create | Update | Delete, Read: read, Write: write,
+			Properties: append([]Property{id}, both("displayName")...),
+		}
+	}
+	return []*Resource{{
+		Type: configurationType, Title: "Remote desktop sign-in", Doc: "Whether people can sign in to remote desktops with the tenant's own word.",
+		List: path, Item: path, Under: ServicePrincipalType, One: true, Grants: true,
+		Name: []string{"id"}, Match: []string{"id"},
+		Can: Create | Update | Delete, Read: read, Write: write,
+		Properties: []Property{{Name: "isRemoteDesktopProtocolEnabled", Write: Both, Must: true}},
+		// Source: Microsoft Entra documentation, single sign-on for Azure Virtual Desktop: Microsoft Remote Desktop and
+		// Windows Cloud Login, of which every tenant has its own.
+		holds: func(sp map[string]any) bool {
+			return sp["appId"] == "a4a365df-50f1-4397-bc59-1a1564b8bb9c" || sp["appId"] == "270efc09-cd0d-444b-a71f-39af4910ec45"
+		},
+	},
+		member("targetDeviceGroup", "targetDeviceGroups", "Remote desktop device groups", "Groups of devices to which people sign in from afar without being asked whether they trust them.", Property{Ref: []entra.Type{GroupType}}),
+		member("approvedClientApp", "approvedClientApps", "Remote desktop clients", "Applications from which people sign in to remote desktops without being asked.", Property{Ref: []entra.Type{ServicePrincipalType}, By: "appId"}),
+	}
+}
+
 // provisions reports whether a service principal can have provisioning jobs. A job is made from a template of the
 // application, which only one that came from the gallery has; those that came from it before the service noted which
 // entry they came from bear a tag.

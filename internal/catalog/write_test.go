@@ -107,6 +107,12 @@ POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/{id}/start {}
 		{"synchronizationSchema", g1 + "/scim.t.x/synchronizationSchema", `{"directories":[{"id":"a"}],"synchronizationRules":[]}`, `PUT /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/scim.t.x/schema {"directories":[{"id":"a"}],"synchronizationRules":[]}
 `},
 		{"synchronizationSchema", g1 + "/scim.t.x/synchronizationSchema", `{"synchronizationRules":[]}`, ""},
+		{"remoteDesktopSecurityConfiguration", g1 + "/remoteDesktopSecurityConfiguration", `{"isRemoteDesktopProtocolEnabled":true}`,
+			`POST /v1.0/servicePrincipals/` + g1 + `/remoteDesktopSecurityConfiguration {"isRemoteDesktopProtocolEnabled":true}
+`},
+		{"targetDeviceGroup", g1 + "/remoteDesktopSecurityConfiguration/" + g2, `{"displayName":"D","id":"` + g2 + `"}`,
+			`POST /v1.0/servicePrincipals/` + g1 + `/remoteDesktopSecurityConfiguration/targetDeviceGroups {"displayName":"D","id":"` + g2 + `"}
+`},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}

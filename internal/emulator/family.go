@@ -71,7 +71,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), remoteDesktopKinds(), privilegedKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -212,6 +212,17 @@ func (c *call) contained(o *object, rest []string) (done bool, a answer, err err
 			a, err = c.below(x, rest[1:])
 		case c.method == "PUT":
 			a, err = c.replace(k, x, map[string]any{"_parent": o.id})
+		case c.method == "POST" && len(rest) == 1:
+			if x.live() {
+				return true, a, refuse(409, "Request_MultipleObjectsWithSameKeyValue", "The object has '%s' already.", f.path)
+			}
+			var body map[string]any
+			if body, err = c.object(); err == nil {
+				x, err = c.make(k, body, map[string]any{"_parent": o.id})
+			}
+			if err == nil {
+				a, err = created(c, x)
+			}
 		case !x.live():
 			err = notFound(f.path)
 		default:

@@ -143,3 +143,66 @@ func defaultSchema(template string) map[string]any {
 				"attributeMappings": []any{mapping("userPrincipalName", "userName", 1), mapping("displayName", "displayName", 0)}}}}},
 	}
 }
+
+// These are how people sign in to remote desktops.
+
+const remoteDesktop = "remoteDesktopSecurityConfiguration"
+
+// The service principals that remote desktops are configured at.
+func remoteDesktopApps() []string {
+	return []string{"a4a365df-50f1-4397-bc59-1a1564b8bb9c", "270efc09-cd0d-444b-a71f-39af4910ec45"}
+}
+
+func remoteDesktopKinds() []*family {
+	may := access{"directory", []string{"Application.Read.All", "Application-RemoteDesktopConfig.ReadWrite.All", "Application.ReadWrite.All"}, []string{"Application-RemoteDesktopConfig.ReadWrite.All", "Application.ReadWrite.All"}, nil}
+	const at = "servicePrincipals/{}/" + remoteDesktop
+	member := func(path, typ string, most int, known func(t *Tenant, id string) bool) *family {
+		return &family{path: path, under: at, types: []string{typ}, noun: "remote desktop setting", verbs: "POST PATCH DELETE", access: may, full: true,
+			create: func(c *call, o *object, _ checked) error {
+				have := liveOnly(c.t.joined(o.kind, "_parent", text(o.p["_parent"])))
+				switch {
+				case len(have) >= most:
+					return bad("There can be at most %d of '%s'.", most, path)
+				case slices.ContainsFunc(have, func(x *object) bool { return x.p["id"] == o.p["id"] }):
+					return refuse(409, "Request_MultipleObjectsWithSameKeyValue", "'%s' has '%s' already.", path, text(o.p["id"]))
+				case !known(c.t, text(o.p["id"])):
+					return notFound(text(o.p["id"]))
+				}
+				return nil
+			},
+		}
+	}
+	groups := member("targetDeviceGroups", "targetDeviceGroup", 10, func(t *Tenant, id string) bool {
+		o := t.get(id)
+		return o.live() && o.kind == kGroup
+	})
+	clients := member("approvedClientApps", "approvedClientApp", 20, func(_ *Tenant, id string) bool { return isGUID(id) })
+	configuration := &family{path: remoteDesktop, under: "servicePrincipals", one: remoteDesktop, types: []string{remoteDesktop}, noun: "remote desktop sign-in", verbs: "POST PATCH DELETE", access: may, full: true,
+		create: func(c *call, o *object, _ checked) error {
+			if in := c.t.get(text(o.p["_parent"])); !slices.Contains(remoteDesktopApps(), text(in.p["appId"])) {
+				return bad("Remote desktop sign-in cannot be configured at service principal '%s'.", in.id)
+			}
+			return nil
+		},
+		seed: func(t *Tenant, born string) {
+			if !t.o.Every {
+				return
+			}
+			for i, appID := range remoteDesktopApps() {
+				sp := t.seed(kSP, "servicePrincipal", "", map[string]any{"appId": appID, "displayName": []string{"Microsoft Remote Desktop", "Windows Cloud Login"}[i], "accountEnabled": true, "servicePrincipalType": "Application",
+					"appOwnerOrganizationId": microsoft, "signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": []any{appID}, "createdDateTime": born, "appRoleAssignmentRequired": false})
+				sp.managed = true
+				in := t.plant(at, "", map[string]any{"_parent": sp.id, "isRemoteDesktopProtocolEnabled": true})
+				for j, g := range t.first(kGroup, samples) {
+					if j >= i {
+						t.plant(at+"/{}/targetDeviceGroups", "", map[string]any{"_parent": in.id, "id": g.id, "displayName": g.p["displayName"]})
+					}
+				}
+				app := t.first(kApp, samples)[i%len(t.first(kApp, samples))]
+				t.plant(at+"/{}/approvedClientApps", "", map[string]any{"_parent": in.id, "id": app.p["appId"], "displayName": app.p["displayName"]})
+				t.plant(at+"/{}/approvedClientApps", "", map[string]any{"_parent": in.id, "id": "a85cf173-4192-42f8-81fa-777a763e6e2c", "displayName": "Windows client"})
+			}
+		},
+	}
+	return []*family{configuration, groups, clients}
+}

@@ -73,3 +73,70 @@ func TestProvisioning(t *testing.T) {
 		t.Error("the job is still there")
 	}
 }
+
+func TestRemoteDesktop(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	var in, other string
+	items, _, _ := c.all("/v1.0/servicePrincipals")
+	for _, sp := range items {
+		if id := "/v1.0/servicePrincipals/" + sp["id"].(string) + "/remoteDesktopSecurityConfiguration"; sp["displayName"] == "Windows Cloud Login" {
+			in = id
+		} else if sp["displayName"] == "Microsoft Graph" {
+			other = id
+		}
+	}
+	groups, _, _ := c.all("/v1.0/groups")
+	have, _, _ := c.all(in + "/targetDeviceGroups")
+	there := map[any]bool{}
+	for _, g := range have {
+		there[g["id"]] = true
+	}
+	if len(have) == 0 {
+		t.Fatal("it has no groups")
+	}
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+	}{
+		{"configuration elsewhere", "POST", other, `{"isRemoteDesktopProtocolEnabled":true}`, 400},
+		{"groups of none", "GET", other + "/targetDeviceGroups", ``, 404},
+		{"a second configuration", "POST", in, `{"isRemoteDesktopProtocolEnabled":true}`, 409},
+		{"a group that is there", "POST", in + "/targetDeviceGroups", `{"id":"` + have[0]["id"].(string) + `"}`, 409},
+		{"what is no group", "POST", in + "/targetDeviceGroups", `{"id":"11111111-2222-4333-8444-555555555555"}`, 404},
+		{"a group without its id", "POST", in + "/targetDeviceGroups", `{"displayName":"D"}`, 400},
+		{"another group in its place", "PATCH", in + "/targetDeviceGroups/" + have[0]["id"].(string), `{"id":"11111111-2222-4333-8444-555555555555"}`, 400},
+		{"a group renamed", "PATCH", in + "/targetDeviceGroups/" + have[0]["id"].(string), `{"displayName":"D"}`, 200},
+	} {
+		if r := c.do(tc.method, tc.path, tc.body); r.status != tc.status {
+			t.Errorf("%s: %d, want %d: %s", tc.name, r.status, tc.status, r.raw)
+		}
+	}
+	n := len(have)
+	for _, g := range groups {
+		if there[g["id"]] {
+			continue
+		}
+		want := 201
+		if n >= 10 {
+			want = 400
+		}
+		if r := c.do("POST", in+"/targetDeviceGroups", `{"id":"`+g["id"].(string)+`"}`); r.status != want {
+			t.Fatalf("group %d: %d: %s", n, r.status, r.raw)
+		}
+		n++
+	}
+	if n <= 10 {
+		t.Errorf("only %d groups", n)
+	}
+	// With a configuration goes what it has, and a new one has nothing.
+	if r := c.do("DELETE", in, ""); r.status != 204 || c.do("GET", in, "").status != 404 {
+		t.Errorf("%d: %s", r.status, r.raw)
+	}
+	if r := c.do("POST", in, `{"isRemoteDesktopProtocolEnabled":false}`); r.status != 201 {
+		t.Errorf("%d: %s", r.status, r.raw)
+	}
+	if left, _, _ := c.all(in + "/targetDeviceGroups"); len(left) != 0 {
+		t.Errorf("%v", left)
+	}
+}
