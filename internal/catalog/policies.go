@@ -144,7 +144,7 @@ func policies() []*Resource {
 			never(byService, "createdDateTime", "policyType"),
 			omit("follows from allowedCombinations", "requirementsSatisfied"),
 			omit("moves with every write", "modifiedDateTime"),
-			omit("read only when asked for, and by a path of its own", "combinationConfigurations"),
+			omit("each is an object of its own", "combinationConfigurations"),
 		),
 		rules: 1,
 		// A combination is words parted by commas, sometimes with spaces.
@@ -170,6 +170,21 @@ func policies() []*Resource {
 			delete(set, "allowedCombinations")
 			return []part{{method: "POST", suffix: "/updateAllowedCombinations", body: map[string]any{"allowedCombinations": c}}}, nil
 		},
+	}, {
+		Type: "authenticationCombinationConfiguration", Title: "Restrictions of authentication strengths", Doc: "Which security keys and which certificates a combination of an authentication strength takes.",
+		List: "/policies/authenticationStrengthPolicies/{parent}/combinationConfigurations", Item: "/policies/authenticationStrengthPolicies/{parent}/combinationConfigurations/{id}", Under: StrengthType, Variants: true, Grants: true,
+		Name: []string{"appliesToCombinations"}, Match: []string{"@odata.type", "appliesToCombinations"},
+		Can: Create | Update | Delete, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.ReadWrite.ConditionalAccess"},
+		Properties: slices.Concat(
+			[]Property{{Name: "@odata.type", Write: OnCreate, Must: true, Reason: "whether it is about keys or certificates is fixed"}, {Name: "appliesToCombinations", Write: Both, Must: true, Set: true}},
+			sets(Both, "", "allowedAAGUIDs", "allowedIssuerSkis", "allowedPolicyOIDs"),
+		),
+		// A write to one of several shapes has to say which it is.
+		update: func(_ entra.ID, set, was map[string]any) ([]part, error) {
+			return nil, sayType(set, was, func() string { return "" })
+		},
+		// What Microsoft makes is the same in every tenant, without restrictions.
+		holds: func(strength map[string]any) bool { return strength["policyType"] != "builtIn" },
 	}, {
 		Type: "authenticationMethodsPolicy", Judged: true, Title: "Authentication methods policy", Doc: "How people are asked to register sign-in methods.",
 		List: "/policies/authenticationMethodsPolicy", One: true,

@@ -121,6 +121,7 @@ func outside() map[string]string {
 		"customCalloutExtension.@odata.type":                     "annotation that tells the variants apart",
 		"identityProviderBase.@odata.type":                       "annotation that tells the variants apart",
 		"customAuthenticationExtension.@odata.type":              "annotation that tells the variants apart",
+		"authenticationCombinationConfiguration.@odata.type":     "annotation that tells the variants apart",
 		"authenticationEventListener.@odata.type":                "annotation that tells the variants apart",
 		"authenticationEventListener.handler.customExtension.id": "handlers of each kind have one of another type",
 		"authenticationEventsFlow.@odata.type":                   "annotation that tells the variants apart",

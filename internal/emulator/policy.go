@@ -375,6 +375,51 @@ func (c *call) newStrength(o *object) error {
 	return checkCombinations(o.p["allowedCombinations"])
 }
 
+// combinationKinds are what combinations of authentication strengths are restricted to.
+func combinationKinds() []*family {
+	const path = "combinationConfigurations"
+	of := map[string]string{"fido2CombinationConfiguration": "fido2", "x509CertificateCombinationConfiguration": "x509Certificate"}
+	check := func(c *call, o *object) error {
+		in := c.t.get(text(o.p["_parent"]))
+		if in.managed {
+			return bad("Built-in authentication strength policies cannot be changed.")
+		}
+		for _, name := range texts(o.p["appliesToCombinations"]) {
+			if !strings.HasPrefix(name, of[o.typ]) || !slices.Contains(texts(in.p["allowedCombinations"]), name) {
+				return bad("The combination '%s' cannot be configured here.", name)
+			}
+			for _, x := range liveOnly(c.t.joined(o.kind, "_parent", in.id)) {
+				if x.id != o.id && slices.Contains(texts(x.p["appliesToCombinations"]), name) {
+					return bad("The combination '%s' is configured already.", name)
+				}
+			}
+		}
+		if len(asList(o.p["appliesToCombinations"])) == 0 {
+			return bad("appliesToCombinations must not be empty.")
+		}
+		return nil
+	}
+	return []*family{{
+		path: path, under: "policies/authenticationStrengthPolicies", types: []string{"fido2CombinationConfiguration", "x509CertificateCombinationConfiguration"}, noun: "authentication strength", verbs: "POST PATCH DELETE", full: true,
+		access: accessOf(kStrength),
+		create: func(c *call, o *object, _ checked) error { return check(c, o) },
+		change: func(c *call, _, d *object, _ checked) error { return check(c, d) },
+		seed: func(t *Tenant, _ string) {
+			for _, s := range t.first(kStrength, samples) {
+				combinations := texts(s.p["allowedCombinations"])
+				if t.o.Every && slices.Contains(combinations, "fido2") {
+					t.plant("policies/authenticationStrengthPolicies/{}/"+path, "", map[string]any{"_parent": s.id, "@odata.type": "#microsoft.graph.fido2CombinationConfiguration",
+						"appliesToCombinations": list("fido2"), "allowedAAGUIDs": list("486be96f-5c3a-4b9b-9a0c-2f1a54c6ba5e", "a4e9fc6d-4cbe-4758-b8ba-37598bb5bbaa")})
+				}
+				if t.o.Every && slices.Contains(combinations, "x509CertificateMultiFactor") {
+					t.plant("policies/authenticationStrengthPolicies/{}/"+path, "", map[string]any{"_parent": s.id, "@odata.type": "#microsoft.graph.x509CertificateCombinationConfiguration",
+						"appliesToCombinations": list("x509CertificateMultiFactor"), "allowedIssuerSkis": list("9A4248C6AC8C2931AB2A86537818E92E7B6C97B6"), "allowedPolicyOIDs": list("1.2.3.4.6")})
+				}
+			}
+		},
+	}}
+}
+
 // satisfies computes whether every combination is multifactor.
 func satisfies(v any) string {
 	for _, s := range texts(v) {

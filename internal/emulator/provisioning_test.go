@@ -140,3 +140,48 @@ func TestRemoteDesktop(t *testing.T) {
 		t.Errorf("%v", left)
 	}
 }
+
+func TestCombinationConfigurations(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	const path, key = "/v1.0/policies/authenticationStrengthPolicies", `{"@odata.type":"#microsoft.graph.fido2CombinationConfiguration"`
+	var own, builtIn string
+	items, _, _ := c.all(path)
+	for _, s := range items {
+		if id := path + "/" + s["id"].(string) + "/combinationConfigurations"; s["policyType"] == "custom" {
+			own = id
+		} else {
+			builtIn = id
+		}
+	}
+	have, _, _ := c.all(own)
+	if len(have) != 2 || have[0]["@odata.type"] == have[1]["@odata.type"] {
+		t.Fatalf("%v", have)
+	}
+	at0 := own + "/" + have[0]["id"].(string)
+	kind := have[0]["@odata.type"].(string)
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+	}{
+		{"of no type", "POST", own, `{"appliesToCombinations":["fido2"]}`, 400},
+		{"of a built-in strength", "POST", builtIn, key + `,"appliesToCombinations":["fido2"],"allowedAAGUIDs":["a"]}`, 400},
+		{"without a combination", "POST", own, key + `,"appliesToCombinations":[],"allowedAAGUIDs":["a"]}`, 400},
+		{"of a combination that the strength has not", "POST", own, key + `,"appliesToCombinations":["sms"],"allowedAAGUIDs":["a"]}`, 400},
+		{"changed without its type", "PATCH", at0, `{"appliesToCombinations":["fido2"]}`, 400},
+		{"another type", "PATCH", at0, `{"@odata.type":"#microsoft.graph.combination"}`, 400},
+		{"changed", "PATCH", at0, `{"@odata.type":"` + kind + `"}`, 200},
+		{"deleted", "DELETE", at0, ``, 204},
+	} {
+		if r := c.do(tc.method, tc.path, tc.body); r.status != tc.status {
+			t.Errorf("%s: %d, want %d: %s", tc.name, r.status, tc.status, r.raw)
+		}
+	}
+	// One combination is restricted once.
+	c.do("DELETE", own+"/"+have[1]["id"].(string), "")
+	for _, want := range []int{201, 400} {
+		if r := c.do("POST", own, key+`,"appliesToCombinations":["fido2"],"allowedAAGUIDs":["a"]}`); r.status != want {
+			t.Errorf("%d, want %d: %s", r.status, want, r.raw)
+		}
+	}
+}

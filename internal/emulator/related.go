@@ -36,7 +36,7 @@ func (c *call) linksOf(o *object, r relID) relation {
 // cannot be written here.
 func emptyRelations() []string {
 	return []string{"tokenLifetimePolicies", "tokenIssuancePolicies", "homeRealmDiscoveryPolicies", "claimsMappingPolicies",
-		"appManagementPolicies", "combinationConfigurations", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
+		"appManagementPolicies", "extensions", "createdObjects", "endpoints", "ownedDevices", "registeredDevices"}
 }
 
 func (c *call) related(o *object, name string) (relation, bool) {
