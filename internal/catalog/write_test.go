@@ -264,7 +264,6 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{"directories":[{"id":"a"}],"synchronizationRules":[]}`, `PUT /v1.0/servicePrincipals/s/synchronization/jobs/j/schema {"directories":[{"id":"a"}],"synchronizationRules":[{"id":"r"}]}
 `},
 		{"synchronizationSchema", "s/j/synchronizationSchema", `{"synchronizationRules":[{"id":"r"}]}`, `{}`, "error"},
-<<<<<<< HEAD
 		{"unifiedRoleManagementPolicyAssignment", "a", `{"policy":{"rules":[{"id":"A","isEnabled":true},{"id":"B/","maximumDuration":"PT1H"}]}}`, `{"policyId":"p q","policy":{"rules":[{"id":"A","isEnabled":true},{"id":"B/","maximumDuration":"PT8H"}]}}`,
 			`PATCH /v1.0/policies/roleManagementPolicies/p%20q/rules/B%2F {"id":"B/","maximumDuration":"PT1H"}
 `},
@@ -274,12 +273,10 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 		{"unifiedRoleEligibilitySchedule", "s", `{"scheduleInfo.expiration":{"type":"noExpiration"}}`, `{"principalId":"u","roleDefinitionId":"r","directoryScopeId":"/","scheduleInfo":{"expiration":{"type":"afterDateTime","endDateTime":"2030-01-01T00:00:00Z"}},"status":"Provisioned"}`,
 			`POST /v1.0/roleManagement/directory/roleEligibilityScheduleRequests {"action":"adminUpdate","directoryScopeId":"/","justification":"Restored from a backup","principalId":"u","roleDefinitionId":"r","scheduleInfo":{"expiration":{"type":"noExpiration"},"startDateTime":"2020-01-01T00:00:00Z"}}
 `},
-=======
 		{"authenticationCombinationConfiguration", "s/c", `{"allowedAAGUIDs":["b"]}`, `{"@odata.type":"#microsoft.graph.fido2CombinationConfiguration","appliesToCombinations":["fido2"],"allowedAAGUIDs":["a"]}`,
 			`PATCH /v1.0/policies/authenticationStrengthPolicies/s/combinationConfigurations/c {"@odata.type":"#microsoft.graph.fido2CombinationConfiguration","allowedAAGUIDs":["b"]}
 `},
 		{"authenticationCombinationConfiguration", "s/c", `{"allowedAAGUIDs":["b"]}`, `{}`, "error"},
->>>>>>> a5625f1 (catalog: what combinations of authentication strengths are restricted to)
 	}
 	tests = append(tests, settingUpdates()...)
 	seen := map[entra.Type]bool{}
