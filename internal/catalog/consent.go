@@ -18,9 +18,9 @@ func grantPolicies() []*Resource {
 	write := []string{"Policy.Read.PermissionGrant", "Policy.ReadWrite.PermissionGrant"}
 	// Conditions cannot be changed, only taken away and added, and the service gives each a new ID. So what recognises
 	// one is all that it says.
-	conditions := func(in *Resource, t entra.Type, path, title, doc, name string, flat, many []string) *Resource {
+	conditions := func(in *Resource, t, is entra.Type, path, title, doc, name string, flat, many []string) *Resource {
 		r := &Resource{
-			Type: t, Title: title, Doc: doc, Version: in.Version,
+			Type: t, Is: is, Title: title, Doc: doc, Version: in.Version,
 			List: in.List + "/{parent}/" + path, Item: in.List + "/{parent}/" + path + "/{id}", Under: in.Type,
 			Name: []string{name}, Match: slices.Concat(flat, many),
 			Can: Create | Delete, Read: in.Read, Write: in.Write, Grants: true,
@@ -52,15 +52,16 @@ func grantPolicies() []*Resource {
 	creation := policy("servicePrincipalCreationPolicy", "servicePrincipalCreationPolicies", "Service principal creation policies", "Of which applications people may make service principals.", "Policy.Read.All", "Policy.ReadWrite.ServicePrincipalCreate")
 	creation.Version = "beta"
 	creation.Properties = append(creation.Properties, omit("its ID says it", "isBuiltIn")...)
+	const set, sort = "permissionGrantConditionSet", "servicePrincipalCreationConditionSet"
 	flat, many := []string{"permissionClassification", "permissionType", "resourceApplication", "clientApplicationsFromVerifiedPublisherOnly"}, []string{"permissions", "clientApplicationIds", "clientApplicationPublisherIds", "clientApplicationTenantIds"}
 	which, ids := []string{"applicationsFromVerifiedPublisherOnly", "certifiedApplicationsOnly"}, []string{"applicationIds", "applicationPublisherIds", "applicationTenantIds"}
 	return []*Resource{
 		grants,
-		conditions(grants, "permissionGrantInclude", "includes", "Conditions of consent", "Conditions under which people may consent.", "resourceApplication", flat, many),
-		conditions(grants, "permissionGrantExclude", "excludes", "Exceptions of consent", "Conditions under which people may not consent though others say so.", "resourceApplication", flat, many),
+		conditions(grants, "permissionGrantInclude", set, "includes", "Conditions of consent", "Conditions under which people may consent.", "resourceApplication", flat, many),
+		conditions(grants, "permissionGrantExclude", set, "excludes", "Exceptions of consent", "Conditions under which people may not consent though others say so.", "resourceApplication", flat, many),
 		creation,
-		conditions(creation, "servicePrincipalCreationInclude", "includes", "Conditions of creation", "Applications of which people may make service principals.", "id", which, ids),
-		conditions(creation, "servicePrincipalCreationExclude", "excludes", "Exceptions of creation", "Applications of which people may not make service principals though others say so.", "id", which, ids),
+		conditions(creation, "servicePrincipalCreationInclude", sort, "includes", "Conditions of creation", "Applications of which people may make service principals.", "id", which, ids),
+		conditions(creation, "servicePrincipalCreationExclude", sort, "excludes", "Exceptions of creation", "Applications of which people may not make service principals though others say so.", "id", which, ids),
 		{
 			Type: "permissionGrantPreApprovalPolicy", Title: "Preapproved permissions", Doc: "What applications that the policy is given to are granted in groups and chats without being asked; not to which applications it is given.",
 			List: "/policies/permissionGrantPreApprovalPolicies", Version: "beta", Name: []string{"id"}, Match: []string{"conditions"}, Grants: true,

@@ -17,6 +17,23 @@ func external() []*Resource {
 	}
 	const noSecret = "the service never gives it out; it has to come from where the provider was registered"
 	secret := func(name string) Property { return Property{Name: name, Omit: true, Secret: true, Reason: noSecret} }
+	// What a flow asks for and speaks is read with it.
+	inside := func(t, is entra.Type, in flow, path, title, doc string, names ...string) *Resource {
+		return &Resource{
+			Type: t, Is: is, Title: title, Doc: doc, Version: in.version,
+			List: in.list + "/{parent}/" + path, Item: in.list + "/{parent}/" + path + "/{id}", Under: in.of,
+			Name: []string{"displayName"},
+			Read: []string{"IdentityUserFlow.Read.All"}, Refusal: noFlow,
+			Properties: never("a part of its flow", names...),
+		}
+	}
+	question := func(t, is entra.Type, in flow, title, doc string) *Resource {
+		return inside(t, is, in, "userAttributeAssignments", title, doc, "displayName", "isOptional", "requiresVerification", "userAttributeValues", "userInputType")
+	}
+	language := func(t, is entra.Type, in flow, title, doc string) *Resource {
+		return inside(t, is, in, "languages", title, doc, "displayName", "isEnabled")
+	}
+	guests, customers := flow{"b2xIdentityUserFlow", "v1.0", "/identity/b2xUserFlows"}, flow{"b2cIdentityUserFlow", "beta", "/identity/b2cUserFlows"}
 	return []*Resource{{
 		Type: "identityProviderBase", Title: "Identity providers", Doc: "Who else may vouch for people that sign in: Google, Facebook, Apple, OpenID Connect.",
 		List: "/identity/identityProviders", Variants: true,
@@ -144,19 +161,18 @@ func external() []*Resource {
 			omit("only a reading of one flow gives it", "apiConnectorConfiguration"),
 		),
 		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{"identityProviderBase"}, Many: true, Path: "/identity/b2cUserFlows/{id}/userFlowIdentityProviders", Write: true, Said: "identity/identityProviders"}},
-	}, {
-		Type: "identityUserFlowAttributeAssignment", Title: "Questions of guest sign-up flows", Doc: "What a guest sign-up flow asks for.",
-		List: "/identity/b2xUserFlows/{parent}/userAttributeAssignments", Item: "/identity/b2xUserFlows/{parent}/userAttributeAssignments/{id}", Under: "b2xIdentityUserFlow",
-		Name: []string{"displayName"},
-		Read: []string{"IdentityUserFlow.Read.All"}, Refusal: noFlow,
-		Properties: never("a part of its flow", "displayName", "isOptional", "requiresVerification", "userAttributeValues", "userInputType"),
-	}, {
-		Type: "userFlowLanguageConfiguration", Title: "Languages of guest sign-up flows", Doc: "The languages that a guest sign-up flow speaks.",
-		List: "/identity/b2xUserFlows/{parent}/languages", Item: "/identity/b2xUserFlows/{parent}/languages/{id}", Under: "b2xIdentityUserFlow",
-		Name: []string{"displayName"},
-		Read: []string{"IdentityUserFlow.Read.All"}, Refusal: noFlow,
-		Properties: never("a part of its flow", "displayName", "isEnabled"),
-	}}
+	},
+		question("identityUserFlowAttributeAssignment", "", guests, "Questions of guest sign-up flows", "What a guest sign-up flow asks for."),
+		language("userFlowLanguageConfiguration", "", guests, "Languages of guest sign-up flows", "The languages that a guest sign-up flow speaks."),
+		question("customerUserFlowAttributeAssignment", "identityUserFlowAttributeAssignment", customers, "Questions of customer sign-up flows", "What a customer sign-up flow asks for."),
+		language("customerUserFlowLanguageConfiguration", "userFlowLanguageConfiguration", customers, "Languages of customer sign-up flows", "The languages that a customer sign-up flow speaks."),
+	}
+}
+
+// A flow is where flows of a type are.
+type flow struct {
+	of            entra.Type
+	version, list string
 }
 
 // The name of a flow is its ID, and the answer does not say which attribute a question is about.

@@ -31,3 +31,17 @@ func FuzzLocate(f *testing.F) {
 		}
 	})
 }
+
+// A list that the service gives for a scope only is asked for with it; one object is not.
+func TestAListOfAScope(t *testing.T) {
+	r, ok := catalog.Lookup("unifiedRoleManagementAlertConfiguration")
+	if !ok {
+		t.Fatal("no alerts")
+	}
+	if got := r.Listing("").Query.Get("$filter"); got != "scopeId eq '/' and scopeType eq 'DirectoryRole'" {
+		t.Errorf("listed with %q", got)
+	}
+	if got := r.Fetch("x").Query.Get("$filter"); got != "" {
+		t.Errorf("one is read with %q", got)
+	}
+}

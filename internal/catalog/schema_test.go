@@ -124,6 +124,7 @@ func outside() map[string]string {
 		"authenticationCombinationConfiguration.@odata.type":     "annotation that tells the variants apart",
 		"authenticationEventListener.@odata.type":                "annotation that tells the variants apart",
 		"authenticationEventListener.handler.customExtension.id": "handlers of each kind have one of another type",
+		"unifiedRoleManagementAlertConfiguration.@odata.type":    "annotation that tells the variants apart",
 		"authenticationEventsFlow.@odata.type":                   "annotation that tells the variants apart",
 		"synchronizationJob.isActive":                            "made of the state in its schedule",
 		"synchronizationJob.secrets":                             "kept beside the jobs, and never read",

@@ -73,6 +73,15 @@ PATCH /v1.0/applications/{id} {"identifierUris":["https://c.example","api://{app
 		{"unifiedRoleDefinition", "", `{"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"],"condition":"x"}],"templateId":"` + g1 + `"}`,
 			`POST /v1.0/roleManagement/directory/roleDefinitions {"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"]}],"templateId":"` + g1 + `"}
 `},
+		{"cloudPCRoleDefinition", "", `{"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"],"excludedResourceActions":[]}]}`,
+			`POST /beta/roleManagement/cloudPC/roleDefinitions {"displayName":"R","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["a"]}]}
+`},
+		{"deviceManagementRoleDefinition", "", `{"displayName":"R","rolePermissions":[]}`, `POST /beta/roleManagement/deviceManagement/roleDefinitions {"displayName":"R","rolePermissions":[]}
+`},
+		{"defenderRoleDefinition", "", `{"displayName":"R"}`, ""},
+		{"exchangeRoleDefinition", "", `{"displayName":"R","rolePermissions":[]}`, ""},
+		{"entitlementRoleAssignment", "", `{"appScopeId":"/AccessPackageCatalog/c","principalId":"p","roleDefinitionId":"r"}`, `POST /v1.0/roleManagement/entitlementManagement/roleAssignments {"appScopeId":"/AccessPackageCatalog/c","principalId":"p","roleDefinitionId":"r"}
+`},
 		{"unifiedRoleAssignment", "", `{"directoryScopeId":"/","principalId":"p","roleDefinitionId":"r"}`, `POST /v1.0/roleManagement/directory/roleAssignments {"directoryScopeId":"/","principalId":"p","roleDefinitionId":"r"}
 `},
 		{"conditionalAccessPolicy", "", `{"displayName":"P","state":"disabled","conditions":{"users":{"includeUsers":["All"]}},"grantControls":{"operator":"OR","builtInControls":["mfa"]}}`,
@@ -194,6 +203,15 @@ POST /v1.0/servicePrincipals/i/removePassword {"keyId":"a"}
 `},
 		{"unifiedRoleDefinition", "i", `{"rolePermissions":[{"allowedResourceActions":["a"],"excludedResourceActions":[]}]}`, `{}`, `PATCH /v1.0/roleManagement/directory/roleDefinitions/i {"rolePermissions":[{"allowedResourceActions":["a"]}]}
 `},
+		{"cloudPCRoleDefinition", "i", `{"rolePermissions":[{"allowedResourceActions":["a"],"condition":"x"}]}`, `{}`, `PATCH /beta/roleManagement/cloudPC/roleDefinitions/i {"rolePermissions":[{"allowedResourceActions":["a"]}]}
+`},
+		{"deviceManagementRoleDefinition", "i", `{"description":null}`, `{}`, `PATCH /beta/roleManagement/deviceManagement/roleDefinitions/i {"description":null}
+`},
+		{"defenderRoleDefinition", "i", `{"version":"2"}`, `{}`, "error"},
+		{"unifiedRoleManagementAlertConfiguration", "i", `{"isEnabled":false}`, `{"@odata.type":"#microsoft.graph.staleSignInAlertConfiguration","duration":"P30D"}`,
+			`PATCH /beta/identityGovernance/roleManagementAlerts/alertConfigurations/i {"@odata.type":"#microsoft.graph.staleSignInAlertConfiguration","isEnabled":false}
+`},
+		{"unifiedRoleManagementAlertConfiguration", "i", `{"isEnabled":false}`, `{}`, "error"},
 		{"conditionalAccessPolicy", "i", `{"state":"disabled","grantControls":null}`, `{}`, policy + ` {"grantControls":null,"state":"disabled"}
 `},
 		{"conditionalAccessPolicy", "i", `{"conditions":{"clientAppTypes":["all"],"users":{"includeUsers":["All"]},"locations":{"includeLocations":["All"]}}}`, `{}`,

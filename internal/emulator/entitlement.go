@@ -35,6 +35,12 @@ func entitlementKinds() []*family {
 				case c.t.naming(packages, "catalog", o.id) != nil:
 					return bad("The catalog has access packages and cannot be deleted.")
 				}
+				c.t.each(kin().kinds[inPackages], func(x *object) bool {
+					if x.live() && text(x.p["appScopeId"]) == inCatalog+o.id {
+						c.t.discard(x)
+					}
+					return true
+				})
 				return nil
 			},
 			sample: func(t *Tenant, i int, _ *object) map[string]any {

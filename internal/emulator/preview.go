@@ -49,11 +49,11 @@ func previewKinds() []*family {
 	local.change = func(_ *call, o, _ *object, in checked) error {
 		return needs(in, o, "isEmailPasswordAuthenticationEnabled", "isPhoneOneTimePasswordAuthenticationEnabled", "isUserNameAuthenticationEnabled")
 	}
-	return slices.Concat([]*family{cards, evaluation, local, invitationPolicies(), preApprovals(), appChains()}, creationPolicies(), []*family{customerFlows()})
+	return slices.Concat([]*family{cards, evaluation, local, invitationPolicies(), preApprovals(), appChains()}, creationPolicies(), customerFlows(), serviceRoles(), []*family{entitlementRoles(), roleAlerts()})
 }
 
 // customerFlows are how customers sign up and in.
-func customerFlows() *family {
+func customerFlows() []*family {
 	f := &family{path: customerPath, types: []string{"b2cIdentityUserFlow"}, noun: "B2C user flow", beta: true, verbs: "POST PATCH DELETE",
 		access: access{"directory", []string{"IdentityUserFlow.Read.All", "IdentityUserFlow.ReadWrite.All"}, []string{"IdentityUserFlow.ReadWrite.All"}, nil}}
 	f.create = func(c *call, o *object, in checked) error {
@@ -66,7 +66,15 @@ func customerFlows() *family {
 	f.sample = func(_ *Tenant, i int, _ *object) map[string]any {
 		return props{"id": "B2C_1_Customer" + itoa(i), "userFlowType": []string{"signUp", "signIn", "passwordReset"}[i], "userFlowTypeVersion": 1, "isLanguageCustomizationEnabled": true, "defaultLanguageTag": "en"}
 	}
-	return f
+	questions := &family{path: "userAttributeAssignments", under: customerPath, types: []string{"identityUserFlowAttributeAssignment"}, noun: "user flow attribute assignment", beta: true, access: f.access}
+	questions.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "Question " + itoa(i), "isOptional": true, "requiresVerification": false, "userInputType": "textBox", "userAttributeValues": []any{}}
+	}
+	languages := &family{path: "languages", under: customerPath, types: []string{"userFlowLanguageConfiguration"}, noun: "user flow language", beta: true, access: f.access}
+	languages.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"id": "en", "displayName": "English", "isEnabled": true}
+	}
+	return []*family{f, questions, languages}
 }
 
 func previewTies(kinds map[string]kindID) []tie {

@@ -1,10 +1,70 @@
 package emulator_test
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 )
+
+func TestRolesOfServices(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	find := func(path string, builtIn bool) string {
+		t.Helper()
+		for _, o := range c.want(200, "GET", "/beta"+path, "").items() {
+			if o["isBuiltIn"] == builtIn {
+				return path + "/" + o["id"].(string)
+			}
+		}
+		t.Fatalf("%s: none", path)
+		return ""
+	}
+	const cloud, intune, defender, exchange = "/beta/roleManagement/cloudPC/roleDefinitions", "/beta/roleManagement/deviceManagement/roleDefinitions", "/beta/roleManagement/defender/roleDefinitions", "/beta/roleManagement/exchange/roleDefinitions"
+	const inPackages, alerts = "/v1.0/roleManagement/entitlementManagement/roleAssignments", "/beta/identityGovernance/roleManagementAlerts/alertConfigurations"
+	const owner = "ae79f266-94d4-4dab-b730-feca7e132178"
+	role := func(action string) string {
+		return `{"displayName":"Operators","isEnabled":true,"rolePermissions":[{"allowedResourceActions":["` + action + `"]}]}`
+	}
+	all := alerts + "?$filter=" + url.QueryEscape("scopeId eq '/' and scopeType eq 'DirectoryRole'")
+	alert := alerts + "/" + c.want(200, "GET", all, "").items()[0]["id"].(string)
+	ada, sp := at.Find("users", "Ada Admin"), at.Find("servicePrincipals", "Expenses")
+	catalog := c.want(201, "POST", "/v1.0/identityGovernance/entitlementManagement/catalogs", `{"displayName":"Tools"}`).body["id"].(string)
+	given := `{"principalId":"` + ada + `","roleDefinitionId":"` + owner + `","appScopeId":"/AccessPackageCatalog/` + catalog + `"}`
+	assignment := inPackages + "/" + c.want(201, "POST", inPackages, given).body["id"].(string)
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+	}{
+		{"role of the directory's actions", "POST", cloud, role("microsoft.directory/users/basic/update"), 400},
+		{"role", "POST", cloud, role("Microsoft.CloudPC/CloudPCs/Read"), 201},
+		{"role of a taken name", "POST", cloud, role("Microsoft.CloudPC/CloudPCs/Read"), 400},
+		{"role of that name elsewhere", "POST", defender, role("microsoft.xdr/securityposture/read"), 201},
+		{"role without actions", "POST", intune, `{"displayName":"R","isEnabled":true,"rolePermissions":[]}`, 400},
+		{"built-in role changed", "PATCH", "/beta" + find("/roleManagement/deviceManagement/roleDefinitions", true), `{"description":"x"}`, 400},
+		{"built-in role deleted", "DELETE", "/beta" + find("/roleManagement/cloudPC/roleDefinitions", true), ``, 400},
+		{"role deleted", "DELETE", "/beta" + find("/roleManagement/defender/roleDefinitions", false), ``, 204},
+		{"role of Exchange made", "POST", exchange, role("x"), 405},
+		{"roles of a service in v1.0", "GET", "/v1.0/roleManagement/cloudPC/roleDefinitions", ``, 400},
+		{"assignment twice", "POST", inPackages, given, 400},
+		{"assignment without a scope", "POST", inPackages, `{"principalId":"` + ada + `","roleDefinitionId":"` + owner + `"}`, 400},
+		{"assignment of no role", "POST", inPackages, `{"principalId":"` + ada + `","roleDefinitionId":"x","appScopeId":"/"}`, 404},
+		{"assignment in no catalog", "POST", inPackages, `{"principalId":"` + ada + `","roleDefinitionId":"` + owner + `","appScopeId":"/AccessPackageCatalog/x"}`, 404},
+		{"assignment to an application", "POST", inPackages, `{"principalId":"` + sp + `","roleDefinitionId":"` + owner + `","appScopeId":"/"}`, 201},
+		{"assignment changed", "PATCH", assignment, `{"appScopeId":"/"}`, 405},
+		{"catalog deleted", "DELETE", "/v1.0/identityGovernance/entitlementManagement/catalogs/" + catalog, ``, 204},
+		{"assignment in a deleted catalog", "GET", assignment, ``, 404},
+		{"alerts of no scope", "GET", alerts, ``, 400},
+		{"alert without its type", "PATCH", alert, `{"isEnabled":false}`, 400},
+		{"alert of other numbers", "PATCH", alert, `{"@odata.type":"#microsoft.graph.tooManyGlobalAdminsAssignedToTenantAlertConfiguration","globalAdminCountThreshold":3}`, 204},
+		{"alert of another kind's numbers", "PATCH", alert, `{"@odata.type":"#microsoft.graph.tooManyGlobalAdminsAssignedToTenantAlertConfiguration","duration":"P1D"}`, 400},
+		{"alert of another scope", "PATCH", alert, `{"@odata.type":"#microsoft.graph.tooManyGlobalAdminsAssignedToTenantAlertConfiguration","scopeId":"/x"}`, 400},
+	} {
+		if r := c.do(tc.method, tc.path, tc.body); r.status != tc.status {
+			t.Errorf("%s: %d, want %d: %s", tc.name, r.status, tc.status, r.raw)
+		}
+	}
+}
 
 func TestPreviewRefusals(t *testing.T) {
 	at := start(t, emulator.Options{Every: true})
