@@ -290,7 +290,7 @@ func targets(within bool) []*target {
 				x := all[len(all)-1]
 				x.match, x.each = append(x.match, path(in.List)+`\?\$expand=`+r.Expand), false
 			}
-			all[len(all)-1].single = r.Barren([]byte("{}")) // a refusal says that there is nothing, whatever it is in
+			all[len(all)-1].single = within && r.One || r.Barren([]byte("{}")) // a refusal says that there is nothing, whatever it is in
 			if r.Stream {
 				all[len(all)-1].log = r
 			}

@@ -404,7 +404,11 @@ func combinationKinds() []*family {
 		access: accessOf(kStrength),
 		create: func(c *call, o *object, _ checked) error { return check(c, o) },
 		change: func(c *call, _, d *object, _ checked) error { return check(c, d) },
-		seed: func(t *Tenant, _ string) {
+		seed: func(t *Tenant, born string) {
+			if t.o.Every {
+				t.seed(kStrength, "authenticationStrengthPolicy", "", map[string]any{"displayName": "Suppliers with keys", "description": "Suppliers with keys", "policyType": "custom", "requirementsSatisfied": "mfa",
+					"createdDateTime": born, "modifiedDateTime": born, "allowedCombinations": list("fido2")})
+			}
 			for _, s := range t.first(kStrength, samples) {
 				combinations := texts(s.p["allowedCombinations"])
 				if t.o.Every && slices.Contains(combinations, "fido2") {

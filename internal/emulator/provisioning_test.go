@@ -148,9 +148,9 @@ func TestCombinationConfigurations(t *testing.T) {
 	var own, builtIn string
 	items, _, _ := c.all(path)
 	for _, s := range items {
-		if id := path + "/" + s["id"].(string) + "/combinationConfigurations"; s["policyType"] == "custom" {
+		if id := path + "/" + s["id"].(string) + "/combinationConfigurations"; s["displayName"] == "Administrators with keys" {
 			own = id
-		} else {
+		} else if s["policyType"] == "builtIn" {
 			builtIn = id
 		}
 	}
