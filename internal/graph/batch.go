@@ -3,9 +3,11 @@ package graph
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -200,7 +202,11 @@ func (c *Client) item(k *call) *item {
 	raw.WriteByte('}')
 	if len(k.body) > 0 {
 		raw.WriteString(`,"body":`)
-		raw.Write(k.body)
+		if acceptsJSON(h.Get("Content-Type")) {
+			raw.Write(k.body)
+		} else {
+			raw.Write(quoted(base64.StdEncoding.EncodeToString(k.body)))
+		}
 	}
 	return &item{k: k, raw: raw.Bytes()}
 }
@@ -289,6 +295,15 @@ func (it *item) accept(a answer) []*item {
 		return it.failed(&faulty{reason: fmt.Sprintf("status %d, and redirects are not followed", a.Status), final: true})
 	case a.Body == nil && it.k.read && a.Status == http.StatusOK:
 		return it.failed(&faulty{reason: "the body is empty"})
+	case it.k.wanted != "" && a.Body != nil:
+		var err error
+		if a.Body, err = it.k.unpacked(a.Header, a.Body); err != nil {
+			f, ok := errors.AsType[*faulty](err)
+			if !ok {
+				f = &faulty{reason: err.Error()}
+			}
+			return it.failed(f)
+		}
 	case it.k.judge != nil:
 		if err := it.k.judge(a.Body); err != nil {
 			return it.failed(&faulty{reason: err.Error()})
@@ -302,6 +317,19 @@ func (it *item) accept(a answer) []*item {
 	}
 	it.result = Result{Response: a.Response}
 	return nil
+}
+
+// unpacked makes of an answer that is not JSON, which a batch holds in base64, what [Client.Do] makes of it.
+func (k *call) unpacked(h http.Header, body jsontext.Value) (jsontext.Value, error) {
+	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return nil, errors.New("the content type is missing or malformed")
+	}
+	raw, err := base64.StdEncoding.DecodeString(plainText(body))
+	if body.Kind() != '"' || err != nil || len(raw) == 0 {
+		return nil, errors.New("the body is not base64")
+	}
+	return k.plainBytes(kind, raw)
 }
 
 // failed gives an item the outward form of a failure and returns it if it is to be sent again.

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -496,4 +497,46 @@ func FuzzBatch(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { graph.CheckDecodeBatch(t, body, 3) })
+}
+
+// Bytes go into a batch, and come out of it, as they do by themselves.
+func TestBatchedBytes(t *testing.T) {
+	large := base64.StdEncoding.EncodeToString(make([]byte, 2<<20))
+	bodies := map[string]string{"/a": `"iVBORw=="`, "/b": `"no base64"`, "/c": `{"id":"1"}`, "/d": `"` + large + `"`, "/f": `"PGh0bWw+"`, "/e": `"` + base64.StdEncoding.EncodeToString(make([]byte, 4<<20+1)) + `"`}
+	b := newBatches(func(a asked) *part {
+		if a.Method == "PUT" {
+			return &part{status: 204}
+		}
+		return &part{status: 200, body: bodies[a.URL], headers: []string{"Content-Type", map[bool]string{true: "text/html", false: "image/png; x=y"}[a.URL == "/f"]}}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var rs []graph.Request
+		for _, path := range []string{"/a", "/b", "/c", "/d", "/e", "/f"} {
+			rs = append(rs, graph.Request{Path: path, Header: http.Header{"Accept": {"image/*, application/octet-stream"}}})
+		}
+		rs = append(rs, graph.Request{Method: "PUT", Path: "/a", Header: http.Header{"Content-Type": {"image/png"}}, Body: []byte("\x89PNG")})
+		results, err := b.client(t, graph.Options{}).Batch(t.Context(), "", rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := results[0]; r.Err != nil || string(r.Body) != `{"contentType":"image/png","data":"iVBORw=="}` {
+			t.Errorf("an image: %s %v", r.Body, r.Err)
+		}
+		if r := results[3]; r.Err != nil || len(r.Body) < len(large) {
+			t.Errorf("a large image: %d bytes, %v", len(r.Body), r.Err)
+		}
+		for _, i := range []int{1, 2, 4, 5} {
+			if _, ok := errors.AsType[*graph.ProtocolError](results[i].Err); !ok {
+				t.Errorf("%s is taken: %v", rs[i].Path, results[i].Err)
+			}
+		}
+		if results[6].Err != nil {
+			t.Error(results[6].Err)
+		}
+	})
+	for _, a := range b.seen[0] {
+		if a.Method == "PUT" && (string(a.Body) != `"iVBORw=="` || a.Headers["Content-Type"] != "image/png") {
+			t.Errorf("sent %+v", a)
+		}
+	}
 }

@@ -836,7 +836,7 @@ func TestBodiesThatAreNotJSON(t *testing.T) {
 			t.Error("text is accepted where JSON is due")
 		}
 		c = client(t, always(func() *http.Response { return reply(200, "\x89PNG", "Content-Type", "image/png") }), graph.Options{})
-		if r, err := c.Do(t.Context(), graph.Request{Path: "/logo", Header: http.Header{"Accept": {"*/*"}}}); err != nil || string(r.Body) != `"iVBORw=="` {
+		if r, err := c.Do(t.Context(), graph.Request{Path: "/logo", Header: http.Header{"Accept": {"*/*"}}}); err != nil || string(r.Body) != `{"contentType":"image/png","data":"iVBORw=="}` {
 			t.Errorf("logo: %s %v", r.Body, err)
 		}
 		c = client(t, always(func() *http.Response { return reply(204, "") }), graph.Options{})

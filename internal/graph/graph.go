@@ -173,7 +173,7 @@ type Request struct {
 	Path    string      // escaped, starting with a slash: "/groups/4f1c…/members"
 	Query   url.Values  // unescaped; names with their dollar sign
 	Header  http.Header // added to the usual ones; see Do
-	Body    []byte      // JSON, or nil
+	Body    []byte      // JSON, or what the Content-Type header says, or nil
 	// Read says that a POST changes nothing ("/directoryObjects/getByIds"): it is then repeated like a GET.
 	Read bool
 }
@@ -183,7 +183,8 @@ type Response struct {
 	Status int
 	Header http.Header
 	// Body is strict JSON, or nil if the answer was empty. If the request asked for something else by its
-	// Accept header, Body is a JSON string with the bytes in base64, as in a batch.
+	// Accept header, Body is a JSON object with the bytes in base64, of which there can be 4 MiB, as data, and
+	// their media type as contentType.
 	Body jsontext.Value
 }
 
@@ -243,9 +244,9 @@ type call struct {
 	url          string // absolute
 	header       http.Header
 	body         []byte
-	read         bool // may be repeated
-	page         int  // 1-based; 0 outside listings
-	opaque       bool // the caller asked for something that is not JSON
+	read         bool   // may be repeated
+	page         int    // 1-based; 0 outside listings
+	wanted       string // the media types that the caller asked for, where they are not JSON; else ""
 	// judge looks at the body of a successful answer; its error is a fault of the answer, retried like others.
 	judge func(jsontext.Value) error
 }
@@ -287,15 +288,18 @@ func (c *Client) call(r Request) (*call, error) {
 	if err := checkHeader(r.Header); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", k.method, k.path, err)
 	}
-	if len(k.body) > 0 && !jsontext.Value(k.body).IsValid() {
+	if len(k.body) > 0 && acceptsJSON(r.Header.Get("Content-Type")) && !jsontext.Value(k.body).IsValid() {
 		return nil, fmt.Errorf("%s %s: the body is not valid JSON", k.method, k.path)
 	}
 	k.service = serviceOf(k.path, k.read)
-	k.opaque = !acceptsJSON(r.Header.Get("Accept"))
+	if accept := r.Header.Get("Accept"); !acceptsJSON(accept) {
+		k.wanted = strings.ToLower(accept)
+	}
 	k.url = c.origin.String() + "/" + k.version + r.Path + encodeQuery(r.Query)
 	return k, nil
 }
 
+// acceptsJSON reports whether a header that names media types, or is not there, means JSON.
 func acceptsJSON(accept string) bool {
 	return accept == "" || strings.Contains(strings.ToLower(accept), "application/json")
 }

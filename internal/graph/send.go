@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -467,8 +468,8 @@ func (k *call) accept(status int, h http.Header, body []byte) (jsontext.Value, e
 	if err != nil {
 		return nil, &faulty{reason: "the content type is missing or malformed"}
 	}
-	if k.opaque {
-		return jsontext.Value(`"` + base64.StdEncoding.EncodeToString(body) + `"`), nil
+	if k.wanted != "" {
+		return k.plainBytes(kind, body)
 	}
 	if strings.HasSuffix(k.path, "/$count") && kind == "text/plain" {
 		// A bare number, after a byte order mark as the service likes it.
@@ -498,6 +499,29 @@ func (k *call) accept(status int, h http.Header, body []byte) (jsontext.Value, e
 		return nil, &faulty{reason: "an error under a status of success"}
 	}
 	return body, nil
+}
+
+// maxBytes is how long an answer that is not JSON can be. The largest that the service keeps of the kind are photos of
+// 4 MB (Microsoft Graph documentation, Update profilePhoto).
+const maxBytes = 4 << 20
+
+// plainBytes makes JSON of an answer that is none. What is not of a kind that was asked for is a page of something that
+// stands between.
+func (k *call) plainBytes(kind string, body []byte) (jsontext.Value, error) {
+	if !slices.ContainsFunc(strings.Split(k.wanted, ","), func(want string) bool {
+		group, all := strings.CutSuffix(strings.TrimSpace(want), "*")
+		return kind == group || all && (group == "*/" || strings.HasPrefix(kind, group))
+	}) {
+		return nil, &faulty{reason: "the content type is none that was asked for"}
+	}
+	if len(body) > maxBytes {
+		return nil, &faulty{reason: fmt.Sprintf("it is longer than %d bytes, which is more than is kept", maxBytes), final: true}
+	}
+	quoted, err := jsontext.AppendQuote(nil, kind)
+	if err != nil {
+		return nil, &faulty{reason: "the content type is malformed"}
+	}
+	return jsontext.Value(fmt.Sprintf(`{"contentType":%s,"data":"%s"}`, quoted, base64.StdEncoding.EncodeToString(body))), nil
 }
 
 // onlyError tells an error envelope from an object that has a property of that name.
