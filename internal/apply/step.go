@@ -137,8 +137,12 @@ func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) 
 	for name, value := range c.Header {
 		h.Set(name, value)
 	}
+	body := c.Body
+	if h.Get("Content-Type") == "" { // else it is no JSON
+		body = bytes.ReplaceAll(body, []byte("{endpoint}"), []byte(u.o.Endpoint))
+	}
 	return u.client.Do(ctx, graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h,
-		Body: bytes.ReplaceAll(c.Body, []byte("{endpoint}"), []byte(u.o.Endpoint))})
+		Body: body})
 }
 
 // appears is how long an object that was just made may stay invisible to some replicas (Microsoft Graph

@@ -48,6 +48,7 @@ func apps() []*Resource {
 				{Name: "publicClient.redirectUris", Set: true},
 				{Name: "info", Write: Both},
 				{Name: "info.logoUrl", Omit: true, Reason: "the address of the logo changes with it"},
+				{Name: "logo", Omit: true, kept: true, Reason: "bytes, which are an object of their own"},
 				{Name: "addIns", Write: Both, Key: "id"},
 				{Name: "optionalClaims", Write: Both},
 				{Name: "optionalClaims.accessToken", Key: "name"},
@@ -72,8 +73,8 @@ func apps() []*Resource {
 			never("this version of the service ignores it", "oauth2RequirePostResponse"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
-		Links:  []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
-		create: createApp, update: updateApp, keys: appKeys, frozen: agent,
+		Links: []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
+		read:  readLogo, create: createApp, update: updateApp, keys: appKeys, frozen: agent,
 	}, {
 		Type: ServicePrincipalType, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999, Kinds: []string{"agentIdentity", "agentIdentityBlueprintPrincipal"},

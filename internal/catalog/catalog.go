@@ -31,6 +31,7 @@ type Resource struct {
 	Under   entra.Type // the type whose objects contain these; "" for none
 	Among   entra.Type // of a contained type: only what an object of this type has the ID of can contain any
 	One     bool       // a single object, not a collection
+	Binary  string     // of a contained single object that is no JSON but bytes, which it holds in base64 as data, with their media type as contentType: what that can be, as in an Accept header
 	ID      string     // the property that tells objects apart; "" is id
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
 	Admits  Admission  // as whom its objects let others in
@@ -69,6 +70,7 @@ type Resource struct {
 	rules    int                                                                 // raised when read makes something else of the same answer
 	read     func(m map[string]any)                                              // reshapes an answer before the table is applied
 	native   func(id entra.ID) string                                            // why the object of this ID is not written
+	place    func(id entra.ID) (method, path string, header map[string]string)   // where the object of this ID is written and made, where that is not its own path; "" for most
 	frozen   func(m map[string]any) string                                       // why this very object is not written
 	fixed    func(m map[string]any, rel string) string                           // why its links are not written
 	create   func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
@@ -132,9 +134,13 @@ type Property struct {
 	Reason   string       // why it is omitted, secret or not fully restorable; "" where it simply is
 	Safe     any          // the value a re-created object gets until Lift is asked for; nil is the goal's own
 	alive    bool         // written to an object that exists, never in order to complete a creation
+	kept     bool         // omitted from comparison only: it shows that there is an object of another type, see holds
 	raw      bool         // omitted, yet asked for, because read makes another property of it
 	Lift     string       // with Safe: "enforce" or "enable-users", the wish that lets the goal's value come back
 }
+
+// Shows reports whether the property says no more than that there is an object of another type.
+func (p Property) Shows() bool { return p.kept }
 
 // An Issue says what sort of credential the elements of a property are.
 type Issue string
@@ -225,6 +231,7 @@ func (v Via) String() string {
 // A Call describes one request. Path starts with a slash and is percent-encoded; Version goes before it.
 // A Body can hold the text {endpoint}: whoever sends it puts the address of the service there, such as
 // https://graph.microsoft.com, because the service takes references to objects only as addresses.
+// It is JSON unless Header says by Content-Type that it is something else.
 // The calls after the first of a creation can hold {id} in Path, and {appId} in Body, for what the first
 // call's answer says under that name.
 type Call struct {
@@ -362,7 +369,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -12,7 +12,7 @@ import (
 
 // Listing returns the call that lists the type's objects; of a contained type, those of one parent.
 func (r *Resource) Listing(parent entra.ID) Call {
-	c := Call{Method: "GET", Version: r.Version, Path: r.within(r.List, parent), Query: url.Values{}}
+	c := Call{Method: "GET", Version: r.Version, Path: r.within(r.List, parent), Query: url.Values{}, Header: r.accept()}
 	if asked := r.Asked(); asked != nil {
 		c.Query.Set("$select", strings.Join(asked, ","))
 	}

@@ -77,6 +77,10 @@ func (r *Resource) Picky() bool { return r.holds != nil }
 // Holds reports whether what has these properties, as captured, can contain objects of the type.
 func (r *Resource) Holds(container map[string]any) bool { return r.holds == nil || r.holds(container) }
 
+// Fits reports whether what has these properties can be given an object of the type. Of bytes it shows whether it has
+// any, not whether it could.
+func (r *Resource) Fits(container map[string]any) bool { return r.Binary != "" || r.Holds(container) }
+
 // Lacks reports whether an answer does not have all that Object makes other properties of.
 func (r *Resource) Lacks(m map[string]any) bool {
 	return slices.ContainsFunc(r.Properties, func(p Property) bool {
@@ -142,7 +146,7 @@ func (r *Resource) clean(v any, n *node, top bool) any {
 	case map[string]any:
 		for name, e := range v {
 			in := n.member(name)
-			if annotation(name) && (name != "@odata.type" || top && !r.Variants && !r.special(e)) || in != nil && in.rule.Omit || e == nil {
+			if annotation(name) && (name != "@odata.type" || top && !r.Variants && !r.special(e)) || in != nil && in.rule.Omit && !in.rule.kept || e == nil {
 				delete(v, name)
 				continue
 			}

@@ -65,17 +65,22 @@ func tenantWide() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 	}, {
-		Type: "organizationalBrandingLocalization", Title: "Branding", Doc: "What the page says on which people of the tenant sign in, by language; 0 is what is said in every other.",
-		List: "/organization/{parent}/branding/localizations", Item: "/organization/{parent}/branding/localizations/{id}", Under: "organization", Name: []string{"id"},
-		Read: []string{"OrganizationalBranding.Read.All"}, Refusal: "its images are not read, and what they say is half of it",
+		Type: brandingType, Title: "Branding", Doc: "What the page says on which people of the tenant sign in, by language; 0 is what is said in every other.",
+		List: "/organization/{parent}/branding/localizations", Item: "/organization/{parent}/branding/localizations/{id}", Under: "organization", Name: []string{"id"}, Match: []string{"id"}, Chosen: "POST",
+		Can: Create | Update | Delete, Read: []string{"OrganizationalBranding.Read.All"}, Write: []string{"OrganizationalBranding.ReadWrite.All"},
 		Properties: slices.Concat(
-			never("of a page whose images are not read", "backgroundColor", "contentCustomization", "customAccountResetCredentialsUrl", "customCannotAccessYourAccountText", "customCannotAccessYourAccountUrl",
-				"customForgotMyPasswordText", "customPrivacyAndCookiesText", "customPrivacyAndCookiesUrl", "customResetItNowText", "customTermsOfUseText", "customTermsOfUseUrl", "headerBackgroundColor",
-				"loginPageLayoutConfiguration", "loginPageTextVisibilitySettings", "signInPageText", "usernameHintText"),
-			omit("images are read by requests of their own", "backgroundImage", "bannerLogo", "customCSS", "favicon", "headerLogo", "squareLogo", "squareLogoDark"),
+			both(brandingTexts()...),
+			both("contentCustomization", "loginPageLayoutConfiguration", "loginPageTextVisibilitySettings"),
+			[]Property{
+				{Name: "id", Write: OnCreate, Must: true, Reason: "fixed when it is made"},
+				{Name: "contentCustomization.attributeCollectionRelativeUrl", Omit: true, Reason: "says where it is for now"},
+				{Name: "contentCustomization.registrationCampaignRelativeUrl", Omit: true, Reason: "says where it is for now"},
+			},
+			shown(brandingStreams()...),
 			omit("says where the images are for now", "backgroundImageRelativeUrl", "bannerLogoRelativeUrl", "cdnList", "customCSSRelativeUrl", "faviconRelativeUrl", "headerLogoRelativeUrl", "squareLogoDarkRelativeUrl", "squareLogoRelativeUrl"),
 		),
 		barren: func(map[string]any) bool { return true }, // a tenant without branding has no such list
+		read:   readBranding, create: createBranding, disarm: disarmBranding, place: placeBranding,
 	}, {
 		Type: "delegatedPermissionClassification", Title: "Classified permissions", Doc: "Delegated permissions to which people may consent because they are of low risk.",
 		List: "/servicePrincipals/{parent}/delegatedPermissionClassifications", Item: "/servicePrincipals/{parent}/delegatedPermissionClassifications/{id}", Under: ServicePrincipalType, Expand: "delegatedPermissionClassifications",

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,7 +21,7 @@ type part struct {
 
 // Fetch reads one object with the same properties as a listing.
 func (r *Resource) Fetch(id entra.ID) Call {
-	c := Call{Method: "GET", Version: r.Version, Path: r.at(id)}
+	c := Call{Method: "GET", Version: r.Version, Path: r.at(id), Header: r.accept()}
 	if asked := r.Asked(); asked != nil {
 		c.Query = url.Values{"$select": {strings.Join(asked, ",")}}
 	}
@@ -83,9 +84,17 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 	if r.Requests != "" {
 		path, first = r.Requests, r.ask(id, first, nil)
 	}
+	where, at, header := r.placed(id)
+	if at != "" {
+		method, path = where, at
+		delete(first, "id")
+	}
 	calls := make([]Call, 1, 2)
 	if calls[0], err = r.call(method, path, first); err != nil {
 		return nil, fmt.Errorf("creating a %s: %w", r.Type, err)
+	}
+	if at != "" {
+		calls[0].Header = header
 	}
 	if len(later) > 0 {
 		rest, err := r.change(r.within(r.Item, id.In()), "", later, map[string]any{})
@@ -136,9 +145,28 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 		c, err := r.call("POST", r.Requests, r.ask(id, set, was))
 		return []Call{c}, err
 	}
-	calls, err := r.change(r.at(id), id, set, was)
+	if r.Binary != "" { // bytes and what they are travel together
+		whole := maps.Clone(was)
+		maps.Copy(whole, set)
+		c, err := r.call(r.Chosen, r.at(id), whole)
+		if err != nil {
+			return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
+		}
+		return []Call{c}, nil
+	}
+	path := r.at(id)
+	_, at, header := r.placed(id)
+	if at != "" {
+		path = at
+	}
+	calls, err := r.change(path, id, set, was)
 	if err != nil {
 		return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
+	}
+	if at != "" {
+		for i := range calls {
+			calls[i].Header = header
+		}
 	}
 	return calls, nil
 }
@@ -244,7 +272,20 @@ func (r *Resource) Remove(o entra.Object) Call {
 		c, _ := r.call("POST", r.Requests, r.ask(o.Ref.ID, nil, o.Body.Decode())) // of texts, which can be written
 		return c
 	}
+	if _, at, header := r.placed(o.Ref.ID); at != "" {
+		c, _ := r.call("DELETE", at, map[string]any{"id": string(own(o.Ref.ID))}) // a text, which can be written
+		c.Header = header
+		return c
+	}
 	return Call{Method: "DELETE", Version: r.Version, Path: r.at(o.Ref.ID)}
+}
+
+// placed is place; it says nothing of a type that has none.
+func (r *Resource) placed(id entra.ID) (method, path string, header map[string]string) {
+	if r.place == nil {
+		return "", "", nil
+	}
+	return r.place(id)
 }
 
 // Fails says why a request that the service took comes to nothing, from its answer; "" where it can still be carried out.
@@ -422,7 +463,31 @@ func escape(id entra.ID) string {
 	return url.PathEscape(string(id))
 }
 
+// own is the last part of an ID, which tells an object from others in the same.
+func own(id entra.ID) entra.ID {
+	parts := id.Split()
+	return parts[len(parts)-1]
+}
+
+// accept is what a call says that it wants.
+func (r *Resource) accept() map[string]string {
+	if r.Binary != "" {
+		return map[string]string{"Accept": r.Binary}
+	}
+	return nil
+}
+
 func (r *Resource) call(method, path string, body map[string]any) (Call, error) {
+	switch {
+	case method == "DELETE" && body == nil:
+		return Call{Method: method, Version: r.Version, Path: path}, nil
+	case r.Binary != "":
+		b, err := base64.StdEncoding.DecodeString(text(body, "data"))
+		if err != nil || len(b) == 0 {
+			return Call{}, errors.New("data is not base64")
+		}
+		return Call{Method: method, Version: r.Version, Path: path, Body: b, Header: map[string]string{"Content-Type": text(body, "contentType")}}, nil
+	}
 	b, err := encode(body)
 	return Call{Method: method, Version: r.Version, Path: path, Body: b}, err
 }

@@ -122,6 +122,15 @@ POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/{id}/start {}
 		{"targetDeviceGroup", g1 + "/remoteDesktopSecurityConfiguration/" + g2, `{"displayName":"D","id":"` + g2 + `"}`,
 			`POST /v1.0/servicePrincipals/` + g1 + `/remoteDesktopSecurityConfiguration/targetDeviceGroups {"displayName":"D","id":"` + g2 + `"}
 `},
+		{"applicationLogo", g1 + "/applicationLogo", `{"contentType":"text/css","data":"YSB7fQ=="}`, `PUT /v1.0/applications/` + g1 + `/logo a {}
+`},
+		{"applicationLogo", g1 + "/applicationLogo", `{"contentType":"text/css","data":"a"}`, ""},
+		{"applicationLogo", g1 + "/applicationLogo", `{"data":"YSB7fQ=="}`, ""},
+		{"brandingCustomCSS", g1 + "/fr-FR/brandingCustomCSS", `{"contentType":"text/css","data":"YSB7fQ=="}`, `PUT /v1.0/organization/` + g1 + `/branding/localizations/fr-FR/customCSS a {}
+`},
+		{"organizationalBrandingLocalization", g1 + "/fr-FR", `{"id":"fr-FR","signInPageText":"Salut"}`, `POST /v1.0/organization/` + g1 + `/branding/localizations {"id":"fr-FR","signInPageText":"Salut"}
+PATCH /v1.0/organization/` + g1 + `/branding/localizations/{id} {"backgroundColor":null,"customAccountResetCredentialsUrl":null,"customCannotAccessYourAccountText":null,"customCannotAccessYourAccountUrl":null,"customForgotMyPasswordText":null,"customPrivacyAndCookiesText":null,"customPrivacyAndCookiesUrl":null,"customResetItNowText":null,"customTermsOfUseText":null,"customTermsOfUseUrl":null,"headerBackgroundColor":null,"usernameHintText":null}
+`},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}
@@ -433,5 +442,37 @@ func TestAListOfAnExtensionIsEmptied(t *testing.T) {
 	calls, err := r.Update("i", members(t, `{"extension_0_a":null}`), members(t, `{"extension_0_a":["x"]}`))
 	if want := "PATCH /v1.0/users/i {\"extension_0_a\":[]}\n"; err != nil || show(calls...) != want {
 		t.Errorf("%s, %v", show(calls...), err)
+	}
+}
+
+// Bytes travel with what they are, and what is said in every language is written at the branding itself.
+func TestBranding(t *testing.T) {
+	r := func(name entra.Type) *catalog.Resource { x, _ := catalog.Lookup(name); return x }
+	calls, err := r("brandingFavicon").Update("o/0/brandingFavicon", map[string]any{"data": "YQ=="}, map[string]any{"data": "Yg==", "contentType": "image/png"})
+	if got := show(calls...); err != nil || got != "PUT /v1.0/organization/o/branding/localizations/0/favicon a\n" || calls[0].Header["Content-Type"] != "image/png" {
+		t.Errorf("an image: %s %v", got, err)
+	}
+	if c := r("brandingFavicon").Fetch("o/0/brandingFavicon"); c.Header["Accept"] != "image/*, application/octet-stream" || c.Path != "/organization/o/branding/localizations/0/favicon" {
+		t.Errorf("reading an image: %+v", c)
+	}
+	branding := r("organizationalBrandingLocalization")
+	calls, err = branding.Update("o/0", map[string]any{"signInPageText": "Hello"}, map[string]any{})
+	if got := show(calls...); err != nil || got != "PATCH /v1.0/organization/o/branding {\"signInPageText\":\"Hello\"}\n" || calls[0].Header["Accept-Language"] != "0" {
+		t.Errorf("the default: %s %v", got, err)
+	}
+	calls, err = branding.Create("o/0", map[string]any{"id": "0", "signInPageText": "Hello"}, catalog.Fresh{})
+	if got := show(calls[0]); err != nil || got != "PATCH /v1.0/organization/o/branding {\"signInPageText\":\"Hello\"}\n" || calls[0].Header["Accept-Language"] != "0" {
+		t.Errorf("a new default: %s %v", got, err)
+	}
+	o := entra.Object{Ref: entra.Ref{Type: branding.Type, ID: "o/0"}, Body: `{"bannerLogo":true,"customCSS":true}`}
+	if got := show(branding.Remove(o)); got != "DELETE /v1.0/organization/o/branding {\"id\":\"0\"}\n" {
+		t.Errorf("removing the default: %s", got)
+	}
+	calls, err = branding.Disarm(o)
+	if got := show(calls...); err != nil || got != "DELETE /v1.0/organization/o/branding/localizations/0/bannerLogo\nDELETE /v1.0/organization/o/branding/localizations/0/customCSS\n" {
+		t.Errorf("removing images: %s %v", got, err)
+	}
+	if logo := r("brandingBannerLogo"); !logo.Holds(o.Body.Decode()) || r("brandingFavicon").Holds(o.Body.Decode()) || !r("brandingFavicon").Fits(o.Body.Decode()) {
+		t.Error("which images there are")
 	}
 }

@@ -394,6 +394,11 @@ func (c *comparison) object(ctx context.Context, r entra.Ref, before, after *ent
 		was, is := c.before.Snapshot().Part(r.Type, ""), c.after.Snapshot().Part(r.Type, "")
 		ch.Kind = Changed
 		for _, f := range Bodies(resource, before.Body, after.Body) {
+			if resource != nil {
+				if p, ok := resource.Property(f.Path); ok && p.Shows() {
+					continue // the other object says so
+				}
+			}
 			// No one asks for an annotation; it comes by itself.
 			told := strings.HasPrefix(f.Path, "@") || was.Asks(catalog.RenamePath(f.Path, c.was)) && is.Asks(f.Path)
 			if !told && is.Asks(f.Path) {

@@ -425,6 +425,7 @@ func (t *Tenant) seedFamilies(born string) {
 	if !t.o.Every {
 		return
 	}
+	t.seedStreams()
 	for i, x := range kin().tied {
 		for _, from := range x.from {
 			far := t.first(kin().kinds[x.to], samples)

@@ -205,6 +205,12 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 			return a, err
 		}
 	}
+	if done, a, err := c.streamed(o, rest); done {
+		return a, err
+	}
+	if o.kind == kOrg && name == "branding" && len(rest) == 1 {
+		return c.branding(o)
+	}
 	if f := familyOf(o.kind); f != nil && f.act != nil {
 		if done, a, err := f.act(c, o, rest); done {
 			return a, err

@@ -29,6 +29,8 @@ type call struct {
 	opts   options
 	reads  bool // a POST that only reads
 	reveal bool // secrets just made are part of the answer
+
+	asDefault bool // it makes the default branding
 }
 
 type answer struct {

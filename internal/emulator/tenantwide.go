@@ -158,10 +158,6 @@ func tenantKinds() []*family {
 	together.seed = func(t *Tenant, born string) {
 		t.plant(together.path, together.one, map[string]any{"displayName": "Contoso and friends", "description": "Sample", "createdDateTime": born, "state": "active"})
 	}
-	branding := readOnly("branding/localizations", "organizationalBrandingLocalization", "OrganizationalBranding.Read.All", func(_ *Tenant, _ int, _ *object) map[string]any {
-		return map[string]any{"id": "0", "backgroundColor": "#00FF00", "signInPageText": "Welcome", "usernameHintText": "you@contoso.example", "cdnList": list("cdn.example"), "bannerLogoRelativeUrl": "x/y"}
-	})
-	branding.under, branding.bare = "organization", true
 	return []*family{
 		{
 			path: "directory/onPremisesSynchronization", types: []string{"onPremisesDirectorySynchronization"}, noun: "directory synchronization", verbs: "PATCH",
@@ -182,7 +178,7 @@ func tenantKinds() []*family {
 		readOnly("tenantRelationships/multiTenantOrganization/tenants", "multiTenantOrganizationMember", "MultiTenantOrganization.Read.All", func(t *Tenant, i int, _ *object) map[string]any {
 			return map[string]any{"tenantId": t.fresh(kOrg), "displayName": "Tenant " + itoa(i), "role": "member", "state": "active"}
 		}),
-		branding,
+		brandingKind(),
 		{
 			path: "delegatedPermissionClassifications", under: "servicePrincipals", types: []string{"delegatedPermissionClassification"}, noun: "delegated permission classification", verbs: "POST DELETE",
 			access: access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, []string{"Policy.ReadWrite.PermissionGrant"}, nil},

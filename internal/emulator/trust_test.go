@@ -48,7 +48,6 @@ func TestTrustAndTenantWideRefusals(t *testing.T) {
 		{"authorities of the old store changed", "PATCH", old + "/" + first(old), `{"certificateAuthorities":[]}`, 405},
 		{"old store twice", "POST", old, `{"certificateAuthorities":[{"certificate":"TUlJQg==","isRootAuthority":true}]}`, 400},
 		{"switch that is not in use", "PATCH", "/directory/onPremisesSynchronization/" + first("/directory/onPremisesSynchronization"), `{"features":{"passwordWritebackEnabled":true}}`, 400},
-		{"branding written", "PATCH", "/organization/" + at.ID() + "/branding/localizations/0", `{}`, 405},
 		{"permission that is none classified", "POST", "/servicePrincipals/" + sp + "/delegatedPermissionClassifications", `{"permissionId":"x","classification":"low"}`, 400},
 		{"device registered by an application", "POST", "/devices", `{}`, 405},
 		{"device renamed by hand", "PATCH", "/devices/" + first("/devices"), `{"deviceId":"x"}`, 400},

@@ -903,10 +903,10 @@ func (m *maker) holds(r *catalog.Resource, g entra.Ref) (bool, error) {
 	}
 	if step := m.makes[p]; m.born[p] && (step == nil || step.Action == Create) {
 		o, err := m.goal.Object(m.ctx, p)
-		return err == nil && r.Holds(catalog.Writable(o)), err
+		return err == nil && r.Fits(catalog.Writable(o)), err
 	}
 	o, ok, err := get(m.ctx, m.world, m.baseName(p))
-	return !ok || r.Holds(o.Body.Decode()), err // where nobody knows, it is tried
+	return !ok || r.Fits(o.Body.Decode()), err // where nobody knows, it is tried
 }
 
 // must reports whether nothing can be made without the property at the path.

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,6 +106,9 @@ func (s *speaker) label(path string) string {
 func (s *speaker) called(r entra.Ref) string {
 	n := noun(r.Type)
 	if d, ok := catalog.Lookup(r.Type); ok && d.One {
+		if in, ok := catalog.Container(r); ok && d.Binary != "" {
+			return "the " + n + " of " + s.called(in)
+		}
 		return "the " + n
 	}
 	return n + " " + s.name(r)
@@ -172,6 +176,9 @@ func (s *speaker) value(path string, v any) string {
 		}
 		if v == "" {
 			return "empty text"
+		}
+		if s.r != nil && s.r.Binary != "" && path == "data" {
+			return fmt.Sprintf("%d bytes", base64.StdEncoding.DecodedLen(len(v))-strings.Count(v, "="))
 		}
 		return short(v)
 	case bool:

@@ -309,3 +309,14 @@ func plain(t *testing.T, typ entra.Type, name string) {
 		t.Errorf("%s: %s has no wording of its own", typ, name)
 	}
 }
+
+// A change of bytes says how many there are, and of what.
+func TestBytes(t *testing.T) {
+	ref := entra.Ref{Type: "brandingFavicon", ID: "o/fr-FR/brandingFavicon"}
+	before := &entra.Object{Ref: ref, Body: `{"contentType":"image/png","data":"YWI="}`}
+	after := &entra.Object{Ref: ref, Body: `{"contentType":"image/png","data":"YWJj"}`}
+	got := words.Say(diff.Change{Kind: diff.Changed, Ref: ref, Before: before, After: after, Fields: diff.Bodies(nil, before.Body, after.Body)}, book{}).Text
+	if want := "The property data of the sign-in icon of branding o/fr-FR changed from 2 bytes to 3 bytes."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
