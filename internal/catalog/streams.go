@@ -65,9 +65,10 @@ const brandingType entra.Type = "organizationalBrandingLocalization"
 // readBranding says of the images which there are: where they are is an address for a time.
 func readBranding(m map[string]any) {
 	for _, name := range brandingStreams() {
-		delete(m, name)
 		if address, _ := m[name+"RelativeUrl"].(string); address != "" {
 			m[name] = true
+		} else if m[name] != true { // as it is when it was read already
+			delete(m, name)
 		}
 	}
 }
@@ -119,10 +120,11 @@ func appLogos() []*Resource {
 
 // readLogo says whether there is a logo: its address changes with it.
 func readLogo(m map[string]any) {
-	delete(m, "logo")
 	info, _ := m["info"].(map[string]any)
 	if address, _ := info["logoUrl"].(string); address != "" {
 		m["logo"] = true
+	} else if m["logo"] != true { // as it is when it was read already
+		delete(m, "logo")
 	}
 }
 
