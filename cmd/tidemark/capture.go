@@ -82,9 +82,8 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	told, stop := progress.capturing(client.Waiting)
 	defer stop()
 	o.Permissions, o.Progress = claims.Permissions, told
-	for _, t := range s.settings.Capture.Exclude {
-		o.Exclude = append(o.Exclude, entra.Type(t))
-	}
+	types := s.settings.Capture.options()
+	o.Exclude, o.Include = append(o.Exclude, types.Exclude...), types.Include
 	taken, err := capture.Run(ctx, client, s.repo, s.index, s.now, o)
 	if stats != nil {
 		*stats = client.Stats()

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tidemark-backup/tidemark/internal/capture"
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
@@ -68,8 +69,20 @@ type captureSettings struct {
 	identitySettings `yaml:",inline"`
 	Schedule         string   `yaml:"schedule"`
 	Exclude          []string `yaml:"exclude"`
+	Include          []string `yaml:"include"`
 	// AllowPermissions names write permissions that the capturing identity may hold, one by one.
 	AllowPermissions []string `yaml:"allow_permissions"`
+}
+
+// options returns which types a capture reads.
+func (c captureSettings) options() (o capture.Options) {
+	for _, t := range c.Exclude {
+		o.Exclude = append(o.Exclude, entra.Type(t))
+	}
+	for _, t := range c.Include {
+		o.Include = append(o.Include, entra.Type(t))
+	}
+	return o
 }
 
 type guardSettings struct {
@@ -339,6 +352,14 @@ func (t *tenantSettings) check() error {
 			return fmt.Errorf("capture.exclude: no type is called %q%s", x, nearest(x, known))
 		}
 	}
+	for _, x := range t.Capture.Include {
+		if !known[x] {
+			return fmt.Errorf("capture.include: no type is called %q%s", x, nearest(x, known))
+		}
+		if r, _ := catalog.Lookup(entra.Type(x)); r.Unless == "" {
+			return fmt.Errorf("capture.include: %s is captured anyway; only what is left out otherwise is named here, as tidemark types says", x)
+		}
+	}
 	for _, ref := range t.Guard.BreakGlass {
 		if _, err := entra.ParseRef(ref); err != nil {
 			return fmt.Errorf("guard.break_glass: %w", err)
@@ -415,6 +436,7 @@ tenants:
       # allow_client_secret: false
       schedule: "0 * * * *"
       exclude: []                       # types, as tidemark types names them
+      include: []                       # types that are left out otherwise, such as signIn
       allow_permissions: []             # write permissions this identity may hold, one by one
     restore:                            # the identity that writes; leave it out where nothing is ever restored
       client_id: 22222222-2222-2222-2222-222222222222

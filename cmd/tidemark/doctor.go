@@ -232,7 +232,7 @@ func (d *doctor) examineCapture(ctx context.Context) {
 		d.warn("capture permissions", "", "not known: the token cannot be read")
 		return
 	}
-	need := consent(d.settings.Capture.Exclude)
+	need := consent(d.settings.Capture)
 	// Without the permission to see hidden memberships the groups that have them are known as holes, which
 	// an owner can decide to live with.
 	lack := lacking(held, need.Capture)
@@ -287,7 +287,7 @@ func (d *doctor) examineRestore(ctx context.Context) {
 		d.warn("restore permissions", "", "not known: the token cannot be read")
 		return
 	}
-	need := consent(nil)
+	need := consent(captureSettings{})
 	lack := lacking(held, need.Restore)
 	if len(lack) == 0 {
 		d.ok("restore permissions", "all there")

@@ -37,7 +37,7 @@ func TestCovered(t *testing.T) {
 
 // What is held is never lacking, and holding more never makes more lacking.
 func TestLacking(t *testing.T) {
-	doc := consent(nil)
+	doc := consent(captureSettings{})
 	all := slices.Concat(doc.Capture, doc.Restore)
 	rapid.Check(t, func(t *rapid.T) {
 		some := rapid.SliceOf(rapid.SampledFrom(all))

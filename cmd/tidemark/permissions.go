@@ -39,7 +39,7 @@ func manifest(names []string) (text []byte, unknown []string, err error) {
 
 // printManifest prints the manifest of one of the two identities.
 func (e *env) printManifest(who string) error {
-	doc := consent(nil)
+	doc := consent(captureSettings{})
 	names := map[string][]string{"capture": doc.Capture, "restore": doc.Restore}[who]
 	if names == nil {
 		return usage("--manifest takes capture or restore, not %q", who)

@@ -10,7 +10,7 @@ import (
 
 // A manifest names every permission that the consent list has, but for those that it says it lacks.
 func TestManifest(t *testing.T) {
-	doc := consent(nil)
+	doc := consent(captureSettings{})
 	known := map[string]string{} // by ID
 	for name, id := range permissionIDs {
 		if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) || known[id] != "" {

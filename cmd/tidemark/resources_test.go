@@ -27,6 +27,9 @@ func resources() string {
 		d := typeDocOf(r)
 		fmt.Fprintf(&b, "\n## %s\n\n`%s`, from `%s %s`. %s\n", d.Title, d.Type, d.Version, d.List, r.Doc)
 		fmt.Fprintf(&b, "\n- Read with %s.\n", coded(r.Read))
+		if d.Unless != "" {
+			fmt.Fprintf(&b, "- Captured only where `capture.include` names it: %s.\n", d.Unless)
+		}
 		switch d.Restorable {
 		case "full":
 			fmt.Fprintf(&b, "- Restored in full, with %s.\n", coded(r.Write))

@@ -19,8 +19,9 @@ type typeDoc struct {
 	List       string        `json:"list"`
 	Version    string        `json:"version"`
 	Captured   bool          `json:"captured"`
-	Restorable string        `json:"restorable"` // full, partial or no
-	Reason     string        `json:"reason"`     // why not all of it is restored, or why it is not captured
+	Unless     string        `json:"unless,omitempty"` // why it is captured only where capture.include names it
+	Restorable string        `json:"restorable"`       // full, partial or no
+	Reason     string        `json:"reason"`           // why not all of it is restored, or why it is not captured
 	Links      []string      `json:"links"`
 	Properties []propertyDoc `json:"properties"`
 }
@@ -65,7 +66,7 @@ requiredResourceAccess of an application.`,
 				return e.printManifest(who)
 			}
 			if permissions {
-				return e.print(e.consentResult(consent(nil)))
+				return e.print(e.consentResult(consent(captureSettings{})))
 			}
 			return e.print(e.typeResult(typeDocs()))
 		},
@@ -100,7 +101,7 @@ func typeDocs() []typeDoc {
 }
 
 func typeDocOf(r *catalog.Resource) typeDoc {
-	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Links: []string{}, Properties: []propertyDoc{}}
+	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Unless: r.Unless, Links: []string{}, Properties: []propertyDoc{}}
 	for _, l := range r.Links {
 		d.Links = append(d.Links, l.Rel)
 	}
@@ -198,7 +199,11 @@ func (e *env) typeResult(docs []typeDoc) result {
 	r := result{doc: docs, rows: anySlice(docs), head: []string{"TYPE", "CAPTURED", "RESTORABLE", "TITLE", "REASON"}}
 	r.cells = func(yield func([]string)) {
 		for _, d := range docs {
-			yield([]string{string(d.Type), yes(d.Captured), d.Restorable, d.Title, d.Reason})
+			captured := yes(d.Captured)
+			if d.Unless != "" {
+				captured = "if asked"
+			}
+			yield([]string{string(d.Type), captured, d.Restorable, d.Title, d.Reason})
 		}
 	}
 	if e.format != "table" {
@@ -211,6 +216,9 @@ func (e *env) typeResult(docs []typeDoc) result {
 			fmt.Fprintf(&b, "%-52s %s\n", d.Type, d.Restorable)
 			fold(&b, d.Title, 76)
 			fold(&b, d.Reason, 76)
+			if d.Unless != "" {
+				fold(&b, "captured only where capture.include names it: "+d.Unless, 76)
+			}
 		}
 	}
 	b.WriteString("\nNot captured by this release:\n")
@@ -264,12 +272,12 @@ func yes(b bool) string {
 	return "no"
 }
 
-// consent lists the least permissions for all types but the excluded ones.
-func consent(exclude []string) consentDoc {
+// consent lists the least permissions for all types that a configuration has captured.
+func consent(c captureSettings) consentDoc {
 	doc := consentDoc{Types: []needDoc{}}
 	capture, restore := map[string]bool{}, map[string]bool{}
 	for r := range catalog.All() {
-		if slices.Contains(exclude, string(r.Type)) {
+		if c.options().Leaves(r) != "" {
 			continue
 		}
 		n := needDoc{Type: r.Type, Read: append([]string{}, r.Read...), Write: append([]string{}, r.Write...)}

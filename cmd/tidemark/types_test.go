@@ -105,7 +105,7 @@ func TestTypesAsData(t *testing.T) {
 }
 
 func TestConsent(t *testing.T) {
-	doc := consent(nil)
+	doc := consent(captureSettings{})
 	if len(doc.Types) == 0 || len(doc.Capture) == 0 || len(doc.Restore) == 0 {
 		t.Fatalf("%+v", doc)
 	}
@@ -126,7 +126,7 @@ func TestConsent(t *testing.T) {
 			}
 		}
 	}
-	less := consent([]string{string(doc.Types[0].Type)})
+	less := consent(captureSettings{Exclude: []string{string(doc.Types[0].Type)}})
 	if len(less.Types) != len(doc.Types)-1 {
 		t.Errorf("without one type %d of %d are left", len(less.Types), len(doc.Types))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -126,8 +127,14 @@ func (v *vandal) change(r *catalog.Resource, o entra.Object, random *rand.Rand) 
 		return false
 	}
 	was := o.Body.Decode()
-	for _, i := range random.Perm(len(r.Properties)) {
-		p := r.Properties[i]
+	all := slices.Clone(r.Properties)
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if _, declared := r.Property(name); r.Open && declared {
+			all = append(all, catalog.Property{Name: name, Write: catalog.Both})
+		}
+	}
+	for _, i := range random.Perm(len(all)) {
+		p := all[i]
 		if p.Name == "mail" {
 			continue // the service keeps every address that someone once had
 		}
@@ -159,6 +166,9 @@ func (v *vandal) unchanged(r *catalog.Resource, o entra.Object) bool {
 	}
 	in, _ := catalog.Container(o.Ref)
 	now, err := r.Object(raw, in.ID)
+	if errors.Is(err, catalog.ErrNone) {
+		return false
+	}
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ func holds(t *testing.T, n int, scale graph.Scale) {
 	tenant := lab.Start(t, emulator.Options{Users: 600, Groups: 8, Apps: 1})
 	synctest.Test(t, func(t *testing.T) {
 		l := lab.New(t, tenant)
+		l.Asked = nil
 		d := &disaster{t: t, tenant: tenant}
 		d.build(n)
 		goal := l.Capture()

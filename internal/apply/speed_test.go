@@ -127,6 +127,7 @@ func suffer(t testing.TB, n int) (gone int, laps map[string]time.Duration) {
 	t.Helper()
 	tenant := lab.Start(t, emulator.Options{Users: 60, Groups: 25, Apps: 12})
 	l := lab.New(t, tenant)
+	l.Asked = nil
 	l.Raise(100) // it has no quotas
 	d := &disaster{t: t, tenant: tenant}
 	d.build(n)

@@ -556,6 +556,9 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			return Failed, err
 		}
 		o, err := r.Object(answer.Body, parentOf(r, ref.ID))
+		if errors.Is(err, catalog.ErrNone) {
+			return AlreadyDone, nil
+		}
 		if err != nil {
 			return Failed, err
 		}

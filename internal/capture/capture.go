@@ -30,6 +30,7 @@ import (
 // Options for a capture. The zero value reads what the service says has changed, and the rest whole, in silence.
 type Options struct {
 	Exclude []entra.Type // types to leave out
+	Include []entra.Type // types to read that are left out otherwise, see [catalog.Resource.Unless]
 	// Permissions are the application permissions that the identity holds; nil means they are not known.
 	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
 	Permissions []string
@@ -169,16 +170,18 @@ func (rd *reading) parallel(ctx context.Context) error {
 	for r := range catalog.All() {
 		roll := rd.roll(r.Type)
 		switch {
-		case slices.Contains(rd.o.Exclude, r.Type):
+		case rd.o.Leaves(r) != "":
 			begin(roll.filled(func(ctx context.Context) error { return rd.skip(ctx, r) }))
 			continue
-		case r.Stream && rd.heard: // it has been read
+		case rd.heard && r == catalog.Audit(): // it has been read
 		case r.Stream:
 			begin(func(ctx context.Context) error { return rd.stream(ctx, r) })
 		case r.Under != "":
 			after := []<-chan struct{}{rd.known(r.Under, settled)}
-			if r.Among != "" {
-				after = append(after, rd.known(r.Among, settled))
+			for _, t := range []entra.Type{r.Among, r.Given} {
+				if t != "" {
+					after = append(after, rd.known(t, settled))
+				}
 			}
 			begin(roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), after...)
 		default:
@@ -290,10 +293,10 @@ func (rd *reading) tell(p Progress) {
 // instead of listed is known by now as far as it does not depend on how that goes.
 func (rd *reading) announce() {
 	for r := range catalog.All() {
-		if r.Stream && rd.heard {
+		if rd.heard && r == catalog.Audit() {
 			continue
 		}
-		excluded := slices.Contains(rd.o.Exclude, r.Type)
+		excluded := rd.o.Leaves(r) != ""
 		r := rd.extended(r)
 		rounded := rd.rounded(r)
 		likely := rd.vouches && !rd.o.Now
@@ -357,13 +360,22 @@ func unlicensed(e *graph.Error) bool {
 		func(words string) bool { return strings.Contains(said, words) })
 }
 
-const leftOut = "left out by the configuration"
+// Leaves says why a type is left out, or "" where it is read.
+func (o Options) Leaves(r *catalog.Resource) string {
+	switch {
+	case slices.Contains(o.Exclude, r.Type):
+		return "left out by the configuration"
+	case r.Unless != "" && !slices.Contains(o.Include, r.Type):
+		return "read only where capture.include names it: " + r.Unless
+	}
+	return ""
+}
 
 // skip records a type that the configuration leaves out, with its relations.
 func (rd *reading) skip(ctx context.Context, r *catalog.Resource) error {
 	for _, rel := range append([]string{""}, relations(r)...) {
 		p := rd.part(r, rel)
-		p.Coverage, p.Reason = snapshot.Skipped, leftOut
+		p.Coverage, p.Reason = snapshot.Skipped, rd.o.Leaves(r)
 		if err := rd.end(ctx, p, 0, nil); err != nil {
 			return err
 		}

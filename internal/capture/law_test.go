@@ -281,6 +281,9 @@ func targets(within bool) []*target {
 				asks += "|expand"
 			}
 			match := path(r.List) + `(\?\$(` + asks + `)=|$)`
+			if r.Under == "" { // another reading of them asks for the ID first
+				match = path(r.List) + `(\?\$select=([^i]|i[^d]|id[^,])|\?\$(` + strings.TrimPrefix(asks, "select|") + `)=|$)`
+			}
 			if words := strings.Split(r.Filter, "'"); len(words) > 3 { // of two that have one list
 				match = path(r.List) + `\?.*` + words[len(words)-2]
 			}
@@ -289,6 +292,9 @@ func targets(within bool) []*target {
 				in, _ := catalog.Lookup(r.Under)
 				x := all[len(all)-1]
 				x.match, x.each = append(x.match, path(in.List)+`\?\$expand=`+r.Expand), false
+				if r.One {
+					x.match = []string{path(in.List) + `\?\$select=id,` + r.Expand}
+				}
 			}
 			all[len(all)-1].single = within && r.One || r.Barren([]byte("{}")) // a refusal says that there is nothing, whatever it is in
 			if r.Stream {

@@ -339,6 +339,18 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	if !rd.hangs(&p, r.Under) || r.Among != "" && !rd.hangs(&p, r.Among) {
 		return rd.end(ctx, p, 0, nil)
 	}
+	if r.Given != "" {
+		if !rd.hangs(&p, r.Given) {
+			return rd.end(ctx, p, 0, nil)
+		}
+		given, err := rd.starts(ctx, r.Given)
+		if err != nil {
+			return err
+		}
+		if given.count() == 0 && p.Coverage == snapshot.Complete {
+			from = newRoll()
+		}
+	}
 	if r.Among != "" {
 		if from, err = rd.among(ctx, r, from); err != nil {
 			return err
@@ -346,20 +358,13 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 	}
 	read := func() (n int64, err error) {
 		take := func(parent entra.ID, items [][]byte) error {
-			for _, item := range items {
-				if r.One && !says(r, item) {
-					return errNothingOfIt
-				}
-				if err := rd.put(ctx, r, item, parent, seen); err != nil {
-					return err
-				}
-			}
-			n += int64(len(items))
+			m, err := rd.fill(ctx, r, parent, items, seen)
+			n += m
 			rd.tell(Progress{Type: r.Type, Items: n})
-			return nil
+			return err
 		}
 		told := &marks{}
-		if r.Expand != "" {
+		if r.Expand != "" && from.count() > 0 {
 			if err := rd.expand(ctx, r, from, told, take); err != nil {
 				return n, err
 			}
@@ -420,6 +425,24 @@ func (rd *reading) able(ctx context.Context, r *catalog.Resource, ids []entra.ID
 	return ask, nil
 }
 
+// fill keeps what an object contains, and says how much that is. An answer that is to be one object and says nothing of it is an error.
+func (rd *reading) fill(ctx context.Context, r *catalog.Resource, parent entra.ID, items [][]byte, seen *roll) (n int64, err error) {
+	for _, item := range items {
+		if r.One && !says(r, item) {
+			if _, err := r.Object(item, parent); !errors.Is(err, catalog.ErrNone) {
+				return n, errNothingOfIt
+			}
+		}
+		if err := rd.put(ctx, r, item, parent, seen); errors.Is(err, catalog.ErrNone) {
+			continue
+		} else if err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // among returns those of the objects that can contain any of a type: each has the ID of one of another type.
 func (rd *reading) among(ctx context.Context, r *catalog.Resource, from *roll) (*roll, error) {
 	can, err := rd.starts(ctx, r.Among)
@@ -447,6 +470,22 @@ func (rd *reading) expand(ctx context.Context, r *catalog.Resource, from *roll, 
 				return err
 			}
 			id, _ := m["id"].(string)
+			if v, is := m[r.Expand]; r.One {
+				if !is {
+					return fmt.Errorf("the service does not tell %s", r.Expand)
+				}
+				if !from.has(entra.ID(id)) || !from.mark(told, entra.ID(id)) || v == nil {
+					continue
+				}
+				body, err := entra.Encode(map[string]any{r.Expand: v})
+				if err != nil {
+					return err
+				}
+				if err := take(entra.ID(id), [][]byte{[]byte(body)}); err != nil {
+					return err
+				}
+				continue
+			}
 			inside, there := m[r.Expand].([]any)
 			if !there || len(inside) >= catalog.MaxExpanded || !from.has(entra.ID(id)) || !from.mark(told, entra.ID(id)) {
 				continue

@@ -20,7 +20,7 @@ func TestProgressSaysHowMuchThereIs(t *testing.T) {
 		var mu sync.Mutex
 		type part struct{ t, rel string }
 		parts, ended := map[part]capture.Progress{}, 0
-		_, err := capture.Run(t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{Full: o.full, Progress: func(p capture.Progress) {
+		_, err := capture.Run(t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{Full: o.full, Include: l.Asked, Progress: func(p capture.Progress) {
 			mu.Lock()
 			defer mu.Unlock()
 			at := part{string(p.Type), p.Relation}

@@ -36,8 +36,7 @@ func TestCapturesUseTheReadQuota(t *testing.T) {
 		{"S", 40, 9000, 1, 1, 20 * time.Millisecond, 3500, false},
 		{"M", 60, 30000, 1, 1, 20 * time.Millisecond, 5000, true},
 		{"L", 510, 30000, 1, 1, 20 * time.Millisecond, 8000, true},
-		{"L", 510, 12000, 20, 20, 0, 8000, false},
-		{"L", 510, 30000, 20, 20, 0, 8000, true},
+		{"L", 510, 30000, 20, 20, 0, 8000, false},
 		{"L", 510, 30000, 20, 1, 0, 8000, true},
 	} {
 		if x.long && os.Getenv("TIDEMARK_LONG") == "" {
@@ -47,6 +46,7 @@ func TestCapturesUseTheReadQuota(t *testing.T) {
 			tenant := lab.Start(t, emulator.Options{Users: x.users, Groups: x.groups, Apps: 1})
 			synctest.Test(t, func(t *testing.T) {
 				l := lab.New(t, tenant)
+				l.Asked = nil
 				l.Raise(x.told)
 				tenant.Throttle(float64(x.scale))
 				defer tenant.Throttle(0)
@@ -79,7 +79,7 @@ func TestCapturesUseTheReadQuota(t *testing.T) {
 				tenant.ResetRequests()
 				s := l.Capture()
 				for _, p := range s.Parts {
-					if p.Coverage != snapshot.Complete {
+					if p.Coverage != snapshot.Complete && p.Coverage != snapshot.Skipped {
 						t.Errorf("%s %s is %s: %s", p.Type, p.Relation, p.Coverage, p.Reason)
 					}
 				}

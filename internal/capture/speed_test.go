@@ -51,6 +51,7 @@ type take struct {
 func record(t testing.TB, tenant *emulator.Tenant) *tape {
 	p := &tape{by: map[string]*take{}}
 	l := lab.New(t, tenant)
+	l.Asked = nil
 	l.Wire.Meddle = p.meddle
 	l.Capture()
 	p.plays = true
@@ -236,6 +237,7 @@ func BenchmarkCaptureAgainstLoop(b *testing.B) {
 				}
 			}))
 			l := lab.New(b, tenant)
+			l.Asked = nil
 			l.Wire.Meddle = p.meddle
 			whole.shortest(timed(b, func() {
 				if _, err := capture.Run(b.Context(), l.Reader, l.Repo, l.Index, tenant.Now, capture.Options{}); err != nil {
@@ -345,6 +347,7 @@ func BenchmarkSlowPages(b *testing.B) {
 		bubble(b, func(t *testing.T) {
 			loop := download(lists, batches)
 			l := lab.New(t, tenant)
+			l.Asked = nil
 			l.Wire.Meddle = taking(slow, p.meddle)
 			began := time.Now()
 			l.Capture()
@@ -375,6 +378,7 @@ func BenchmarkMemberships(b *testing.B) {
 	for b.Loop() {
 		bubble(b, func(t *testing.T) {
 			l := lab.New(t, tenant)
+			l.Asked = nil
 			var mu sync.Mutex
 			var first, last time.Time
 			requests := 0

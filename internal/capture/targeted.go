@@ -283,7 +283,7 @@ func (a *aim) choose() {
 	}
 	for r := range catalog.All() {
 		switch {
-		case slices.Contains(a.o.Exclude, r.Type):
+		case a.o.Leaves(r) != "":
 		case a.o.Target.Judged && judged(r):
 			a.whole[r.Type] = true
 		case r.Stream || r.Under != "":
@@ -297,7 +297,7 @@ func (a *aim) choose() {
 // ask puts an object on the list of what is read by itself.
 func (a *aim) ask(ref entra.Ref) {
 	r, ok := catalog.Lookup(ref.Type)
-	if !ok || ref.ID == "" || r.Stream || a.asked[ref] || a.done[partName{ref.Type, ""}] || slices.Contains(a.o.Exclude, ref.Type) {
+	if !ok || ref.ID == "" || r.Stream || a.asked[ref] || a.done[partName{ref.Type, ""}] || a.o.Leaves(r) != "" {
 		return
 	}
 	a.asked[ref] = true
@@ -447,7 +447,7 @@ func (a *aim) point(ctx context.Context, r *catalog.Resource, ref entra.Ref, res
 func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
 	for _, t := range catalog.Order() { // what contains others first
 		r, _ := catalog.Lookup(t)
-		if r.Under == "" || slices.Contains(a.o.Exclude, r.Type) {
+		if r.Under == "" || a.o.Leaves(r) != "" {
 			continue
 		}
 		part := partName{r.Type, ""}
@@ -463,6 +463,9 @@ func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
 				err := a.batch(ctx, r.Version, r.Under, []entra.ID{o.Ref.ID}, a.extended(r).Listing, r.One, r, func(_ entra.ID, items [][]byte) error {
 					for _, item := range items {
 						in, err := r.Object(item, o.Ref.ID)
+						if errors.Is(err, catalog.ErrNone) {
+							continue
+						}
 						if err != nil {
 							return err
 						}
@@ -814,8 +817,8 @@ func (a *aim) end(ctx context.Context) (*snapshot.Snapshot, error) {
 			}
 			p := a.part(r, rel)
 			p.Coverage, p.Seen, p.SeenTo = snapshot.Carried, slices.Collect(maps.Keys(a.seen[part])), slices.Collect(maps.Keys(a.to[part]))
-			if slices.Contains(a.o.Exclude, r.Type) {
-				p.Coverage, p.Reason = snapshot.Skipped, leftOut
+			if a.o.Leaves(r) != "" {
+				p.Coverage, p.Reason = snapshot.Skipped, a.o.Leaves(r)
 			} else if err := a.fault[part]; err != nil {
 				p.Coverage, p.Reason = judge(err, len(p.Seen)+len(p.SeenTo) > 0), err.Error()
 				why = err

@@ -23,7 +23,7 @@ func (rd *reading) listen(ctx context.Context) error {
 	}
 	rd.heard = true
 	audit := catalog.Audit()
-	if !slices.Contains(rd.o.Exclude, audit.Type) {
+	if rd.o.Leaves(audit) == "" {
 		if err := rd.stream(ctx, audit); err != nil {
 			return err
 		}
@@ -264,14 +264,10 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 		}
 	}
 	err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, r, func(parent entra.ID, items [][]byte) error {
-		for _, item := range items {
-			if err := rd.put(ctx, r, item, parent, seen); err != nil {
-				return err
-			}
-		}
-		listed[parent] = true
-		n += int64(len(items))
-		return nil
+		m, err := rd.fill(ctx, r, parent, items, seen)
+		listed[parent] = err == nil
+		n += m
+		return err
 	})
 	if len(listed)+len(w.gone)+len(r.Inside()) > 0 {
 		for e, failed := range rd.before.Entries(ctx, r.Type) {

@@ -19,6 +19,14 @@ func audits() []*Resource {
 			never("evidence", "activityDateTime", "activityDisplayName", "additionalDetails", "category", "correlationId", "initiatedBy",
 				"loggedByService", "operationType", "result", "resultReason", "targetResources"),
 		),
+	}, {
+		Type: "signIn", Title: "Sign-in log", Doc: "Who signed in to what, and how it was judged; the service forgets after 7 or 30 days.",
+		List: "/auditLogs/signIns", Stream: true, Clock: "createdDateTime", Top: 999, Unless: "it is long, and says where people are",
+		Name: []string{"appDisplayName"},
+		Read: []string{"AuditLog.Read.All", "Directory.Read.All"}, Refusal: "the sign-in log is evidence, not state",
+		Properties: never("evidence", "appDisplayName", "appId", "appliedConditionalAccessPolicies", "clientAppUsed", "conditionalAccessStatus", "correlationId", "createdDateTime",
+			"deviceDetail", "homeTenantId", "resourceTenantId", "servicePrincipalName", "servicePrincipalId", "authenticationAppDeviceDetails", "userAgent", "ipAddress", "isInteractive", "location", "resourceDisplayName", "resourceId", "riskDetail", "riskEventTypes", "riskEventTypes_v2", "riskLevelAggregated",
+			"riskLevelDuringSignIn", "riskState", "status", "userDisplayName", "userId", "userPrincipalName"),
 	}}
 }
 

@@ -33,7 +33,9 @@ type Resource struct {
 	One     bool       // a single object, not a collection
 	Binary  string     // of a contained single object that is no JSON but bytes, which it holds in base64 as data, with their media type as contentType: what that can be, as in an Accept header
 	ID      string     // the property that tells objects apart; "" is id
-	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all; "" where that is not possible
+	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all, or with One $select the object; "" where that is not possible
+	Given   entra.Type // of a contained type: where there are no objects of this type there can be none, and nothing is asked
+	Open    bool       // its objects hold properties of any name, and all can be written
 	Admits  Admission  // as whom its objects let others in
 	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"
 	Chosen  string     // of objects whose ID the caller chooses: the method that creates one, POST with the ID in the body, else at its own path; "" where the service chooses
@@ -44,6 +46,7 @@ type Resource struct {
 
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
 	Delta    string     // path of the delta function; "" where there is none
+	Unless   string     // why it is captured only where the configuration asks for it by name; "" for what always is
 	Stream   bool       // a log of entries, not state
 	Clock    string     // of a log: the property that says when an entry was written
 	Bin      entra.Type // what its deleted objects become; "" where deletion is final
@@ -83,6 +86,8 @@ type Resource struct {
 	keys     func(m map[string]any) []Key                                        // what only one living object can have
 	spare    []string                                                            // properties to which an undelete can give another value
 	revive   func(set map[string]any) map[string]any                             // how an undelete says so
+	none     func(m map[string]any) bool                                         // of a single object that is always answered: it says that there is none
+	clear    func(m map[string]any) map[string]any                               // what is sent by PATCH in the place of a deletion
 	disarm   func(m map[string]any) []part                                       // what must be written before it can be removed
 
 	extensions []string // of With
@@ -262,7 +267,7 @@ func Order() []entra.Type { return slices.Clone(declarations.order) }
 func (r *Resource) Declaration() string {
 	h := sha256.New()
 	fmt.Fprintln(h, r.Type, r.Version, r.List, r.Delta, r.Variants, r.rules)
-	if r.Filter != "" || r.Among != "" {
+	if r.Filter != "" || r.Among != "" || r.Open {
 		fmt.Fprintln(h, r.Filter, r.Among)
 	}
 	for _, p := range slices.SortedFunc(slices.Values(r.Properties), func(a, b Property) int { return strings.Compare(a.Name, b.Name) }) {
@@ -300,6 +305,9 @@ func (r *Resource) Property(path string) (Property, bool) {
 	if !found {
 		if r.Extended != "" && strings.HasPrefix(path, prefix) {
 			return Property{Name: path, Write: Both}, true
+		}
+		if r.Open && !annotation(path) {
+			return Property{Name: r.Unit(path), Write: Both}, true
 		}
 		return Property{}, false
 	}
@@ -369,7 +377,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), audits()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -65,6 +65,9 @@ const MaxExpanded = 20
 // hundred objects.
 func (r *Resource) Contents() Call {
 	in := declarations.byType[r.Under]
+	if r.One {
+		return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id," + r.Expand}, "$top": {strconv.Itoa(in.Top)}}}
+	}
 	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {r.Expand}, "$top": {"100"}}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ import (
 
 // ErrAnother says that an answer is an object of another type than the one that was asked for.
 var ErrAnother = errors.New("it is of another type")
+
+// ErrNone says that an answer which is always given tells of no object. It is an fs.ErrNotExist.
+var ErrNone = fmt.Errorf("there is none: %w", fs.ErrNotExist)
 
 // Object turns what the service sent into an object in canonical form. Its body has neither the ID, which
 // the Ref holds, unless others name it by its own ID alone, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
@@ -42,6 +46,9 @@ func (r *Resource) Object(raw []byte, parent entra.ID) (entra.Object, error) {
 	}
 	if (parent != "") != (r.Under != "") {
 		return entra.Object{}, fmt.Errorf("reading %s %s: a parent is given to what is not contained, or missing", r.Type, own)
+	}
+	if r.none != nil && r.none(m) {
+		return entra.Object{}, fmt.Errorf("reading %s of %s: %w", r.Type, parent, ErrNone)
 	}
 	if r.read != nil {
 		r.read(m)

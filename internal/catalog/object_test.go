@@ -108,6 +108,10 @@ func answers() []struct {
 		answer{"identityApiConnector", "", `{"id":"a","displayName":"A","authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u","password":"****"}}`, "a", "A",
 			`{"authenticationConfiguration":{"@odata.type":"#microsoft.graph.basicAuthentication","username":"u"},"displayName":"A"}`},
 	)
+	for _, typ := range []entra.Type{"userSecurityAttributes", "servicePrincipalSecurityAttributes"} {
+		all = append(all, answer{typ, g1, `{"@odata.context":"x","id":"` + g1 + `","customSecurityAttributes":{"Set":{"@odata.type":"#microsoft.graph.customSecurityAttributeValue","Places@odata.type":"#Collection(String)","Places":["b","a"],"Level":"high","Gone":null},"Empty":{"@odata.type":"x"}}}`,
+			g1 + "/" + string(typ), string(g1) + "/" + string(typ), `{"customSecurityAttributes":{"Set":{"Level":"high","Places":{"type":"#Collection(String)","value":["a","b"]}}}}`})
+	}
 	schedule := `"createdDateTime":"2020-01-01T00:00:00Z","modifiedDateTime":null,"createdUsing":"u","status":"Provisioned","scheduleInfo":{"startDateTime":"2020-01-01T00:00:00Z","recurrence":null,"expiration":{"type":"afterDateTime","endDateTime":"2021-01-01T00:00:00Z","duration":null}}`
 	kept := `"createdDateTime":"2020-01-01T00:00:00Z",%s"scheduleInfo":{"expiration":{"endDateTime":"2021-01-01T00:00:00Z","type":"afterDateTime"}},"startDateTime":"2020-01-01T00:00:00Z","status":"Provisioned"`
 	for _, typ := range []entra.Type{"unifiedRoleEligibilitySchedule", "unifiedRoleAssignmentSchedule"} {

@@ -277,6 +277,10 @@ func (r *Resource) Remove(o entra.Object) Call {
 		c.Header = header
 		return c
 	}
+	if r.clear != nil {
+		c, _ := r.call("PATCH", r.at(o.Ref.ID), r.clear(o.Body.Decode()))
+		return c
+	}
 	return Call{Method: "DELETE", Version: r.Version, Path: r.at(o.Ref.ID)}
 }
 

@@ -26,21 +26,23 @@ type family struct {
 	bare   bool     // of one with under: where there are none, their list is not found
 	upsert bool     // PATCH of one that is not there makes it
 	ends   []string // the properties that hold the ids of objects without which it does not show
+	open   bool     // they can have properties of any name
 	silent bool     // PUT of one that is not there makes it without a word
 	access
 
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
 	// what contains it. It is nil where there can be no more.
-	sample func(t *Tenant, i int, parent *object) map[string]any
-	key    func(id string) string                        // by which id the store has it, where that is not its own
-	list   func(c *call) error                           // before they are listed
-	seed   func(t *Tenant, born string)                  // what is there from the start
-	create func(c *call, o *object, in checked) error    // before a new object is stored
-	change func(c *call, o, d *object, in checked) error // before d takes the place of o
-	remove func(c *call, o *object) error                // before it is deleted
-	reset  func(o *object) map[string]any                // what DELETE makes of it instead
-	act    func(c *call, o *object, rest []string) (done bool, a answer, err error)
-	value  func(t *Tenant, o *object, name string) (v any, ok bool) // a property that is computed
+	sample  func(t *Tenant, i int, parent *object) map[string]any
+	initial map[string]any                                // of one with under: what it is where nobody set it
+	key     func(id string) string                        // by which id the store has it, where that is not its own
+	list    func(c *call) error                           // before they are listed
+	seed    func(t *Tenant, born string)                  // what is there from the start
+	create  func(c *call, o *object, in checked) error    // before a new object is stored
+	change  func(c *call, o, d *object, in checked) error // before d takes the place of o
+	remove  func(c *call, o *object) error                // before it is deleted
+	reset   func(o *object) map[string]any                // what DELETE makes of it instead
+	act     func(c *call, o *object, rest []string) (done bool, a answer, err error)
+	value   func(t *Tenant, o *object, name string) (v any, ok bool) // a property that is computed
 }
 
 // appendInline writes the properties that $expand names.
@@ -71,7 +73,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), remoteDesktopKinds(), combinationKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -223,6 +225,12 @@ func (c *call) contained(o *object, rest []string) (done bool, a answer, err err
 			if err == nil {
 				a, err = created(c, x)
 			}
+		case !x.live() && f.initial != nil && c.method == "GET":
+			a, err = c.one(&object{kind: k, typ: f.types[0], p: f.initial})
+		case !x.live() && f.initial != nil:
+			x = c.t.plant(f.name(), "", map[string]any{"_parent": o.id})
+			maps.Copy(x.p, f.initial)
+			a, err = c.alone(x)
 		case !x.live():
 			err = notFound(f.path)
 		default:
@@ -426,6 +434,7 @@ func (t *Tenant) seedFamilies(born string) {
 		return
 	}
 	t.seedStreams()
+	t.seedNotes()
 	for i, x := range kin().tied {
 		for _, from := range x.from {
 			far := t.first(kin().kinds[x.to], samples)

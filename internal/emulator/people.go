@@ -153,10 +153,11 @@ func (c *call) checkPerson(o *object, in map[string]any) error {
 		return invalid("mailNickname")
 	}
 	if v, ok := in["customSecurityAttributes"]; ok && v != nil {
-		if !c.holds("CustomSecAttributeAssignment.ReadWrite.All") {
-			return denied()
+		noted, err := c.note(nil, v)
+		if err != nil {
+			return err
 		}
-		return bad("The attribute set does not exist.")
+		in["customSecurityAttributes"] = noted
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -98,8 +99,11 @@ func (c *call) route(segs []string) (answer, error) {
 		}
 		return answer{}, noSegment(at(2), "directory")
 	case "auditLogs":
-		if at(1) == "directoryAudits" {
+		switch at(1) {
+		case "directoryAudits":
 			return c.collection(kAudit, segs[2:])
+		case "signIns":
+			return c.collection(kin().kinds["auditLogs/signIns"], segs[2:])
 		}
 		return answer{}, noSegment(at(1), "auditLogs")
 	case "me":
@@ -607,6 +611,14 @@ func (c *call) appendObject(b []byte, o *object, fields []*property, annotate bo
 			v = c.t.schema.mask(p.elem, v)
 		}
 		b = appendValue(b, v)
+	}
+	if f := familyOf(o.kind); f != nil && f.open {
+		for _, name := range slices.Sorted(maps.Keys(o.p)) {
+			if v := o.p[name]; v != nil && !strings.HasPrefix(name, "_") && c.t.schema.Types[o.typ].byName[name] == nil {
+				comma()
+				b = appendValue(append(appendString(b, name), ':'), v)
+			}
+		}
 	}
 	if extra != nil {
 		if x := extra(nil); len(x) > 0 {

@@ -162,7 +162,7 @@ func TestRefusals(t *testing.T) {
 		{"profile with directory properties", "PATCH", "/users/{user1}", `{"aboutMe":"x","department":"y"}`, 400},
 		{"profile by an application", "PATCH", "/users/{user1}", `{"aboutMe":"x"}`, 403},
 		{"hire date by an application", "PATCH", "/users/{user1}", `{"employeeHireDate":"2020-01-01T00:00:00Z"}`, 403},
-		{"security attributes without permission", "PATCH", "/users/{user1}", `{"customSecurityAttributes":{"A":{}}}`, 403},
+		{"security attributes of an absent set", "PATCH", "/users/{user1}", `{"customSecurityAttributes":{"A":{}}}`, 400},
 		{"patch a synchronised user", "PATCH", "/users/{synced}", `{"department":"x"}`, 400},
 		{"delete a synchronised user", "DELETE", "/users/{synced}", ``, 400},
 		{"delete twice", "DELETE", "/users/{gone}", ``, 404},

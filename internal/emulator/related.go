@@ -327,9 +327,9 @@ func (c *call) refs(r relation) (answer, error) {
 func expandable(k kindID) []string {
 	switch k {
 	case kUser:
-		return []string{"manager", "sponsors", "memberOf", "directReports", "ownedObjects", "transitiveMemberOf", "appRoleAssignments", "oauth2PermissionGrants"}
+		return []string{"manager", "sponsors", "memberOf", "directReports", "ownedObjects", "transitiveMemberOf", "appRoleAssignments", "oauth2PermissionGrants", "extensions"}
 	case kGroup:
-		return []string{"members", "owners", "memberOf", "appRoleAssignments"}
+		return []string{"members", "owners", "memberOf", "appRoleAssignments", "extensions"}
 	case kApp:
 		return []string{"owners", "extensionProperties", "federatedIdentityCredentials", "tokenIssuancePolicies", "tokenLifetimePolicies", "appManagementPolicies", "homeRealmDiscoveryPolicies"}
 	case kSP:

@@ -29,14 +29,14 @@ const (
 
 func readRoles() []string {
 	return familyRoles([]string{"User.Read.All", "Group.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All", "RoleManagement.Read.Directory",
-		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All", "EntraBackup.Read.All"}, false)
+		"Policy.Read.All", "AuditLog.Read.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All", "DelegatedPermissionGrant.Read.All", "LicenseAssignment.Read.All", "EntraBackup.Read.All", "CustomSecAttributeAssignment.Read.All"}, false)
 }
 
 func writeRoles() []string {
 	return familyRoles([]string{"User.ReadWrite.All", "User.DeleteRestore.All", "User-PasswordProfile.ReadWrite.All", "User.EnableDisableAccount.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All",
 		"Group.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
 		"AdministrativeUnit.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "Policy.ReadWrite.ConditionalAccess", "Policy.ReadWrite.AuthenticationMethod",
-		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All"}, true)
+		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All", "CustomSecAttributeAssignment.ReadWrite.All"}, true)
 }
 
 // graphRoleID is the id of an application role of Microsoft Graph. The

@@ -73,6 +73,10 @@ func (c *call) check(body map[string]any, typ *typeInfo, creating bool, allow ..
 		if p == nil && strings.HasPrefix(name, "extension_") {
 			return out, bad("The following extension properties are not available: %s.", name)
 		}
+		if p == nil && typ.Open && typ.Name == "openTypeExtension" {
+			out.p[name] = v
+			continue
+		}
 		if p == nil || p.Beta && c.version != "beta" {
 			if strings.Contains(name, "@odata.") {
 				return out, bad("The annotation '%s' is not valid in a request body.", name)
@@ -432,6 +436,16 @@ func (c *call) update(o *object) (answer, error) {
 	}
 	status := http.StatusNoContent
 	d := o.clone()
+	if values, ok := in.p["customSecurityAttributes"]; ok && (o.kind == kUser || o.kind == kSP) {
+		if d.p["customSecurityAttributes"], err = c.note(o.p["customSecurityAttributes"], values); err != nil {
+			return answer{}, err
+		}
+		if delete(in.p, "customSecurityAttributes"); len(in.p) == 0 {
+			t.put(d, []string{"customSecurityAttributes"})
+			c.audit("Update attribute values for "+noun(o.kind), d, nil)
+			return answer{status: status}, nil
+		}
+	}
 	f := familyOf(o.kind)
 	if f != nil && f.whole {
 		maps.Copy(d.p, in.p)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/apply"
 	"github.com/tidemark-backup/tidemark/internal/capture"
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
@@ -49,6 +50,7 @@ type Lab struct {
 	Reader *graph.Client // as the identity that captures
 	Writer *graph.Client // as the identity that restores
 	Wire   *Wire
+	Asked  []entra.Type // what captures read though it is left out otherwise: at first everything
 	open   func() (*repository.Repository, error)
 	power  *power
 	t      testing.TB
@@ -71,6 +73,11 @@ func New(t testing.TB, tenant *emulator.Tenant) *Lab {
 	t.Helper()
 	l := &Lab{t: t, Tenant: tenant, Wire: &Wire{tenant: tenant}, power: &power{Store: new(mem.Store)}}
 	l.Wire.power = l.power
+	for r := range catalog.All() {
+		if r.Unless != "" {
+			l.Asked = append(l.Asked, r.Type)
+		}
+	}
 	signer, err := repository.GenerateSigner("lab")
 	l.must(err)
 	identity, err := age.GenerateX25519Identity()
@@ -250,6 +257,7 @@ func (l *Lab) Aim(target *capture.Target) *snapshot.Snapshot {
 
 func (l *Lab) captured(o capture.Options) *snapshot.Snapshot {
 	l.t.Helper()
+	o.Include = l.Asked
 	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, o)
 	l.must(err)
 	l.Follow()
