@@ -41,6 +41,7 @@ func (t *Tenant) discard(o *object) {
 		for _, r := range []relID{rManager, rSponsors, rOwners} {
 			for _, src := range t.sources(r, o.id) {
 				t.unlink(src, r, o.id)
+				t.unschedule(src, r, o.id)
 			}
 		}
 	}

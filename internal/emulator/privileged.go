@@ -477,6 +477,20 @@ func relationOf(s *object) relID {
 	return rMembers
 }
 
+// unschedule ends the schedule by which somebody was in a group, since they are not any more.
+func (t *Tenant) unschedule(g *object, r relID, who string) {
+	var over []*object
+	t.each(kin().kinds[groupActive], func(s *object) bool {
+		if s.live() && s.p["groupId"] == g.id && s.p["principalId"] == who && relationOf(s) == r {
+			over = append(over, s)
+		}
+		return true
+	})
+	for _, s := range over {
+		t.purge(s)
+	}
+}
+
 // expire ends the schedules whose time is over.
 func (t *Tenant) expire() {
 	for _, path := range []string{roleEligible, roleActive, groupEligible, groupActive} {
