@@ -302,7 +302,7 @@ func (rd *reading) announce() {
 		likely := rd.vouches && !rd.o.Now
 		for _, rel := range append([]catalog.Relation{{}}, r.Links...) {
 			heard := rounded && (rel.Rel == "" || rel.Read == catalog.ByDelta) ||
-				likely && (rel.Rel != "" || r.Under != "") && rd.lately(r, rel.Rel, vouchedFor)
+				likely && (rel.Rel != "" || r.Under != "" && !r.Silent) && rd.lately(r, rel.Rel, vouchedFor)
 			if rd.parent != nil && !heard && !excluded {
 				was := rd.parent.Part(r.Type, rel.Rel)
 				rd.of[partName{r.Type, rel.Rel}] = was.Objects + was.Links // a part has either

@@ -114,7 +114,7 @@ func (rd *reading) note(r *catalog.Resource, entry entra.Body) {
 // names: the log is whole since the part was, the part was listed whole not long ago, and rounds tell of all that went,
 // which takes along what names it.
 func (rd *reading) vouched(r *catalog.Resource, rel string, on entra.Type) bool {
-	if !rd.vouches || rd.o.Now || rd.followed(on) == nil {
+	if !rd.vouches || rd.o.Now || r.Silent && rel == "" || rd.followed(on) == nil {
 		return false
 	}
 	for other := range catalog.All() {

@@ -31,6 +31,7 @@ type Resource struct {
 	Under   entra.Type // the type whose objects contain these; "" for none
 	Among   entra.Type // of a contained type: only what an object of this type has the ID of can contain any
 	One     bool       // a single object, not a collection
+	Silent  bool       // of a contained type: neither the audit log nor what contains its objects shows that one changed
 	Binary  string     // of a contained single object that is no JSON but bytes, which it holds in base64 as data, with their media type as contentType: what that can be, as in an Accept header
 	ID      string     // the property that tells objects apart; "" is id
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all, or with One $select the object; "" where that is not possible

@@ -7,7 +7,7 @@ import (
 )
 
 // stream declares what the service keeps of an object as bytes. There is none where the property of the object that
-// shows says so, which must be one that is kept.
+// shows says so, which must be one that is kept; where that is "", each object is asked.
 func stream(r Resource, under entra.Type, path, shows string) *Resource {
 	r.List, r.Item, r.Under, r.One, r.Binary = path, path, under, true, "image/*, application/octet-stream"
 	r.Chosen, r.Name, r.Match = "PUT", []string{"contentType"}, []string{"contentType"}
@@ -15,7 +15,9 @@ func stream(r Resource, under entra.Type, path, shows string) *Resource {
 		{Name: "data", Write: Both, Must: true},
 		{Name: "contentType", Write: Both, Must: true},
 	}
-	r.holds = func(m map[string]any) bool { return m[shows] == true }
+	if shows != "" {
+		r.holds = func(m map[string]any) bool { return m[shows] == true }
+	}
 	return &r
 }
 
@@ -128,4 +130,20 @@ func readLogo(m map[string]any) {
 	}
 }
 
-func streams() []*Resource { return slices.Concat(brandingImages(), appLogos()) }
+// photos are those of people and of Microsoft 365 groups. The permissions are those by which people and groups are read
+// and written, which do here what ProfilePhoto.Read.All and ProfilePhoto.ReadWrite.All do.
+// Source: Microsoft Graph documentation, Get, Update and Delete profilePhoto.
+func photos() []*Resource {
+	user := stream(Resource{
+		Type: "userPhoto", Title: "Photo", Doc: "What people see of somebody beside the name.", Silent: true, Unless: "the service is asked about each person",
+		Can: Create | Update | Delete, Read: []string{"User.Read.All"}, Write: []string{"User.ReadWrite.All"},
+	}, UserType, "/users/{parent}/photo/$value", "")
+	group := stream(Resource{
+		Type: "groupPhoto", Title: "Photo", Doc: "What people see of a Microsoft 365 group beside the name.", Silent: true, Unless: "the service is asked about each group",
+		Can: Create | Update | Delete, Read: []string{"Group.Read.All"}, Write: []string{"Group.ReadWrite.All"},
+	}, GroupType, "/groups/{parent}/photo/$value", "")
+	group.holds = func(m map[string]any) bool { return slices.Contains(texts(m, "groupTypes"), "Unified") }
+	return []*Resource{user, group}
+}
+
+func streams() []*Resource { return slices.Concat(brandingImages(), appLogos(), photos()) }

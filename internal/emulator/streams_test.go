@@ -33,6 +33,9 @@ func TestStreams(t *testing.T) {
 		name, method, path, kind, body string
 		status                         int
 	}{
+		{"photo of a person", "PUT", "/users/" + at.Find("users", "Ada Admin") + "/photo/$value", "image/jpeg", "\xff\xd8", 204},
+		{"photo removed", "DELETE", "/users/" + at.Find("users", "Ada Admin") + "/photo/$value", "", "", 204},
+		{"no photo", "GET", "/users/" + at.Find("users", "Ada Admin") + "/photo/$value", "", "", 404},
 		{"no logo", "GET", app + "/logo", "", "", 404},
 		{"logo that is no image", "PUT", app + "/logo", "application/json", "{}", 415},
 		{"logo", "PUT", app + "/logo", "image/png", "\x89PNG", 204},
