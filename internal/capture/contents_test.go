@@ -149,3 +149,20 @@ func TestOnlyManagedGroupsAreAsked(t *testing.T) {
 		}
 	})
 }
+
+// Where no custom security attribute is defined, nobody is asked for values.
+func TestNobodyIsAskedForWhatIsNotDefined(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		tenant.ResetRequests()
+		if p := l.Capture().Part("userSecurityAttributes", ""); p.Coverage != snapshot.Complete || p.Objects != 0 {
+			t.Errorf("%d objects, %s: %s", p.Objects, p.Coverage, p.Reason)
+		}
+		for _, q := range tenant.Requests() {
+			if strings.Contains(q.Path, "customSecurityAttributes") {
+				t.Errorf("asked: %s", q.Path)
+			}
+		}
+	})
+}

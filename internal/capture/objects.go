@@ -347,7 +347,7 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		if err != nil {
 			return err
 		}
-		if given.count() == 0 && p.Coverage == snapshot.Complete {
+		if given.count() == 0 && p.Coverage != snapshot.Partial {
 			from = newRoll()
 		}
 	}
