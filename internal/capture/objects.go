@@ -310,7 +310,7 @@ func (rd *reading) keep(ctx context.Context, r *catalog.Resource, o entra.Object
 	}
 	var body map[string]any
 	for _, in := range r.Inside() {
-		if in.Picky() {
+		if in.Picky() && rd.o.Leaves(in) == "" {
 			if body == nil {
 				body = o.Body.Decode()
 			}
