@@ -60,7 +60,7 @@ type Progress struct {
 	Reason   string
 }
 
-// parallel is how many parts are read at once. The client bounds the requests.
+// parallel is how many parts are read at once of one service. The client bounds the requests.
 const parallel = 6
 
 // A reading is one capture under way.
@@ -149,11 +149,17 @@ func (rd *reading) run(ctx context.Context) (*snapshot.Snapshot, error) {
 	return rd.writer.Commit(ctx)
 }
 
-// parallel reads all parts, some at once, each as soon as what it hangs on is known and it is its turn.
+// parallel reads all parts, some at once, each as soon as what it hangs on is known and it is its turn. Those that wait
+// for the quota of one service take no turn from those of another.
 func (rd *reading) parallel(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	turns := make(chan struct{}, parallel)
-	begin := func(do func(context.Context) error, after ...<-chan struct{}) {
+	lanes := map[string]chan struct{}{}
+	begin := func(call catalog.Call, do func(context.Context) error, after ...<-chan struct{}) {
+		lane := request(call).Service()
+		if lanes[lane] == nil {
+			lanes[lane] = make(chan struct{}, parallel)
+		}
+		turns := lanes[lane]
 		g.Go(func() error {
 			for _, c := range after {
 				if err := wait(ctx, c); err != nil {
@@ -168,14 +174,14 @@ func (rd *reading) parallel(ctx context.Context) error {
 	settled := make(chan struct{})
 	var lists []<-chan struct{}
 	for r := range catalog.All() {
-		roll := rd.roll(r.Type)
+		roll, call := rd.roll(r.Type), r.Listing("")
 		switch {
 		case rd.o.Leaves(r) != "":
-			begin(roll.filled(func(ctx context.Context) error { return rd.skip(ctx, r) }))
+			begin(call, roll.filled(func(ctx context.Context) error { return rd.skip(ctx, r) }))
 			continue
 		case rd.heard && r == catalog.Audit(): // it has been read
 		case r.Stream:
-			begin(func(ctx context.Context) error { return rd.stream(ctx, r) })
+			begin(call, func(ctx context.Context) error { return rd.stream(ctx, r) })
 		case r.Under != "":
 			after := []<-chan struct{}{rd.known(r.Under, settled)}
 			for _, t := range []entra.Type{r.Among, r.Given} {
@@ -183,9 +189,9 @@ func (rd *reading) parallel(ctx context.Context) error {
 					after = append(after, rd.known(t, settled))
 				}
 			}
-			begin(roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), after...)
+			begin(call, roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), after...)
 		default:
-			begin(roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
+			begin(call, roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
 			lists = append(lists, roll.done)
 		}
 		for _, rel := range r.Links {
@@ -193,10 +199,10 @@ func (rd *reading) parallel(ctx context.Context) error {
 			if after == roll.done && rel.Read != catalog.ByList {
 				after = roll.begun
 			}
-			begin(func(ctx context.Context) error { return rd.links(ctx, r, rel) }, after)
+			begin(r.Ends(rel, ""), func(ctx context.Context) error { return rd.links(ctx, r, rel) }, after)
 		}
 	}
-	begin(func(ctx context.Context) error { defer close(settled); return rd.settle(ctx) }, lists...)
+	begin(catalog.Call{}, func(ctx context.Context) error { defer close(settled); return rd.settle(ctx) }, lists...)
 	return g.Wait()
 }
 

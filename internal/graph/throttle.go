@@ -88,6 +88,11 @@ func newBuckets(scale Scale, inFlight int) map[service]*bucket {
 	return buckets
 }
 
+// Service names the part of Microsoft Graph whose quota r draws on. What waits for one does not wait for another.
+func (r Request) Service() string {
+	return string(serviceOf(r.Path, r.Read || r.Method == "" || r.Method == http.MethodGet))
+}
+
 // serviceOf tells the service from a path below the version, and whether it is read.
 func serviceOf(path string, read bool) service {
 	path = strings.ToLower(path)
