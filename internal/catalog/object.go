@@ -157,12 +157,16 @@ func (r *Resource) clean(v any, n *node, top bool) any {
 				delete(v, name)
 				continue
 			}
-			e = r.clean(e, in, false)
-			if a, ok := e.([]any); ok && len(a) == 0 && r.sparse {
-				delete(v, name)
-				continue
+			switch e := e.(type) {
+			case map[string]any:
+				r.clean(e, in, false)
+			case []any:
+				if len(e) == 0 && r.sparse {
+					delete(v, name)
+				} else {
+					v[name] = r.clean(e, in, false)
+				}
 			}
-			v[name] = e
 		}
 	case []any:
 		for i, e := range v {

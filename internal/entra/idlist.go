@@ -61,25 +61,27 @@ func (l *IDList) Compare(m, n uint32) int {
 func (k *idKey) other() bool   { return [8]byte(k[:8]) == noGUID }
 func (k *idKey) place() uint64 { return binary.BigEndian.Uint64(k[8:]) }
 
+// pairs is where in a GUID's text its bytes are.
+var pairs = [16]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
+// nibbles is what each digit of a GUID in lower case stands for.
+var nibbles = func() (all [256]byte) {
+	for c := range all {
+		all[c] = byte(strings.IndexByte("0123456789abcdef", byte(c))) // -1, and so all bits, where it is none
+	}
+	return all
+}()
+
 // keyOf returns a GUID's bytes, or noGUID and nothing.
 func keyOf(id ID) (key idKey) {
 	if len(id) == 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' {
-		n := 0
-		for i := 0; i < len(id); {
-			if id[i] == '-' && (i == 8 || i == 13 || i == 18 || i == 23) {
-				i++
-				continue
-			}
-			high, ok1 := nibble(id[i])
-			low, ok2 := nibble(id[i+1])
-			if !ok1 || !ok2 {
-				return other()
-			}
+		var all byte
+		for n, at := range pairs {
+			high, low := nibbles[id[at]], nibbles[id[at+1]]
+			all |= high | low
 			key[n] = high<<4 | low
-			n++
-			i += 2
 		}
-		if !key.other() {
+		if all <= 0xf && !key.other() {
 			return key
 		}
 	}
@@ -89,14 +91,4 @@ func keyOf(id ID) (key idKey) {
 func other() (key idKey) {
 	copy(key[:], noGUID[:])
 	return key
-}
-
-func nibble(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	}
-	return 0, false
 }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -404,6 +405,12 @@ func (r *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// What reads bodies is used again: an answer is a megabyte or more, and growing to that costs as much as reading it.
+var (
+	unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+	bodies    = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+)
+
 // inflate reads a body to its end within the limits.
 func inflate(r io.Reader, h http.Header, limit int64) ([]byte, error) {
 	raw := &counted{Reader: r}
@@ -411,8 +418,9 @@ func inflate(r io.Reader, h http.Header, limit int64) ([]byte, error) {
 	switch encoding := strings.ToLower(strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ","))); encoding {
 	case "", "identity":
 	case "gzip":
-		z, err := gzip.NewReader(raw)
-		switch {
+		z := unzippers.Get().(*gzip.Reader)
+		defer unzippers.Put(z)
+		switch err := z.Reset(raw); {
 		case err == io.EOF:
 			return nil, nil // an empty body is empty in any encoding
 		case errors.Is(err, io.ErrUnexpectedEOF):
@@ -430,16 +438,22 @@ func inflate(r io.Reader, h http.Header, limit int64) ([]byte, error) {
 		free  = 1 << 20
 		ratio = 100
 	)
-	var body bytes.Buffer
+	body := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Cap() <= 4*free {
+			body.Reset()
+			bodies.Put(body)
+		}
+	}()
 	for {
-		n, err := io.CopyN(&body, plain, 32<<10)
+		n, err := io.CopyN(body, plain, 32<<10)
 		switch {
 		case int64(body.Len()) > limit:
 			return nil, &faulty{reason: fmt.Sprintf("the body has more than %d bytes", limit), final: true}
 		case body.Len() > free && int64(body.Len()) > ratio*raw.n:
 			return nil, &faulty{reason: "the body is more than 100 times as long as what was received", final: true}
 		case err == io.EOF || err == nil && n == 0:
-			return body.Bytes(), nil
+			return bytes.Clone(body.Bytes()), nil
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, &faulty{reason: "the body ends too early"}
 		case errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, new(flate.CorruptInputError)):
