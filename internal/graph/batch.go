@@ -87,7 +87,8 @@ type item struct {
 	k      *call
 	raw    []byte // its object in the envelope, without the id
 	tries  int
-	asked  bool // a new token
+	asked  bool        // a new token
+	tired  func() bool // another failure is the last
 	result Result
 }
 
@@ -208,7 +209,9 @@ func (c *Client) item(k *call) *item {
 			raw.Write(quoted(base64.StdEncoding.EncodeToString(k.body)))
 		}
 	}
-	return &item{k: k, raw: raw.Bytes()}
+	it, since := &item{k: k, raw: raw.Bytes()}, c.count.good.Load()
+	it.tired = func() bool { return c.tired(it.tries+1, since) }
+	return it
 }
 
 // send sends one group and gives each of its items a result. It returns those to be sent again, and the
@@ -258,6 +261,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 			c.count.units.Add(units)
 		}
 		if p.status < 400 {
+			c.count.good.Add(1)
 			again = append(again, it.accept(a)...)
 			continue
 		}
@@ -280,7 +284,7 @@ func (b *batch) send(ctx context.Context, s service, group []*item) (again []*it
 				}
 			}
 			again = append(again, it)
-		case (it.k.read && repeatable(p.status) || e.crossed()) && it.tries < maxTries-1:
+		case (it.k.read && repeatable(p.status) || e.crossed()) && !it.tired():
 			it.tries++
 			again = append(again, it)
 		}
@@ -336,7 +340,7 @@ func (k *call) unpacked(h http.Header, body jsontext.Value) (jsontext.Value, err
 func (it *item) failed(f *faulty) []*item {
 	err := it.k.failed(f)
 	it.result = Result{Err: err}
-	if it.k.again(err) && it.tries < maxTries-1 {
+	if it.k.again(err) && !it.tired() {
 		it.tries++
 		return []*item{it}
 	}
@@ -352,7 +356,7 @@ func (b *batch) lost(ctx context.Context, group []*item, k *call, err error) (ag
 			it.result = Result{Err: fmt.Errorf("%s: %w", it.k, err)}
 		} else {
 			it.result = Result{Err: fmt.Errorf("%s: %w", it.k, withoutUnknown{err})}
-			if unknown && ctx.Err() == nil && it.tries < maxTries-1 {
+			if unknown && ctx.Err() == nil && !it.tired() {
 				it.tries++
 				again = append(again, it)
 			}

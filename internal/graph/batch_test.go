@@ -229,8 +229,8 @@ func TestBatchItemsAreJudgedOneByOne(t *testing.T) {
 			status  int // of the error; 0 means success; -1 an answer that breaks the protocol
 			unknown bool
 		}{
-			{"good", 1, 0, false}, {"missing", 1, 404, false}, {"slow", 2, 0, false}, {"slower", 3, 0, false}, {"shaky", 5, 0, false}, {"down", 5, 500, false},
-			{"torn", 2, 0, false}, {"hostile", 5, -1, false}, {"empty", 5, -1, false}, {"write-down", 1, 504, true}, {"write-slow", 2, 0, false}, {"write-torn", 1, -1, true}, {"write-crossed", 3, 0, false},
+			{"good", 1, 0, false}, {"missing", 1, 404, false}, {"slow", 2, 0, false}, {"slower", 3, 0, false}, {"shaky", 5, 0, false}, {"down", 8, 500, false},
+			{"torn", 2, 0, false}, {"hostile", 8, -1, false}, {"empty", 8, -1, false}, {"write-down", 1, 504, true}, {"write-slow", 2, 0, false}, {"write-torn", 1, -1, true}, {"write-crossed", 3, 0, false},
 			{"dependent", 1, 424, false}, {"denied", 2, 401, false}, {"moved", 1, -1, false},
 		} {
 			got := results[slices.Index(ids, row.id)].Err

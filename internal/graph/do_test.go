@@ -189,6 +189,30 @@ func TestReadsAreRepeated(t *testing.T) {
 	}
 }
 
+// A read that fails while the service answers others fails at random, and is sent up to eight times.
+func TestReadsAreRepeatedMoreOftenWhileOthersAreAnswered(t *testing.T) {
+	for failures, want := range map[int]bool{4: true, 7: true, 8: false} {
+		synctest.Test(t, func(t *testing.T) {
+			var c *graph.Client
+			failed := 0
+			c = client(t, &wire{serve: func(_ int, r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/2") || failed == failures {
+					return reply(200, `{"id":"1"}`), nil
+				}
+				if failed++; failed == 3 {
+					if _, err := c.Do(t.Context(), graph.Request{Path: "/users/2"}); err != nil {
+						t.Error(err)
+					}
+				}
+				return reply(503, ``), nil
+			}}, graph.Options{})
+			if _, err := c.Do(t.Context(), graph.Request{Path: "/users/1"}); (err == nil) != want || failed != failures {
+				t.Errorf("after %d of %d failures: %v", failed, failures, err)
+			}
+		})
+	}
+}
+
 // The wait before the second request, for every spelling of Retry-After.
 func TestRetryAfterSpellings(t *testing.T) {
 	date := func(s string) time.Duration { // as sent at the start of the bubble's clock

@@ -221,6 +221,7 @@ type Stats struct {
 
 type counters struct {
 	requests, throttled, units, bytes, retries atomic.Int64
+	good                                       atomic.Int64 // answers of success, also within batches
 }
 
 // Stats returns the counts so far. They are read one by one, not as of one instant.

@@ -28,7 +28,8 @@ import (
 )
 
 const (
-	maxTries  = 5                // of a read, for reasons other than throttling
+	maxTries  = 5                // of a read, for reasons other than throttling, where the service answers nothing
+	moreTries = 8                // where it answers other requests: then these fail at random
 	stall     = 60 * time.Second // without a byte, headers included
 	maxAnswer = 5 * time.Minute  // for one answer as a whole
 	maxError  = 1 << 20          // bytes read of a refusal
@@ -71,6 +72,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 	calm := patience{limit: c.patience}
 	calm.mark = b.progress()
 	refreshed, fresh := false, false
+	since := c.count.good.Load()
 	for tries := 1; ; {
 		token, err := c.tokens.get(ctx)
 		if err != nil {
@@ -84,7 +86,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 		c.leave(k, k.turn, err == nil && a.Status != http.StatusTooManyRequests)
 		if err != nil {
 			err = k.failed(err)
-			if ctx.Err() != nil || !k.again(err) || tries == maxTries {
+			if ctx.Err() != nil || !k.again(err) || c.tired(tries, since) {
 				return answer{}, err
 			}
 			fresh = true
@@ -98,6 +100,9 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			b.hears(a.Header, k.units(), k.turn)
 		}
 		if a.Status < 400 {
+			if k.path != batchPath {
+				c.count.good.Add(1)
+			}
 			return a, nil
 		}
 		refusal := c.refusal(k, a)
@@ -118,7 +123,7 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			}
 			b.throttled(d, k.turn)
 			c.note(ctx, k, refusal, d)
-		case (k.read && repeatable(a.Status) || refusal.crossed()) && tries < maxTries:
+		case (k.read && repeatable(a.Status) || refusal.crossed()) && !c.tired(tries, since):
 			fresh = a.Status == http.StatusServiceUnavailable
 			if err := c.retry(ctx, k, refusal, max(backoff(tries), refusal.RetryAfter)); err != nil {
 				return answer{}, err
@@ -128,6 +133,13 @@ func (c *Client) exchange(ctx context.Context, k *call) (answer, error) {
 			return answer{}, refusal
 		}
 	}
+}
+
+// tired reports whether a call that was sent so many times, first when so many had been answered, is not sent again. A
+// service that fails some of all requests at random may not cost a part of a large tenant, and one that is down is not
+// waited for.
+func (c *Client) tired(tries int, since int64) bool {
+	return tries >= moreTries || tries >= maxTries && c.count.good.Load() == since
 }
 
 // repeatable tells the statuses after which a read is worth repeating.
