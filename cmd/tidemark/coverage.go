@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,7 +22,32 @@ type coverageDoc struct {
 	Ended    time.Time      `json:"ended"`
 	Complete bool           `json:"complete"`
 	Parts    []coveragePart `json:"parts"`
+	// Purged is what lies in a recycle bin and is taken out of it for good within the days asked for, the next first.
+	Purged []purgedDoc `json:"purged"`
+	Bins   []binDoc    `json:"bins"`
 }
+
+// A binDoc is how much of a type lies in its recycle bin.
+type binDoc struct {
+	Type    entra.Type `json:"type"` // of what lies there
+	Objects int64      `json:"objects"`
+	Purged  int64      `json:"purged"` // of them, within the days asked for
+}
+
+// A purgedDoc is an object that the service is about to purge.
+type purgedDoc struct {
+	Type    entra.Type `json:"type"`
+	ID      entra.ID   `json:"id"`
+	Name    string     `json:"name"`
+	Deleted time.Time  `json:"deleted"`
+	Purged  time.Time  `json:"purged"`
+}
+
+// shownPurged is how many objects about to be purged a table names.
+const shownPurged = 20
+
+// binKeeps is how long a recycle bin keeps what is put there (Microsoft Graph documentation, "directory: deletedItems").
+const binKeeps = 30 * 24 * time.Hour
 
 // A coveragePart is what one snapshot saw of a type's objects, or of one relation that starts at them.
 type coveragePart struct {
@@ -42,7 +68,8 @@ type coveragePart struct {
 }
 
 func coverageCommand(e *env) *cobra.Command {
-	return &cobra.Command{
+	days := 7
+	c := &cobra.Command{
 		Use:   "coverage [SNAPSHOT]",
 		Short: "Say what a snapshot saw of the tenant, what not, and why",
 		Long: `Lists the parts of a snapshot, the latest unless another is named: how completely each was read, why it was not,
@@ -65,13 +92,62 @@ about is listed as missed.`,
 			if err != nil {
 				return err
 			}
-			return s.print(coverageResult(coverageOf(x)))
+			if days < 0 {
+				return fmt.Errorf("--purged-within %d: days are a number from 0 on", days)
+			}
+			doc := coverageOf(x)
+			if err := s.bins(c.Context(), x, days, &doc); err != nil {
+				return err
+			}
+			return s.print(coverageResult(doc, days))
 		},
 	}
+	c.Flags().IntVar(&days, "purged-within", days, "name what is purged from a recycle bin within so many days of the snapshot")
+	return c
+}
+
+// bins adds what lies in recycle bins, as far as a snapshot tells.
+func (s *session) bins(ctx context.Context, x *snapshot.Snapshot, days int, doc *coverageDoc) error {
+	tree, err := s.index.Tree(ctx, s.repo, x.Number)
+	if err != nil {
+		return err
+	}
+	until := x.Ended.UTC().AddDate(0, 0, days)
+	for r := range catalog.All() {
+		if r.Live == "" {
+			continue
+		}
+		bin := binDoc{Type: r.Live}
+		for e, err := range tree.Entries(ctx, r.Type) {
+			if err != nil {
+				return err
+			}
+			o, err := tree.Object(ctx, e.Ref)
+			if err != nil {
+				return err
+			}
+			bin.Objects++
+			text, _ := o.Body.Get("deletedDateTime")
+			said, _ := text.(string)
+			deleted, err := time.Parse(time.RFC3339, said)
+			if err != nil {
+				continue // when it is purged cannot be told
+			}
+			if purged := deleted.Add(binKeeps).UTC(); !purged.After(until) {
+				bin.Purged++
+				doc.Purged = append(doc.Purged, purgedDoc{Type: r.Live, ID: o.Ref.ID, Name: catalog.Name(o), Deleted: deleted.UTC(), Purged: purged})
+			}
+		}
+		if bin.Objects > 0 {
+			doc.Bins = append(doc.Bins, bin)
+		}
+	}
+	slices.SortStableFunc(doc.Purged, func(a, b purgedDoc) int { return a.Purged.Compare(b.Purged) })
+	return nil
 }
 
 func coverageOf(x *snapshot.Snapshot) coverageDoc {
-	doc := coverageDoc{Snapshot: x.Number, ID: x.ID.String(), Ended: x.Ended.UTC(), Complete: x.Whole(), Parts: []coveragePart{}}
+	doc := coverageDoc{Snapshot: x.Number, ID: x.ID.String(), Ended: x.Ended.UTC(), Complete: x.Whole(), Parts: []coveragePart{}, Purged: []purgedDoc{}, Bins: []binDoc{}}
 	parts := slices.Clone(x.Parts)
 	// A release that knows more types than the one that captured must not make them look protected.
 	for r := range catalog.All() {
@@ -96,7 +172,7 @@ func coverageOf(x *snapshot.Snapshot) coverageDoc {
 	return doc
 }
 
-func coverageResult(doc coverageDoc) result {
+func coverageResult(doc coverageDoc, days int) result {
 	gaps := 0
 	for _, p := range doc.Parts {
 		if p.Coverage.Gap() {
@@ -108,6 +184,22 @@ func coverageResult(doc coverageDoc) result {
 		text += "complete\n"
 	} else {
 		text += fmt.Sprintf("%d of %d parts were not read whole\n", gaps, len(doc.Parts))
+	}
+	for _, bin := range doc.Bins {
+		title := string(bin.Type)
+		if live, ok := catalog.Lookup(bin.Type); ok {
+			if in, ok := catalog.Lookup(live.Bin); ok {
+				title = in.Title
+			}
+		}
+		text += fmt.Sprintf("%s: %d, of which %d are purged within %d days\n", title, bin.Objects, bin.Purged, days)
+	}
+	for i, p := range doc.Purged {
+		if i == shownPurged {
+			text += fmt.Sprintf("  and %d more (-o json names them all)\n", len(doc.Purged)-i)
+			break
+		}
+		text += fmt.Sprintf("  %s  %s %s\n", p.Purged.Format(time.RFC3339), p.Type, p.Name)
 	}
 	return result{doc: doc, rows: anySlice(doc.Parts), text: text, head: []string{"PART", "COVERAGE", "HOLDS", "AS OF", "REASON"}, cells: func(yield func([]string)) {
 		for _, p := range doc.Parts {

@@ -3,27 +3,18 @@ package main
 // leftOut are the types of Microsoft Graph that belong to a tenant's identities and that the catalog does
 // not have, by the reason: a line holds the type, the version unless it is v1.0, and where Graph lists it.
 var leftOut = []struct{ reason, types string }{
-	{"not read by this release", `
-featureRolloutPolicy /policies/featureRolloutPolicies
-mobileAppManagementPolicy beta /policies/mobileAppManagementPolicies
-mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
-ownerlessGroupPolicy /policies/ownerlessGroupPolicy
-privilegedAccessGroupAssignmentSchedule /identityGovernance/privilegedAccess/group/assignmentSchedules
-privilegedAccessGroupEligibilitySchedule /identityGovernance/privilegedAccess/group/eligibilitySchedules
-scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
-unifiedRoleAssignmentSchedule /roleManagement/directory/roleAssignmentSchedules
-unifiedRoleEligibilitySchedule /roleManagement/directory/roleEligibilitySchedules
-unifiedRoleManagementPolicy /policies/roleManagementPolicies
-unifiedRoleManagementPolicyAssignment /policies/roleManagementPolicyAssignments
-`},
 	{"listed for every tenant's at once, and the tenant's own only by the application that made each", `
 schemaExtension /schemaExtensions
 `},
 	{"the service lets only people read it, no application", `
 connector beta /onPremisesPublishingProfiles/applicationProxy/connectors
 connectorGroup beta /onPremisesPublishingProfiles/applicationProxy/connectorGroups
+featureRolloutPolicy /policies/featureRolloutPolicies
 fraudProtectionProvider /identity/riskPrevention/fraudProtectionProviders
+mobileAppManagementPolicy beta /policies/mobileAppManagementPolicies
+mobileDeviceManagementPolicy beta /policies/mobileDeviceManagementPolicies
 onPremisesPublishingProfile beta /onPremisesPublishingProfiles
+ownerlessGroupPolicy /policies/ownerlessGroupPolicy
 webApplicationFirewallProvider /identity/riskPrevention/webApplicationFirewallProviders
 `},
 	{"an application needs a permission to write it in order to read it, which one that captures must not have", `
@@ -43,8 +34,10 @@ directoryRoleTemplate /directoryRoleTemplates
 groupSettingTemplate /groupSettingTemplates
 workflowTemplate /identityGovernance/lifecycleWorkflows/workflowTemplates
 `},
-	{"says again what role definitions and assignments say", `
+	{"says again what role definitions, assignments and their settings say", `
 directoryRole /directoryRoles
+scopedRoleMembership /directory/administrativeUnits/{parent}/scopedRoleMembers
+unifiedRoleManagementPolicy /policies/roleManagementPolicies
 `},
 	{"moves by itself: what the service observed, not what anybody set", `
 provisioningObjectSummary /auditLogs/provisioning

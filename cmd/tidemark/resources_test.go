@@ -23,6 +23,7 @@ func resources() string {
 		count[how]++
 	}
 	fmt.Fprintf(&b, "\n%d types are captured: %d can be restored in full, %d in part, %d not.\n", count["full"]+count["partial"]+count["no"], count["full"], count["partial"], count["no"])
+	b.WriteString("\n" + native(typeDocs()) + "\n")
 	for r := range catalog.All() {
 		d := typeDocOf(r)
 		fmt.Fprintf(&b, "\n## %s\n\n`%s`, from `%s %s`. %s\n", d.Title, d.Type, d.Version, d.List, r.Doc)
@@ -37,6 +38,9 @@ func resources() string {
 			fmt.Fprintf(&b, "- Restored in part, with %s: %s.\n", coded(r.Write), d.Reason)
 		default:
 			fmt.Fprintf(&b, "- Not restored: %s.\n", d.Reason)
+		}
+		if d.Native {
+			b.WriteString("- Microsoft's own recovery takes it back too, unless it was purged.\n")
 		}
 		for _, l := range r.Links {
 			fmt.Fprintf(&b, "- Links: `%s`, to %s.\n", l.Rel, coded(l.To))

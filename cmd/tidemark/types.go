@@ -21,6 +21,7 @@ type typeDoc struct {
 	Captured   bool          `json:"captured"`
 	Unless     string        `json:"unless,omitempty"` // why it is captured only where capture.include names it
 	Restorable string        `json:"restorable"`       // full, partial or no
+	Native     bool          `json:"native"`           // Microsoft's own recovery takes its objects back, unless they were purged
 	Reason     string        `json:"reason"`           // why not all of it is restored, or why it is not captured
 	Links      []string      `json:"links"`
 	Properties []propertyDoc `json:"properties"`
@@ -56,7 +57,7 @@ func typesCommand(e *env) *cobra.Command {
 		Use:   "types",
 		Short: "List every type: what is captured, what can be restored, what not, and why",
 		Long: `Lists every type of object: whether it is captured, whether it can be restored, and what of it cannot, with the
-reason. With --permissions it lists the least application permissions of Microsoft Graph for each type, and all of
+reason, and whether Microsoft's own recovery takes it back. With --permissions it lists the least application permissions of Microsoft Graph for each type, and all of
 them as one list for each of the two identities. With --manifest it prints the permissions of one identity as the
 requiredResourceAccess of an application.`,
 		Example: "  tidemark types\n  tidemark types --permissions\n  tidemark types --manifest capture\n  tidemark types -o json",
@@ -101,7 +102,7 @@ func typeDocs() []typeDoc {
 }
 
 func typeDocOf(r *catalog.Resource) typeDoc {
-	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Unless: r.Unless, Links: []string{}, Properties: []propertyDoc{}}
+	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Unless: r.Unless, Native: r.Native, Links: []string{}, Properties: []propertyDoc{}}
 	for _, l := range r.Links {
 		d.Links = append(d.Links, l.Rel)
 	}
@@ -221,6 +222,8 @@ func (e *env) typeResult(docs []typeDoc) result {
 			}
 		}
 	}
+	b.WriteByte('\n')
+	fold(&b, native(docs), 78)
 	b.WriteString("\nNot captured by this release:\n")
 	for _, group := range leftOut {
 		var names []string
@@ -235,6 +238,22 @@ func (e *env) typeResult(docs []typeDoc) result {
 		}
 	}
 	return result{doc: r.doc, text: b.String()}
+}
+
+// native says what Microsoft's own recovery does of what can be restored.
+func native(docs []typeDoc) string {
+	var theirs []string
+	ours := 0
+	for _, d := range docs {
+		if d.Native {
+			theirs = append(theirs, string(d.Type))
+		}
+		if d.Captured && d.Restorable != "no" {
+			ours++
+		}
+	}
+	return fmt.Sprintf("Of the %d types that can be restored, Microsoft's own recovery takes %d back to a state of the last days: %s. It does so with what changed and with what lies in a recycle bin, and makes nothing anew that was purged.",
+		ours, len(theirs), strings.Join(theirs, ", "))
 }
 
 // fold writes a text in lines of at most width columns where its words allow, each indented by two.

@@ -16,7 +16,7 @@ const (
 
 func apps() []*Resource {
 	return []*Resource{definitions(), {
-		Type: ApplicationType, Title: "App registrations", Doc: "Applications registered in the tenant: their permissions, addresses, roles and credentials.",
+		Type: ApplicationType, Native: true, Title: "App registrations", Doc: "Applications registered in the tenant: their permissions, addresses, roles and credentials.",
 		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true, Extended: "Application", Kinds: []string{"agentIdentityBlueprint"},
 		Bin: "deletedApplication", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"displayName"},
@@ -76,7 +76,7 @@ func apps() []*Resource {
 		Links: []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
 		read:  readLogo, create: createApp, update: updateApp, keys: appKeys, frozen: agent,
 	}, {
-		Type: ServicePrincipalType, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
+		Type: ServicePrincipalType, Native: true, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999, Kinds: []string{"agentIdentity", "agentIdentityBlueprintPrincipal"},
 		Bin: "deletedServicePrincipal", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"appId"},
@@ -122,7 +122,7 @@ func apps() []*Resource {
 			return ""
 		},
 	}, {
-		Type: appRoleType, Title: "App role assignments", Doc: "Which user, group or application has which role in an application; for applications, consent to application permissions.",
+		Type: appRoleType, Native: true, Title: "App role assignments", Doc: "Which user, group or application has which role in an application; for applications, consent to application permissions.",
 		List: "/servicePrincipals/{parent}/appRoleAssignedTo", Item: "/servicePrincipals/{parent}/appRoleAssignedTo/{id}", Under: ServicePrincipalType, Top: 999,
 		Name: []string{"appRoleId"}, Match: []string{"principalId", "resourceId", "appRoleId"},
 		Can: Create | Delete, Read: []string{"Application.Read.All", "Directory.Read.All"}, Write: []string{"AppRoleAssignment.ReadWrite.All", "Application.Read.All"},
@@ -139,7 +139,7 @@ func apps() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 	}, {
-		Type: grantType, Title: "Delegated permission grants", Doc: "What applications may do in the name of one user or of everyone.",
+		Type: grantType, Native: true, Title: "Delegated permission grants", Doc: "What applications may do in the name of one user or of everyone.",
 		List: "/oauth2PermissionGrants", Delta: "/oauth2PermissionGrants/delta", Top: 999,
 		Name: []string{"scope"}, Match: []string{"clientId", "resourceId", "consentType", "principalId"},
 		Can: Create | Update | Delete, Read: []string{"DelegatedPermissionGrant.Read.All"}, Write: []string{"DelegatedPermissionGrant.ReadWrite.All"},

@@ -52,6 +52,7 @@ type Resource struct {
 	Clock    string     // of a log: the property that says when an entry was written
 	Bin      entra.Type // what its deleted objects become; "" where deletion is final
 	Live     entra.Type // of a bin: what its objects were
+	Native   bool       // Microsoft's own recovery takes its objects back to what they were, unless they were purged
 	Undelete string     // path to POST to in order to bring a deleted object back, with {id}; "" where impossible
 	Top      int        // page size to ask for; 0 asks for none
 	Select   bool       // the default answer lacks properties, so ask for every one by name

@@ -51,7 +51,7 @@ func directory() []*Resource {
 			return nil, nil
 		},
 	}, {
-		Type: "organization", Judged: true, Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
+		Type: "organization", Judged: true, Native: true, Title: "Organization", Doc: "The tenant itself: its name, its contacts, its privacy statement.",
 		List: "/organization", Select: true, Extended: "Organization", Name: []string{"displayName"},
 		Can: Update, Read: []string{"Organization.Read.All"}, Write: []string{"Organization.ReadWrite.All"},
 		Properties: slices.Concat(

@@ -8,7 +8,7 @@ import (
 
 func groups() []*Resource {
 	return []*Resource{{
-		Type: GroupType, Title: "Groups", Doc: "Security and Microsoft 365 groups, with assigned or dynamic membership.",
+		Type: GroupType, Native: true, Title: "Groups", Doc: "Security and Microsoft 365 groups, with assigned or dynamic membership.",
 		List: "/groups", Delta: "/groups/delta", Top: 999, Select: true, Extended: "Group",
 		Bin: "deletedGroup", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"displayName", "mailNickname"},

@@ -25,7 +25,7 @@ func policies() []*Resource {
 	}
 	const whom, what = "whom it is for", "what it is for"
 	return []*Resource{{
-		Type: PolicyType, Judged: true, Title: "Conditional Access policies", Doc: "Who may sign in to what, from where, under which conditions.",
+		Type: PolicyType, Judged: true, Native: true, Title: "Conditional Access policies", Doc: "Who may sign in to what, from where, under which conditions.",
 		List: "/identity/conditionalAccess/policies",
 		Bin:  "deletedConditionalAccessPolicy", Undelete: "/identity/conditionalAccess/deletedItems/policies/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
@@ -80,7 +80,7 @@ func policies() []*Resource {
 			return nil, nil
 		},
 	}, {
-		Type: LocationType, Judged: true, Title: "Named locations", Doc: "IP ranges and countries that Conditional Access policies name.",
+		Type: LocationType, Judged: true, Native: true, Title: "Named locations", Doc: "IP ranges and countries that Conditional Access policies name.",
 		List: "/identity/conditionalAccess/namedLocations", Variants: true,
 		Bin: "deletedNamedLocation", Undelete: "/identity/conditionalAccess/deletedItems/namedLocations/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"@odata.type", "displayName"},
@@ -131,7 +131,7 @@ func policies() []*Resource {
 			return []part{{method: "PATCH", body: map[string]any{"isAvailable": false}}}
 		},
 	}, {
-		Type: StrengthType, Judged: true, Title: "Authentication strengths", Doc: "Combinations of sign-in methods that policies can demand.",
+		Type: StrengthType, Judged: true, Native: true, Title: "Authentication strengths", Doc: "Combinations of sign-in methods that policies can demand.",
 		List: "/policies/authenticationStrengthPolicies",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.ReadWrite.ConditionalAccess"},
@@ -186,7 +186,7 @@ func policies() []*Resource {
 		// What Microsoft makes is the same in every tenant, without restrictions.
 		holds: func(strength map[string]any) bool { return strength["policyType"] != "builtIn" },
 	}, {
-		Type: "authenticationMethodsPolicy", Judged: true, Title: "Authentication methods policy", Doc: "How people are asked to register sign-in methods.",
+		Type: "authenticationMethodsPolicy", Judged: true, Native: true, Title: "Authentication methods policy", Doc: "How people are asked to register sign-in methods.",
 		List: "/policies/authenticationMethodsPolicy", One: true,
 		Name: []string{"displayName"},
 		Can:  Update, Read: []string{"Policy.Read.AuthenticationMethod"}, Write: []string{"Policy.ReadWrite.AuthenticationMethod"},
@@ -204,7 +204,7 @@ func policies() []*Resource {
 			omit("each is an object of its own", "authenticationMethodConfigurations"),
 		),
 	}, {
-		Type: "authenticationMethodConfiguration", Judged: true, Title: "Authentication methods", Doc: "Which sign-in methods are allowed, and for whom.",
+		Type: "authenticationMethodConfiguration", Judged: true, Native: true, Title: "Authentication methods", Doc: "Which sign-in methods are allowed, and for whom.",
 		List: "/policies/authenticationMethodsPolicy/authenticationMethodConfigurations", Variants: true,
 		Name: []string{"displayName"},
 		// A deletion would put a built-in method back to its default, and only external ones can be created.

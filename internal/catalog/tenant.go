@@ -35,7 +35,7 @@ func settings() []*Resource {
 		entries(OnUpdate, "", "displayName", "description", "allowedToSignUpEmailBasedSubscriptions", "allowedToUseSSPR", "allowEmailVerifiedUsersToJoinOrganization",
 			"allowInvitesFrom", "allowUserConsentForRiskyApps", "blockMsolPowerShell", "defaultUserRolePermissions", "guestUserRoleId"),
 		[]Property{{Name: "defaultUserRolePermissions.permissionGrantPoliciesAssigned", Set: true, Ref: []entra.Type{permissionGrantType}}}, gone)
-	authorization.Grants = true
+	authorization.Grants, authorization.Native = true, true
 	authorization.update = func(_ entra.ID, set, _ map[string]any) ([]part, error) {
 		if v, ok := set["defaultUserRolePermissions"].(map[string]any); ok {
 			set["defaultUserRolePermissions"] = fill(v, shape{"allowedToCreateTenants": nil, "allowedToReadBitlockerKeysForOwnedDevice": nil, "permissionGrantPoliciesAssigned": []any{}})

@@ -91,7 +91,7 @@ var licences = []Property{
 
 func users() []*Resource {
 	return []*Resource{{
-		Type: UserType, Title: "Users", Doc: "People, guests and other accounts that sign in.",
+		Type: UserType, Native: true, Title: "Users", Doc: "People, guests and other accounts that sign in.",
 		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User", Kinds: []string{"agentUser"},
 		Bin: "deletedUser", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"},
