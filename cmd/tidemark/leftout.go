@@ -41,12 +41,6 @@ unifiedRoleManagementPolicy /policies/roleManagementPolicies
 `},
 	{"moves by itself: what the service observed, not what anybody set", `
 provisioningObjectSummary /auditLogs/provisioning
-recommendation beta /directory/recommendations
-riskDetection /identityProtection/riskDetections
-riskyServicePrincipal /identityProtection/riskyServicePrincipals
-riskyUser /identityProtection/riskyUsers
-signIn /auditLogs/signIns
-userRegistrationDetails /reports/authenticationMethods/userRegistrationDetails
 `},
 	{"belongs to its person; the service never gives the secret out", `
 authenticationMethod /users/{parent}/authentication/methods
