@@ -36,7 +36,7 @@ func crossTenant() []*Resource {
 			return false
 		}))
 	synchronization.Name, partners.Name = []string{"id"}, []string{"id"}
-	return []*Resource{root, standard, synchronization, partners, {
+	partner := &Resource{
 		Type: partnerType, Title: "Cross-tenant partners", Doc: "What is agreed with another tenant that differs from the default.",
 		List: "/policies/crossTenantAccessPolicy/partners", ID: "tenantId", Name: []string{"tenantId"}, Match: []string{"tenantId"}, Grants: true,
 		Can: Create | Update | Delete, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.Read.All", write},
@@ -45,7 +45,14 @@ func crossTenant() []*Resource {
 			crossing(Both),
 			never("set by the service for those who sell or share a licence", "isServiceProvider", "isInMultiTenantOrganization"),
 		),
-	}, {
+	}
+	// The reference names no permission for reading this bin, to people or to applications.
+	// Source: Microsoft Graph documentation, "List policyDeletableItem objects".
+	const bin = "/policies/deletedItems/crossTenantPartners"
+	gone := discarded(partner, "deletedCrossTenantAccessPolicyConfigurationPartner", bin, bin+"/{id}", sealed)
+	gone.Version, gone.Unless = "beta", "the service names no permission by which an application may read it"
+	gone.Properties = append(gone.Properties, never(byService, "deletedDateTime")...)
+	return []*Resource{root, standard, synchronization, partners, partner, gone, {
 		Type: "crossTenantIdentitySyncPolicyPartner", Title: "Cross-tenant synchronisation", Doc: "Whether a partner may synchronise its people into the tenant.",
 		List: "/policies/crossTenantAccessPolicy/partners/{parent}/identitySynchronization", Item: "/policies/crossTenantAccessPolicy/partners/{parent}/identitySynchronization",
 		One: true, Under: partnerType, Chosen: "PUT", Name: []string{"displayName"}, Match: []string{"displayName"}, Grants: true,

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -44,5 +45,46 @@ func devices() []*Resource {
 			omit(fromSync, "onPremisesLastSyncDateTime", "onPremisesProvisioningErrors", "serviceProvisioningErrors"),
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
+	}, {
+		Type: "hardwareOathTokenAuthenticationMethodDevice", Title: "Hardware tokens", Doc: "Devices that show codes for a second factor, and whose each is.", Version: "beta",
+		List: "/directory/authenticationMethodDevices/hardwareOathDevices", Name: []string{"displayName", "serialNumber"}, Match: []string{"serialNumber"}, Grants: true,
+		// A new one would need its seed, which the service never gives out, so none is made or taken away.
+		Can: Update, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.ReadWrite.AuthenticationMethod", "UserAuthenticationMethod.ReadWrite.All"},
+		Properties: slices.Concat(
+			entries(OnUpdate, "", "displayName", "hashFunction", "manufacturer", "model", "timeIntervalInSeconds"),
+			[]Property{
+				{Name: "assignedTo", Write: OnUpdate, Reason: "whoever gets it has to turn it on with a code that it shows"},
+				{Name: "assignedTo.id", Ref: []entra.Type{UserType}},
+				{Name: "assignedTo.displayName", Omit: true, Reason: "copied from the person"},
+				{Name: "secretKey", Omit: true, Secret: true, Reason: "the service never gives it out; it comes from whoever made the device"},
+			},
+			never("it is turned on with a code that it shows", "status"),
+			never("printed on the device", "serialNumber"),
+		),
+		update: assignToken,
 	}}
+}
+
+// assignToken takes out of set whose a token is: it is given and taken among the methods of its person. What else is
+// known of it changes only while it is nobody's.
+// Source: Microsoft Graph documentation, "Create hardwareOathAuthenticationMethod" and "Update
+// hardwareOathTokenAuthenticationMethodDevice".
+func assignToken(id entra.ID, set, was map[string]any) (parts []part, err error) {
+	to, asked := set["assignedTo"]
+	from := text(was, "assignedTo.id")
+	delete(set, "assignedTo")
+	if len(set) > 0 && from != "" {
+		return nil, errors.New("a token that is somebody's cannot be changed")
+	}
+	methods := func(user string) string {
+		return "/users/" + escape(entra.ID(user)) + "/authentication/hardwareOathMethods"
+	}
+	next := text(map[string]any{"to": to}, "to.id")
+	if asked && from != "" && from != next {
+		parts = append(parts, part{method: "DELETE", at: methods(from) + "/" + escape(id)})
+	}
+	if asked && next != "" && from != next {
+		parts = append(parts, part{method: "POST", at: methods(next), body: map[string]any{"device": map[string]any{"id": string(id)}}})
+	}
+	return parts, nil
 }

@@ -28,6 +28,17 @@ func settingUpdates() []update {
 		{"b2cAuthenticationMethodsPolicy", "i", `{"isUserNameAuthenticationEnabled":false}`, `{"isEmailPasswordAuthenticationEnabled":true,"isUserNameAuthenticationEnabled":true}`,
 			`PATCH /beta/policies/b2cAuthenticationMethodsPolicy {"isEmailPasswordAuthenticationEnabled":true,"isUserNameAuthenticationEnabled":false}
 `},
+		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"displayName":"T"}`, `{"displayName":"S","status":"available"}`, `PATCH /beta/directory/authenticationMethodDevices/hardwareOathDevices/t {"displayName":"T"}
+`},
+		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"displayName":"T","assignedTo":{"id":"u"}}`, `{"displayName":"S","status":"available"}`, `PATCH /beta/directory/authenticationMethodDevices/hardwareOathDevices/t {"displayName":"T"}
+POST /beta/users/u/authentication/hardwareOathMethods {"device":{"id":"t"}}
+`},
+		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"assignedTo":{"id":"u"}}`, `{"assignedTo":{"id":"v"}}`, `DELETE /beta/users/v/authentication/hardwareOathMethods/t
+POST /beta/users/u/authentication/hardwareOathMethods {"device":{"id":"t"}}
+`},
+		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"assignedTo":null}`, `{"assignedTo":{"id":"v"}}`, `DELETE /beta/users/v/authentication/hardwareOathMethods/t
+`},
+		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"displayName":"T"}`, `{"assignedTo":{"id":"v"}}`, "error"},
 		{"crossTenantAccessPolicyConfigurationDefault", "default", `{"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}`, `{}`, `PATCH /v1.0/policies/crossTenantAccessPolicy/default {"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}
 `},
 	}

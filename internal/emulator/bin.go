@@ -297,6 +297,9 @@ func (c *call) policyBin(k kindID, rest []string) (answer, error) {
 	if err := c.allow(k, c.method != "GET"); err != nil {
 		return answer{}, err
 	}
+	if f := familyOf(k); f != nil && f.sealed && c.method != "GET" {
+		return answer{}, denied()
+	}
 	if len(rest) == 0 {
 		if c.method != "GET" {
 			return answer{}, notAllowed()

@@ -102,7 +102,7 @@ func crossTenantKinds() []*family {
 }
 
 func partnerKind(path, write string) *family {
-	f := &family{path: "policies/" + path + "/partners", types: []string{"crossTenantAccessPolicyConfigurationPartner"}, noun: "cross tenant partner", verbs: "POST PATCH DELETE",
+	f := &family{path: "policies/" + path + "/partners", types: []string{"crossTenantAccessPolicyConfigurationPartner"}, noun: "cross tenant partner", verbs: "POST PATCH DELETE", bin: "policies/deletedItems/crossTenantPartners", sealed: true,
 		access: access{"directory", []string{"Policy.Read.All"}, []string{write}, []string{"Policy.Read.All"}}}
 	made := func(t *Tenant, i int) props {
 		id := "22222222-0000-4000-8000-00000000000" + itoa(i)

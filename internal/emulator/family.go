@@ -19,6 +19,7 @@ type family struct {
 	beta   bool     // v1.0 has none
 	verbs  string   // those of POST, PATCH, PUT and DELETE that are allowed, parted by spaces
 	bin    string   // the path of what was deleted and can be restored; "" where deletion is final
+	sealed bool     // the bin is in the preview only, and nobody may bring back or purge what lies in it
 	full   bool     // PATCH and PUT answer with the object
 	whole  bool     // PATCH replaces complex values whole
 	delta  bool     // it has a delta function
@@ -153,7 +154,7 @@ func (c *call) family(segs []string) (k kindID, bin bool, rest []string) {
 	for n := len(segs); n > 0; n-- {
 		path := strings.Join(segs[:n], "/")
 		for i, f := range kin().all {
-			if f.under == "" && (f.path == path || f.bin == path) && (!f.beta || c.version == "beta") {
+			if f.under == "" && (f.path == path || f.bin == path && (!f.sealed || c.version == "beta")) && (!f.beta || c.version == "beta") {
 				return firstFamily + kindID(i), f.bin == path, segs[n:]
 			}
 		}

@@ -36,7 +36,7 @@ func writeRoles() []string {
 	return familyRoles([]string{"User.ReadWrite.All", "User.DeleteRestore.All", "User-PasswordProfile.ReadWrite.All", "User.EnableDisableAccount.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All",
 		"Group.ReadWrite.All", "GroupMember.ReadWrite.All", "Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All",
 		"AdministrativeUnit.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "Policy.ReadWrite.ConditionalAccess", "Policy.ReadWrite.AuthenticationMethod",
-		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All", "CustomSecAttributeAssignment.ReadWrite.All"}, true)
+		"Policy.ReadWrite.SecurityDefaults", "Domain.ReadWrite.All", "Organization.ReadWrite.All", "CustomSecAttributeAssignment.ReadWrite.All", "UserAuthenticationMethod.ReadWrite.All"}, true)
 }
 
 // graphRoleID is the id of an application role of Microsoft Graph. The
