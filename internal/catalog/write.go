@@ -140,6 +140,10 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 		if v == "" {
 			set[name] = nil
 		}
+		if whole, ok := v.(map[string]any); ok && r.Requests == "" {
+			had, _ := was[name].(map[string]any)
+			set[name] = cleared(whole, had)
+		}
 	}
 	if r.Requests != "" {
 		c, err := r.call("POST", r.Requests, r.ask(id, set, was))
@@ -169,6 +173,30 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 		}
 	}
 	return calls, nil
+}
+
+// cleared is a complex value with a null for each member that it had and has no more, or an empty list: most of the service takes a member that is not named
+// to stay as it is (Microsoft Graph documentation, "Update user": only what is given is changed).
+func cleared(v, had map[string]any) map[string]any {
+	if v["@odata.type"] != had["@odata.type"] {
+		return v
+	}
+	v = maps.Clone(v)
+	for name, was := range had {
+		is, stays := v[name]
+		in, complex := is.(map[string]any)
+		before, hadComplex := was.(map[string]any)
+		_, list := was.([]any)
+		switch {
+		case complex && hadComplex:
+			v[name] = cleared(in, before)
+		case !stays && list:
+			v[name] = []any{}
+		case !stays:
+			v[name] = nil
+		}
+	}
+	return v
 }
 
 // onto turns dotted names into the whole complex values that they are parts of, with was for the rest.
