@@ -11,7 +11,7 @@ import (
 type stream struct {
 	of     string // the collection of the objects
 	path   string // after the object, "logo"
-	kind   string // what its media type begins with
+	kind   string // its media type, or with a slash at the end what that begins with
 	most   int    // bytes
 	remove bool   // DELETE works
 	access
@@ -90,7 +90,7 @@ func (c *call) streamed(o *object, rest []string) (done bool, a answer, err erro
 		}
 		kind, _, err := mime.ParseMediaType(c.header.Get("Content-Type"))
 		switch {
-		case err != nil || !strings.HasPrefix(kind, s.kind):
+		case err != nil || kind != s.kind && !(strings.HasSuffix(s.kind, "/") && strings.HasPrefix(kind, s.kind)):
 			return true, a, refuse(415, "Request_BadRequest", "The content type must be %s.", s.kind)
 		case len(c.body) == 0:
 			return true, a, bad("A value for '%s' is required.", s.path)
