@@ -23,6 +23,20 @@ func tenantWide() []*Resource {
 			never("copied from the template", "displayName"),
 		),
 	}, {
+		Type: "groupSpecificSetting", Is: "groupSetting", Title: "Settings of single groups", Doc: "What holds in one Microsoft 365 group in place of the tenant's own setting, such as that guests cannot join.",
+		List: "/groups/{parent}/settings", Item: "/groups/{parent}/settings/{id}", Under: GroupType, Silent: true, Unless: "the service is asked about each Microsoft 365 group",
+		Name: []string{"displayName"}, Match: []string{"templateId"},
+		Can: Create | Update | Delete, Read: []string{"Directory.Read.All"}, Write: []string{"Directory.ReadWrite.All"},
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "templateId", Write: OnCreate, Must: true, Reason: "fixed when the setting is created"},
+				{Name: "values", Write: Both, Must: true, Key: "name"},
+			},
+			never("copied from the template", "displayName"),
+		),
+		// Source: Microsoft Graph documentation, "groupSetting": what can be set for one group is set for Microsoft 365 groups.
+		holds: func(group map[string]any) bool { return slices.Contains(texts(group, "groupTypes"), "Unified") },
+	}, {
 		Type: "groupLifecyclePolicy", Title: "Group expiration", Doc: "How long Microsoft 365 groups live unless somebody renews them.",
 		List: "/groupLifecyclePolicies", Name: []string{"managedGroupTypes"}, Match: []string{"managedGroupTypes"},
 		Can: Create | Update | Delete, Read: []string{"Directory.Read.All"}, Write: []string{"Directory.ReadWrite.All"},

@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/tidemark-backup/tidemark/internal/emulator"
@@ -116,5 +117,41 @@ func TestSettingsAreAlwaysThere(t *testing.T) {
 	}
 	if d := must(t, at, 200, "GET", "/v1.0/policies/crossTenantAccessPolicy/default", nil); d["isServiceDefault"] != true {
 		t.Errorf("the default is said to be changed: %v", d)
+	}
+}
+
+func TestSettingsOfOneGroup(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	var with, without, other string
+	groups, _, _ := c.all("/v1.0/groups")
+	for _, g := range groups {
+		path := "/v1.0/groups/" + g["id"].(string) + "/settings"
+		switch have, _, _ := c.all(path); {
+		case len(have) > 0:
+			with = path
+		case slices.Contains(g["groupTypes"].([]any), any("Unified")):
+			without = path
+		default:
+			other = path
+		}
+	}
+	if with == "" || without == "" || other == "" {
+		t.Fatal(with, without, other)
+	}
+	const setting = `{"templateId":"08d542b9-071f-4e16-94b0-74abb372e3d9","values":[{"name":"AllowToAddGuests","value":"False"}]}`
+	for _, tc := range []struct {
+		name, path, body string
+		status           int
+	}{
+		{"of a group that is not of Microsoft 365", other, setting, 400},
+		{"a second one", with, setting, 409},
+		{"of a template for tenants", without, `{"templateId":"62375ab9-6b52-47ed-826b-58e47e0e304b","values":[]}`, 404},
+		{"with other values", without, `{"templateId":"08d542b9-071f-4e16-94b0-74abb372e3d9","values":[{"name":"X","value":"False"}]}`, 400},
+		{"as it is", without, setting, 201},
+	} {
+		if r := c.do("POST", tc.path, tc.body); r.status != tc.status {
+			t.Errorf("%s: %d, want %d: %s", tc.name, r.status, tc.status, r.raw)
+		}
 	}
 }

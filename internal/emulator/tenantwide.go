@@ -63,6 +63,42 @@ func groupKinds() []*family {
 	}}
 }
 
+// guestTemplate is the template of what is set for one Microsoft 365 group.
+const guestTemplate = "08d542b9-071f-4e16-94b0-74abb372e3d9"
+
+// groupSettings are what is set for one Microsoft 365 group.
+func groupSettings() []*family {
+	names := []string{"AllowToAddGuests"}
+	return []*family{{
+		path: "settings", under: "groups", types: []string{"groupSetting"}, noun: "group setting", verbs: "POST PATCH DELETE", whole: true,
+		access: access{"directory", []string{"Directory.Read.All"}, []string{"Directory.ReadWrite.All"}, nil},
+		create: func(c *call, o *object, _ checked) error {
+			in := c.t.get(text(o.p["_parent"]))
+			switch {
+			case o.p["templateId"] != guestTemplate:
+				return notFound(text(o.p["templateId"]))
+			case !slices.Contains(texts(in.p["groupTypes"]), "Unified"):
+				return bad("Settings of this template can be set for Microsoft 365 groups only.")
+			case len(liveOnly(c.t.joined(o.kind, "_parent", in.id))) > 0:
+				return refuse(409, "Request_BadRequest", "A conflicting object with one or more of the specified property values is present in the directory.")
+			}
+			o.p["displayName"] = "Group.Unified.Guest"
+			return checkSetting(o, names)
+		},
+		change: func(_ *call, _, d *object, _ checked) error { return checkSetting(d, names) },
+		seed: func(t *Tenant, _ string) {
+			n := 0
+			t.each(kGroup, func(g *object) bool {
+				if t.o.Every && g.live() && slices.Contains(texts(g.p["groupTypes"]), "Unified") {
+					n++
+					t.plant("groups/{}/settings", "", map[string]any{"_parent": g.id, "templateId": guestTemplate, "displayName": "Group.Unified.Guest", "values": []any{map[string]any{"name": names[0], "value": "False"}}})
+				}
+				return t.o.Every && n < samples
+			})
+		},
+	}}
+}
+
 // settingTemplates are what settings can be made of, by id: what each is called, and its names.
 func settingTemplates() map[string][]string {
 	return map[string][]string{
