@@ -42,7 +42,4 @@ unifiedRoleManagementPolicy /policies/roleManagementPolicies
 	{"moves by itself: what the service observed, not what anybody set", `
 provisioningObjectSummary /auditLogs/provisioning
 `},
-	{"belongs to its person; the service never gives the secret out", `
-authenticationMethod /users/{parent}/authentication/methods
-`},
 }

@@ -192,5 +192,6 @@ var permissionIDs = map[string]string{
 	"User.ManageIdentities.All":                            "c529cfca-c91b-489c-af2b-d92990b66ce6",
 	"User.Read.All":                                        "df021288-bdef-4463-88db-98f22de89214",
 	"User.ReadWrite.All":                                   "741f803b-c850-494e-b5df-cde7c675a1ca",
+	"UserAuthenticationMethod.Read.All":                    "38d9df27-64da-44fd-b7c5-a6fbac20248f",
 	"UserAuthenticationMethod.ReadWrite.All":               "50483e42-d915-4231-9639-7fdb7fd190e5",
 }

@@ -111,6 +111,7 @@ func outside() map[string]string {
 		"namedLocation.@odata.type":                                          "annotation that tells the variants apart",
 		"deletedNamedLocation.@odata.type":                                   "annotation that tells the variants apart",
 		"authenticationMethodConfiguration.@odata.type":                      "annotation that tells the variants apart",
+		"authenticationMethod.@odata.type":                                   "annotation that tells the variants apart",
 		"device.extensionAttributes":                                         "documented for updates, and answers have it",
 		"deletedCrossTenantAccessPolicyConfigurationPartner.deletedDateTime": "beta has it",
 		"user.@odata.type":                                                   "annotation that tells what is more special",

@@ -44,6 +44,7 @@ func (r *Resource) Create(id entra.ID, set map[string]any, fresh Fresh) ([]Call,
 		return nil, fmt.Errorf("creating a %s: the service offers no way", r.Type)
 	}
 	set = nest(set)
+	r = r.shelved(set)
 	var err error
 	first, later := map[string]any{}, map[string]any{}
 	for name, v := range set {
@@ -115,6 +116,7 @@ func (r *Resource) Update(id entra.ID, set, was map[string]any) ([]Call, error) 
 	if !r.Can.Has(Update) {
 		return nil, fmt.Errorf("changing a %s: the service offers no way", r.Type)
 	}
+	r = r.shelved(was)
 	set, err := r.onto(set, was)
 	if err != nil {
 		return nil, fmt.Errorf("changing a %s: %w", r.Type, err)
@@ -296,6 +298,9 @@ func (r *Resource) change(path string, id entra.ID, set, was map[string]any) ([]
 
 // Remove deletes an object as it is now. It goes to the recycle bin where there is one.
 func (r *Resource) Remove(o entra.Object) Call {
+	if r.shelf != nil {
+		r = r.shelved(o.Body.Decode())
+	}
 	if r.Requests != "" {
 		c, _ := r.call("POST", r.Requests, r.ask(o.Ref.ID, nil, o.Body.Decode())) // of texts, which can be written
 		return c
@@ -311,6 +316,31 @@ func (r *Resource) Remove(o entra.Object) Call {
 	}
 	return Call{Method: "DELETE", Version: r.Version, Path: r.at(o.Ref.ID)}
 }
+
+// shelved returns the type with the paths by which an object with these properties is written.
+func (r *Resource) shelved(m map[string]any) *Resource {
+	if r.shelf == nil {
+		return r
+	}
+	name := r.shelf(m)
+	if name == "" {
+		return r
+	}
+	out := *r
+	out.List = r.List[:strings.LastIndexByte(r.List, '/')+1] + name
+	out.Item = out.List + "/{id}"
+	return &out
+}
+
+// Precedes reports whether an object has to be there before the others of its type that the same object contains, and as
+// long as they are.
+func Precedes(o entra.Object) bool {
+	r, ok := Lookup(o.Ref.Type)
+	return ok && r.precedes != nil && r.precedes(o.Body.Decode())
+}
+
+// Ordered reports whether there are objects of the type that have to be there before others.
+func (r *Resource) Ordered() bool { return r.precedes != nil }
 
 // placed is place; it says nothing of a type that has none.
 func (r *Resource) placed(id entra.ID) (method, path string, header map[string]string) {

@@ -144,6 +144,8 @@ POST /v1.0/servicePrincipals/` + g1 + `/synchronization/jobs/{id}/start {}
 		{"organizationalBrandingLocalization", g1 + "/fr-FR", `{"id":"fr-FR","signInPageText":"Salut"}`, `POST /v1.0/organization/` + g1 + `/branding/localizations {"id":"fr-FR","signInPageText":"Salut"}
 PATCH /v1.0/organization/` + g1 + `/branding/localizations/{id} {"backgroundColor":null,"customAccountResetCredentialsUrl":null,"customCannotAccessYourAccountText":null,"customCannotAccessYourAccountUrl":null,"customForgotMyPasswordText":null,"customPrivacyAndCookiesText":null,"customPrivacyAndCookiesUrl":null,"customResetItNowText":null,"customTermsOfUseText":null,"customTermsOfUseUrl":null,"headerBackgroundColor":null,"usernameHintText":null}
 `},
+		{"authenticationMethod", g1 + "/old", `{"@odata.type":"#microsoft.graph.phoneAuthenticationMethod","phoneNumber":"+1 2","phoneType":"office"}`, `POST /v1.0/users/` + g1 + `/authentication/phoneMethods {"phoneNumber":"+1 2","phoneType":"office"}
+`},
 		{"domain", "", `{}`, ""}, {"subscribedSku", "", `{}`, ""}, {"deletedUser", "", `{}`, ""}, {"directoryAudit", "", `{}`, ""},
 	}
 	seen := map[entra.Type]bool{}
@@ -499,5 +501,51 @@ func TestBranding(t *testing.T) {
 	}
 	if logo := r("brandingBannerLogo"); !logo.Holds(o.Body.Decode()) || r("brandingFavicon").Holds(o.Body.Decode()) || !r("brandingFavicon").Fits(o.Body.Decode()) {
 		t.Error("which images there are")
+	}
+}
+
+// Each kind of authentication method is written in a list of its own.
+func TestAuthenticationMethods(t *testing.T) {
+	r, _ := catalog.Lookup("authenticationMethod")
+	const phone, email = `{"@odata.type":"#microsoft.graph.phoneAuthenticationMethod","phoneNumber":"+1 2","phoneType":"mobile"}`, `{"@odata.type":"#microsoft.graph.emailAuthenticationMethod","emailAddress":"a@b.example"}`
+	object := func(id entra.ID, body entra.Body) entra.Object {
+		return entra.Object{Ref: entra.Ref{Type: r.Type, ID: id}, Body: body}
+	}
+	var calls []catalog.Call
+	for _, o := range []entra.Object{object("u/p", phone), object("u/e", email)} {
+		made, err := r.Create(o.Ref.ID, catalog.Writable(o), catalog.Fresh{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(append(calls, made...), r.Remove(o), r.Fetch(o.Ref.ID))
+		if catalog.Frozen(o) != "" || catalog.Precedes(o) != (o.Body == phone) {
+			t.Errorf("%s: %q, %t", o.Body, catalog.Frozen(o), catalog.Precedes(o))
+		}
+	}
+	changed, err := r.Update("u/p", map[string]any{"phoneNumber": "+1 3"}, object("u/p", phone).Body.Decode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `POST /v1.0/users/u/authentication/phoneMethods {"phoneNumber":"+1 2","phoneType":"mobile"}
+DELETE /v1.0/users/u/authentication/phoneMethods/p
+GET /v1.0/users/u/authentication/methods/p
+POST /v1.0/users/u/authentication/emailMethods {"emailAddress":"a@b.example"}
+DELETE /v1.0/users/u/authentication/emailMethods/e
+GET /v1.0/users/u/authentication/methods/e
+PATCH /v1.0/users/u/authentication/phoneMethods/p {"phoneNumber":"+1 3"}
+`
+	if d := cmp.Diff(want, show(append(calls, changed...)...)); d != "" {
+		t.Errorf("calls (-want +got):\n%s", d)
+	}
+	reasons := map[string]bool{}
+	for _, kind := range []string{"password", "fido2", "softwareOath", "temporaryAccessPass", "external", "somethingNew"} {
+		why := catalog.Frozen(object("u/x", entra.Body(`{"@odata.type":"#microsoft.graph.`+kind+`AuthenticationMethod"}`)))
+		reasons[why] = true
+	}
+	if len(reasons) != 6 || reasons[""] {
+		t.Errorf("reasons: %v", reasons)
+	}
+	if _, err := r.Update("u/p", map[string]any{"phoneNumber": nil}, object("u/p", phone).Body.Decode()); err == nil {
+		t.Error("a number can be cleared")
 	}
 }

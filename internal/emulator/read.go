@@ -675,7 +675,7 @@ func (c *call) one(o *object) (answer, error) {
 			return b
 		}
 	}
-	b := c.appendObject(nil, o, fields, poly(o.kind), expanded)
+	b := c.appendObject(nil, o, fields, poly(o.kind) || c.said, expanded)
 	if len(b) == 2 {
 		context = context[:len(context)-1]
 	}

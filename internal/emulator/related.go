@@ -214,6 +214,9 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 	if o.kind == kUser && len(rest) > 1 && name == "authentication" && rest[1] == "hardwareOathMethods" && c.version == "beta" {
 		return c.tokens(o, rest[2:])
 	}
+	if o.kind == kUser && name == "authentication" && len(rest) > 1 && rest[1] == "methods" {
+		return c.methods(o, rest[2:])
+	}
 	if f := familyOf(o.kind); f != nil && f.act != nil {
 		if done, a, err := f.act(c, o, rest); done {
 			return a, err

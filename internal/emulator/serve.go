@@ -31,6 +31,7 @@ type call struct {
 	reveal bool // secrets just made are part of the answer
 
 	asDefault bool // it makes the default branding
+	said      bool // the one object of the answer says of what type it is
 }
 
 type answer struct {

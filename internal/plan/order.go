@@ -178,6 +178,9 @@ func (m *maker) need() error {
 			}
 		}
 	}
+	if err := m.precede(); err != nil {
+		return err
+	}
 	for _, n := range m.nodes {
 		if n.Action == Update && len(bound) > 0 {
 			o, _, err := get(m.ctx, m.base, m.baseName(n.Ref))
@@ -248,6 +251,49 @@ func (m *maker) need() error {
 		}
 	}
 	return m.conceal(updates)
+}
+
+// precede makes what has to be there before its like in what contains both, come before them and go after them.
+func (m *maker) precede() error {
+	type place struct {
+		in entra.Ref
+		t  entra.Type
+	}
+	first, rest := map[place][]*node{}, map[place][]*node{}
+	for _, n := range m.nodes {
+		r, _ := catalog.Lookup(n.Ref.Type)
+		in, contained := catalog.Container(n.Ref)
+		if !contained || !r.Ordered() || n.Action != Create && n.Action != Delete {
+			continue
+		}
+		tree, ref := m.goal, n.Ref
+		if n.Action == Delete {
+			tree, ref = m.base, m.baseName(n.Ref)
+		}
+		o, _, err := get(m.ctx, tree, ref)
+		if err != nil {
+			return err
+		}
+		at := place{in, n.Ref.Type}
+		if catalog.Precedes(o) {
+			first[at] = append(first[at], n)
+		} else {
+			rest[at] = append(rest[at], n)
+		}
+	}
+	for at, leaders := range first {
+		for _, leader := range leaders {
+			for _, n := range rest[at] {
+				switch {
+				case leader.Action == Create && n.Action == Create:
+					n.needs = append(n.needs, leader)
+				case leader.Action == Delete && n.Action == Delete:
+					leader.needs = append(leader.needs, n)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // rules reports whether an object of the goal's says on what terms a step's object is made: both are in one object, or what
