@@ -75,6 +75,7 @@ var permissionIDs = map[string]string{
 	"AuditLog.Read.All":                                    "b0afded3-3588-46d8-8b3d-9842eff778da",
 	"AuthenticationContext.Read.All":                       "381f742f-e1f8-4309-b4ab-e3d91ae4c5c1",
 	"AuthenticationContext.ReadWrite.All":                  "a88eef72-fed0-4bf7-a2a9-f19df33f8b83",
+	"BitlockerKey.ReadBasic.All":                           "f690d423-6b29-4d04-98c6-694c42282419",
 	"CloudPC.Read.All":                                     "a9e09520-8ed4-4cde-838e-4fdea192c227",
 	"ConsentRequest.Read.All":                              "1260ad83-98fb-4785-abbb-d6cc1806fd41",
 	"CustomAuthenticationExtension.Read.All":               "88bb2658-5d9e-454f-aacd-a3933e079526",

@@ -7,12 +7,17 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
-const agreementType entra.Type = "agreement"
+const (
+	agreementType entra.Type = "agreement"
+	reviewType    entra.Type = "accessReviewScheduleDefinition"
+)
 
 // What people have to agree to, and whose access is looked at again.
 func reviews() []*Resource {
 	const document = "the service takes terms of use from people only, not from applications, and does not give their documents out"
 	const record = "it says what somebody asked for, which is not state"
+	const ran, grows = "a record of a review that ran", "a record of what was done, which grows with every review"
+	const runs, asked = "/identityGovernance/accessReviews/definitions/{parent}/instances", "/identityGovernance/accessReviews/definitions/{holder}/instances/{parent}/contactedReviewers"
 	return []*Resource{{
 		Type: agreementType, Title: "Terms of use", Doc: "What people have to accept before policies let them in; which documents there are, not what they say.",
 		List: "/identityGovernance/termsOfUse/agreements", Inline: "files",
@@ -28,7 +33,7 @@ func reviews() []*Resource {
 	}, {
 		// One that is made anew begins at once: it writes to its reviewers, and what they do not answer can cost people
 		// their access. So one that is gone stays gone, and one that should be gone is stopped by hand.
-		Type: "accessReviewScheduleDefinition", Title: "Access reviews", Doc: "Whose access is looked at again, when, by whom, and what follows from it.",
+		Type: reviewType, Title: "Access reviews", Doc: "Whose access is looked at again, when, by whom, and what follows from it.",
 		List: "/identityGovernance/accessReviews/definitions",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Update, Read: []string{"AccessReview.Read.All"}, Write: []string{"AccessReview.ReadWrite.All"},
@@ -51,6 +56,21 @@ func reviews() []*Resource {
 		rules: 1, read: func(m map[string]any) { shorten(m) },
 		update: replace(shape{"additionalNotificationRecipients": []any{}, "descriptionForAdmins": nil, "descriptionForReviewers": nil, "displayName": nil, "fallbackReviewers": []any{},
 			"instanceEnumerationScope": nil, "reviewers": []any{}, "scope": nil, "settings": nil, "stageSettings": []any{}}),
+	}, {
+		Type: "accessReviewInstance", Title: "Runs of access reviews", Doc: "When a review ran, about whom, and how far it came.",
+		List: runs, Item: runs + "/{id}", Under: reviewType, Unless: grows,
+		Name: []string{"startDateTime"}, Read: []string{"AccessReview.Read.All"}, Refusal: ran,
+		Properties: slices.Concat(
+			never(ran, "endDateTime", "scope", "startDateTime", "status"),
+			sets(Never, ran, "fallbackReviewers", "reviewers"),
+			queries("fallbackReviewers[]", "reviewers[]", "scope", "scope.principalScopes[]", "scope.resourceScopes[]"),
+		),
+		rules: 1, read: func(m map[string]any) { shorten(m) },
+	}, {
+		Type: "accessReviewReviewer", Title: "Reviewers of access reviews", Doc: "Who was asked in a run of a review.",
+		List: asked, Item: asked + "/{id}", Under: "accessReviewInstance", Unless: grows,
+		Name: []string{"displayName", "userPrincipalName"}, Read: []string{"AccessReview.Read.All"}, Refusal: ran,
+		Properties: never(ran, "createdDateTime", "displayName", "userPrincipalName"),
 	}, {
 		Type: "appConsentRequest", Title: "App consent requests", Doc: "Applications that people asked an administrator to allow.",
 		List: "/identityGovernance/appConsent/appConsentRequests",

@@ -74,7 +74,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -485,7 +485,7 @@ func (t *Tenant) plant(collection, id string, p map[string]any) *object {
 func familyRoles(roles []string, write bool) []string {
 	add := func(names []string) {
 		for _, name := range names {
-			if !slices.Contains(roles, name) {
+			if name != anyToken && !slices.Contains(roles, name) {
 				roles = append(roles, name)
 			}
 		}

@@ -161,6 +161,9 @@ func splitKey(s string) []string {
 	return []string{s[:i], strings.ReplaceAll(strings.Trim(in, "'"), "''", "'")}
 }
 
+// anyToken is needed where any caller may read.
+const anyToken = ""
+
 // access is what a path needs: any one of the read permissions to read, any
 // one of the write permissions and all of also to write.
 type access struct {
@@ -217,7 +220,7 @@ func (c *call) holds(any ...string) bool {
 	if c.direct {
 		return true
 	}
-	return slices.ContainsFunc(any, func(p string) bool { return c.roles[p] && !c.t.denied[p] })
+	return slices.ContainsFunc(any, func(p string) bool { return p == anyToken || c.roles[p] && !c.t.denied[p] })
 }
 
 // allow checks the caller's permissions for a kind.

@@ -1,0 +1,41 @@
+package emulator_test
+
+import (
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+)
+
+// What can only be read is there, and nobody can write it.
+func TestRecords(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	lists := []string{"/v1.0/groupSettingTemplates", "/v1.0/identity/conditionalAccess/templates", "/v1.0/applicationTemplates", "/v1.0/informationProtection/bitlocker/recoveryKeys", "/v1.0/directory/recovery/snapshots"}
+	reviews, _, _ := c.all("/v1.0/identityGovernance/accessReviews/definitions")
+	for _, r := range reviews {
+		runs := "/v1.0/identityGovernance/accessReviews/definitions/" + r["id"].(string) + "/instances"
+		for _, run := range must(t, at, 200, "GET", runs, nil)["value"].([]any) {
+			lists = append(lists, runs, runs+"/"+run.(map[string]any)["id"].(string)+"/contactedReviewers")
+		}
+	}
+	if len(lists) != 5+2*3 {
+		t.Fatal(lists)
+	}
+	for _, list := range lists {
+		all := must(t, at, 200, "GET", list, nil)["value"].([]any)
+		if len(all) == 0 {
+			t.Errorf("%s is empty", list)
+			continue
+		}
+		one := all[0].(map[string]any)
+		if one["key"] != nil {
+			t.Errorf("%s tells a secret", list)
+		}
+		must(t, at, 200, "GET", list+"/"+one["id"].(string), nil)
+		for method, path := range map[string]string{"POST": list, "PATCH": list + "/" + one["id"].(string), "DELETE": list + "/" + one["id"].(string)} {
+			if got := c.do(method, path, `{"id":"x"}`); got.status != 405 && got.status != 403 {
+				t.Errorf("%s %s: %d", method, path, got.status)
+			}
+		}
+	}
+}
