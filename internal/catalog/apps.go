@@ -85,6 +85,7 @@ func apps() []*Resource {
 			[]Property{
 				{Name: "@odata.type", Reason: whatItIs},
 				{Name: "appId", Write: OnCreate, Must: true, Ref: []entra.Type{ApplicationType}, By: "appId", Reason: "fixed when it is created"},
+				{Name: "agentIdentityBlueprintId", Ref: []entra.Type{ApplicationType}, By: "appId", Reason: "an identity of an agent stays with its blueprint"},
 				{Name: "addIns", Write: Both, Key: "id"},
 				{Name: "appRoles", Key: "id", Reason: fromApp},
 				{Name: "appRoles[].allowedMemberTypes", Set: true},

@@ -6,6 +6,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
+const trustStoreType entra.Type = "certificateBasedAuthPki"
+
 // Whom the tenant trusts to say who somebody is: other identity providers, issuers of tokens, certificate authorities.
 func trusts() []*Resource {
 	provider := slices.Concat(
@@ -61,7 +63,7 @@ func trusts() []*Resource {
 			{Name: "certificateAuthorities[].issuerSki", Omit: true, Reason: "says what the certificate says"},
 		},
 	}, {
-		Type: "certificateBasedAuthPki", Title: "Trust stores", Doc: "Sets of authorities whose certificates people can sign in with.",
+		Type: trustStoreType, Title: "Trust stores", Doc: "Sets of authorities whose certificates people can sign in with.",
 		List: "/directory/publicKeyInfrastructure/certificateBasedAuthConfigurations", Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"PublicKeyInfrastructure.Read.All"}, Write: []string{"PublicKeyInfrastructure.ReadWrite.All"},
 		Properties: slices.Concat(
@@ -73,7 +75,7 @@ func trusts() []*Resource {
 	}, {
 		Type: "certificateAuthorityDetail", Title: "Certificate authorities", Doc: "The authorities of a trust store.",
 		List: "/directory/publicKeyInfrastructure/certificateBasedAuthConfigurations/{parent}/certificateAuthorities",
-		Item: "/directory/publicKeyInfrastructure/certificateBasedAuthConfigurations/{parent}/certificateAuthorities/{id}", Under: "certificateBasedAuthPki", Admits: AsAnyone,
+		Item: "/directory/publicKeyInfrastructure/certificateBasedAuthConfigurations/{parent}/certificateAuthorities/{id}", Under: trustStoreType, Admits: AsAnyone,
 		Name: []string{"displayName", "issuer"}, Match: []string{"certificate"},
 		Can: Create | Update | Delete, Read: []string{"PublicKeyInfrastructure.Read.All"}, Write: []string{"PublicKeyInfrastructure.ReadWrite.All"},
 		Properties: slices.Concat(

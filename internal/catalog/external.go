@@ -6,6 +6,12 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
+const (
+	providerType  entra.Type = "identityProviderBase"
+	attributeType entra.Type = "identityUserFlowAttribute"
+	callType      entra.Type = "customAuthenticationExtension"
+)
+
 // How people from outside sign up and in: who vouches for them, what they are asked for, and what is called meanwhile.
 func external() []*Resource {
 	variant := func(what string, w Write) Property {
@@ -35,7 +41,7 @@ func external() []*Resource {
 	}
 	guests, customers := flow{"b2xIdentityUserFlow", "v1.0", "/identity/b2xUserFlows"}, flow{"b2cIdentityUserFlow", "beta", "/identity/b2cUserFlows"}
 	return []*Resource{{
-		Type: "identityProviderBase", Title: "Identity providers", Doc: "Who else may vouch for people that sign in: Google, Facebook, Apple, OpenID Connect.",
+		Type: providerType, Title: "Identity providers", Doc: "Who else may vouch for people that sign in: Google, Facebook, Apple, OpenID Connect.",
 		List: "/identity/identityProviders", Variants: true,
 		Name: []string{"displayName"},
 		// A new one would need its secret, which the service never gives out, so none is made or taken away.
@@ -72,7 +78,7 @@ func external() []*Resource {
 			},
 		),
 	}, {
-		Type: "identityUserFlowAttribute", Title: "User flow attributes", Doc: "What people can be asked for when they sign up.",
+		Type: attributeType, Title: "User flow attributes", Doc: "What people can be asked for when they sign up.",
 		List: "/identity/userFlowAttributes",
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"IdentityUserFlow.Read.All"}, Write: []string{"IdentityUserFlow.ReadWrite.All"},
@@ -91,7 +97,7 @@ func external() []*Resource {
 			return ""
 		},
 	}, {
-		Type: "customAuthenticationExtension", Title: "Custom authentication extensions", Doc: "What is called while somebody signs in, such as to add claims to tokens.",
+		Type: callType, Title: "Custom authentication extensions", Doc: "What is called while somebody signs in, such as to add claims to tokens.",
 		List: "/identity/customAuthenticationExtensions", Variants: true,
 		Name: []string{"displayName"}, Match: []string{"@odata.type", "displayName"},
 		Can: Create | Update | Delete, Read: []string{"CustomAuthenticationExtension.Read.All"}, Write: []string{"CustomAuthenticationExtension.ReadWrite.All"},
@@ -117,7 +123,9 @@ func external() []*Resource {
 				variant("at what moment it acts", Never),
 				{Name: "conditions.applications.includeApplications", Key: "appId"},
 				{Name: "conditions.applications.includeApplications[].appId", Ref: []entra.Type{ApplicationType}, By: "appId"},
-				{Name: "handler.customExtension.id", Ref: []entra.Type{"customAuthenticationExtension"}},
+				{Name: "handler.attributes[].id", Ref: []entra.Type{attributeType}},
+				{Name: "handler.customExtension.id", Ref: []entra.Type{callType}},
+				{Name: "handler.identityProviders[].id", Ref: []entra.Type{providerType}},
 			},
 			never("cannot be told whole", "conditions", "displayName", "handler"),
 			[]Property{{Name: "authenticationEventsFlowId", Ref: []entra.Type{"authenticationEventsFlow"}, Reason: "the flow makes its listeners itself"}},
@@ -134,6 +142,11 @@ func external() []*Resource {
 				{Name: "description", Write: OnUpdate},
 				{Name: "conditions.applications.includeApplications", Key: "appId"},
 				{Name: "conditions.applications.includeApplications[].appId", Ref: []entra.Type{ApplicationType}, By: "appId"},
+				{Name: "onAttributeCollection.attributes[].id", Ref: []entra.Type{attributeType}},
+				{Name: "onAttributeCollection.attributeCollectionPage.views[].inputs[].attribute", Ref: []entra.Type{attributeType}},
+				{Name: "onAttributeCollectionStart.customExtension.id", Ref: []entra.Type{callType}},
+				{Name: "onAttributeCollectionSubmit.customExtension.id", Ref: []entra.Type{callType}},
+				{Name: "onAuthenticationMethodLoadStart.identityProviders[].id", Ref: []entra.Type{providerType}},
 			},
 			never("its parts have lists of their own, which the answer need not show whole", "conditions", "onAttributeCollection", "onAttributeCollectionStart",
 				"onAttributeCollectionSubmit", "onAuthenticationMethodLoadStart", "onInteractiveAuthFlowStart", "onUserCreateStart"),
@@ -148,7 +161,7 @@ func external() []*Resource {
 			never("fixed when the flow is made", "userFlowType", "userFlowTypeVersion"),
 			omit("only a reading of one flow gives it", "apiConnectorConfiguration"),
 		),
-		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{"identityProviderBase"}, Many: true, Path: "/identity/b2xUserFlows/{id}/userFlowIdentityProviders"}},
+		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{providerType}, Many: true, Path: "/identity/b2xUserFlows/{id}/userFlowIdentityProviders"}},
 	}, {
 		// A flow is made by a name that becomes its ID, and of many parts: none is made or taken away.
 		Type: "b2cIdentityUserFlow", Title: "Customer sign-up flows", Doc: "How customers sign up and in, and reset their passwords, in a tenant that is one for customers.",
@@ -160,7 +173,7 @@ func external() []*Resource {
 			never("fixed when the flow is made", "userFlowType", "userFlowTypeVersion"),
 			omit("only a reading of one flow gives it", "apiConnectorConfiguration"),
 		),
-		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{"identityProviderBase"}, Many: true, Path: "/identity/b2cUserFlows/{id}/userFlowIdentityProviders", Write: true, Said: "identity/identityProviders"}},
+		Links: []Relation{{Rel: "userFlowIdentityProviders", To: []entra.Type{providerType}, Many: true, Path: "/identity/b2cUserFlows/{id}/userFlowIdentityProviders", Write: true, Said: "identity/identityProviders"}},
 	},
 		question("identityUserFlowAttributeAssignment", "", guests, "Questions of guest sign-up flows", "What a guest sign-up flow asks for."),
 		language("userFlowLanguageConfiguration", "", guests, "Languages of guest sign-up flows", "The languages that a guest sign-up flow speaks."),

@@ -342,6 +342,10 @@ func TestRefs(t *testing.T) {
 			"[{membershipRule extension_" + x1 + "_a [extensionProperty] name} {membershipRule extension_" + x1 + "_b [extensionProperty] name}]"},
 		{"application", `{"optionalClaims":{"idToken":[{"name":"extension_` + x1 + `_a"}]}}`, "[{optionalClaims extension_" + x1 + "_a [extensionProperty] name}]"},
 		{"extensionProperty", `{"name":"extension_` + x1 + `_a"}`, "[]"},
+		{"authenticationMethodConfiguration", `{"certificateAuthorityScopes":[{"includeTargets":[{"id":"` + g1 + `"}],"publicKeyInfrastructureIdentifier":"Contoso PKI"}]}`, "[{certificateAuthorityScopes[].includeTargets[].id " + g1 + " [group] }]"},
+		{"authenticationMethodConfiguration", `{"certificateAuthorityScopes":[{"publicKeyInfrastructureIdentifier":"` + g1 + `"}]}`, "[{certificateAuthorityScopes[].publicKeyInfrastructureIdentifier " + g1 + " [certificateBasedAuthPki] }]"},
+		{"lifecycleManagementSettings", `{"emailSettings":{"senderDomain":"mail.c.example"}}`, "[{emailSettings.senderDomain mail.c.example [domain] }]"},
+		{"lifecycleManagementSettings", `{"emailSettings":{"senderDomain":""}}`, "[]"},
 		{"other", `{"principalId":"` + g1 + `"}`, "[]"},
 	}
 	for _, tt := range tests {

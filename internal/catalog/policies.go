@@ -220,13 +220,20 @@ func policies() []*Resource {
 				{Name: "certificateUserBindings", Write: OnUpdate, Key: "priority"},
 				{Name: "keyRestrictions", Write: OnUpdate},
 				{Name: "keyRestrictions.aaGuids", Set: true},
+				// The application at which the provider asks for people to be sent to it.
+				{Name: "appId", Write: OnUpdate, Ref: []entra.Type{ServicePrincipalType}, By: "appId"},
+				{Name: "certificateAuthorityScopes", Write: OnUpdate},
+				{Name: "certificateAuthorityScopes[].includeTargets", Key: "id"},
+				{Name: "certificateAuthorityScopes[].includeTargets[].id", Ref: []entra.Type{GroupType}},
+				// Microsoft's example has the name of the trust store there.
+				{Name: "certificateAuthorityScopes[].publicKeyInfrastructureIdentifier", Ref: []entra.Type{trustStoreType}, Loose: true},
 			},
 			features("displayAppInformationRequiredState", "displayLocationInformationRequiredState"),
-			entries(OnUpdate, "", "state", "allowExternalIdToUseEmailOtp", "appId", "displayName", "openIdConnectSetting",
+			entries(OnUpdate, "", "state", "allowExternalIdToUseEmailOtp", "displayName", "openIdConnectSetting",
 				"defaultPasskeyProfile", "isAttestationEnforced", "isSelfServiceRegistrationAllowed", "isSoftwareOathEnabled",
 				"pinLength", "standardQRCodeLifetimeInDays", "defaultLength", "defaultLifetimeInMinutes", "isUsableOnce",
 				"maximumLifetimeInMinutes", "minimumLifetimeInMinutes", "isOfficePhoneAllowed",
-				"authenticationModeConfiguration", "certificateAuthorityScopes", "crlValidationConfiguration", "issuerHintsConfiguration", "passkeyProfiles"),
+				"authenticationModeConfiguration", "crlValidationConfiguration", "issuerHintsConfiguration", "passkeyProfiles"),
 		),
 		update: func(id entra.ID, set, was map[string]any) ([]part, error) {
 			return nil, sayType(set, was, func() string {

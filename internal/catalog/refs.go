@@ -32,7 +32,11 @@ func Refs(o entra.Object) []Reference {
 		if p.Loose && !slices.ContainsFunc(idsIn(s), func(id entra.ID) bool { return len(id) == 36 && guid(string(id)) }) {
 			return
 		}
-		for _, id := range idsIn(s) {
+		ids := idsIn(s)
+		if p.Whole && !word(s) {
+			ids = []entra.ID{entra.ID(s)}
+		}
+		for _, id := range ids {
 			refs = append(refs, Reference{Path: p.Name, ID: id, Types: p.Ref, By: p.By, Firm: p.Firm})
 		}
 	})

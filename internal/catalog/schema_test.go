@@ -125,6 +125,8 @@ func outside() map[string]string {
 		"customAuthenticationExtension.@odata.type":                          "annotation that tells the variants apart",
 		"authenticationCombinationConfiguration.@odata.type":                 "annotation that tells the variants apart",
 		"authenticationEventListener.@odata.type":                            "annotation that tells the variants apart",
+		"authenticationEventListener.handler.attributes[].id":                "handlers of one kind have it",
+		"authenticationEventListener.handler.identityProviders[].id":         "handlers of one kind have it",
 		"authenticationEventListener.handler.customExtension.id":             "handlers of each kind have one of another type",
 		"unifiedRoleManagementAlertConfiguration.@odata.type":                "annotation that tells the variants apart",
 		"authenticationEventsFlow.@odata.type":                               "annotation that tells the variants apart",

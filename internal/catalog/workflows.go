@@ -22,6 +22,11 @@ func workflows() []*Resource {
 		Can: Create | Update | Delete, Read: read, Write: write,
 		Properties: slices.Concat(
 			callout(),
+			// Microsoft's page says "unique identifiers or appIds", so one that no application has as its appId is not missing.
+			[]Property{
+				{Name: "callbackConfiguration.authorizedApps[].id", Ref: []entra.Type{ApplicationType}, By: "appId"},
+				{Name: "callbackConfiguration.authorizedApps[].appId", Ref: []entra.Type{ApplicationType}, By: "appId"},
+			},
 			never(byService, "createdDateTime"),
 			omit("moves with every write", "lastModifiedDateTime"),
 		),
@@ -61,7 +66,7 @@ func workflows() []*Resource {
 		Name: []string{"id"}, Can: Update, Read: read, Write: write,
 		Properties: slices.Concat(
 			entries(OnUpdate, "", "emailSettings", "quarantineConfiguration", "workflowScheduleIntervalInHours"),
-			[]Property{{Name: "emailSettings.senderDomain", Ref: []entra.Type{"domain"}}},
+			[]Property{{Name: "emailSettings.senderDomain", Ref: []entra.Type{"domain"}, Whole: true}},
 		),
 	}}
 }
