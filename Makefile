@@ -15,7 +15,13 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 STAMP := $(shell git status --porcelain >/dev/null 2>&1 || echo -buildvcs=false)
 
 # What the tests run beside the program: a repository is opened by hand with these. Names are Debian's.
-TOOLS := age zstd jq python3
+TOOLS := age zstd jq python3 npm
+
+# What the tests keep repositories in: an S3 server, and Microsoft's stand-in for Azure Blob Storage.
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+AZURITE   := azurite@3.37.0
+SERVERS   := $(CURDIR)/bin/.servers
+export PATH := $(SERVERS):$(SERVERS)/node_modules/.bin:$(PATH)
 
 .PHONY: help build demo test tools test-race test-long fuzz bench bench-full lint clean
 
@@ -39,14 +45,23 @@ tools:
 	for tool in $(TOOLS); do
 		command -v "$$tool" >/dev/null 2>&1 || missing="$$missing $$tool"
 	done
-	if [ -z "$$missing" ]; then exit 0; fi
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	if [ -z "$$missing" ]; then
+		true
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		echo "installing$$missing"
 		apt-get update -qq
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 	else
 		echo "make test needs these programs, please install them:$$missing" >&2
 		exit 1
+	fi
+	if ! command -v versitygw >/dev/null; then
+		echo "installing $(VERSITYGW)"
+		GOBIN=$(SERVERS) $(GO) install $(VERSITYGW)
+	fi
+	if ! command -v azurite-blob >/dev/null; then
+		echo "installing $(AZURITE)"
+		npm install --prefix $(SERVERS) --no-audit --no-fund --silent $(AZURITE)
 	fi
 
 test-race: tools ## every test under the race detector

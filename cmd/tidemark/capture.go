@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemark-backup/tidemark/internal/capture"
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -184,6 +185,7 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 	}
 	var sum partDoc
 	var gaps []partDoc
+	unasked := 0 // types that are read only where they are asked for
 	for _, p := range doc.Parts {
 		sum.Objects += p.Objects
 		sum.Links += p.Links
@@ -192,7 +194,9 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 		sum.Changed += p.Changed
 		sum.Linked += p.Linked
 		sum.Unlinked += p.Unlinked
-		if p.Coverage != snapshot.Complete || p.Reason != "" {
+		if r, ok := catalog.Lookup(p.Type); ok && r.Unless != "" && p.Coverage == snapshot.Skipped {
+			unasked++
+		} else if p.Coverage != snapshot.Complete || p.Reason != "" {
 			gaps = append(gaps, p)
 		}
 	}
@@ -203,6 +207,9 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 	}
 	for _, p := range gaps {
 		fmt.Fprintf(&b, "  %s: %s: %s\n", p.Type, p.Coverage, clean(p.Reason))
+	}
+	if unasked > 0 {
+		fmt.Fprintf(&b, "  %d types are read only where capture.include names them: see tidemark types\n", unasked)
 	}
 	fmt.Fprintf(&b, "head %s\n", doc.Head)
 	return result{doc: doc, rows: []any{doc}, text: b.String(), head: nil}

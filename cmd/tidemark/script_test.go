@@ -21,6 +21,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/store/storetest"
 )
 
 // ahead is the environment variable by which a script sets the program's clock forward, together with the
@@ -49,8 +50,27 @@ func TestMain(m *testing.M) {
 	}, "xdg-open": xdgOpen, "somebody": somebody})
 }
 
-func TestScripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/script/*.txtar")
+func TestScripts(t *testing.T) { scripts(t, "testdata/script") }
+
+// TestBuckets has a repository in an object store, of each kind that there is.
+func TestBuckets(t *testing.T) {
+	for name, serve := range map[string]func(*testing.T) string{"s3": storetest.S3, "azblob": storetest.Azure} {
+		t.Run(name, func(t *testing.T) {
+			place := strings.Replace(serve(t), "{name}", "contoso", 1)
+			env := []string{"PLACE=" + strings.ReplaceAll(place, "&", `\&`)} // as sed takes it
+			for _, e := range os.Environ() {
+				if strings.HasPrefix(e, "AWS_") || strings.HasPrefix(e, "AZURE_") {
+					env = append(env, e)
+				}
+			}
+			scripts(t, "testdata/bucket", env...)
+		})
+	}
+}
+
+// scripts runs those of a folder, with more in their environment.
+func scripts(t *testing.T, dir string, more ...string) {
+	files, err := filepath.Glob(dir + "/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
@@ -59,8 +79,9 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, more...)
 			for _, dir := range []string{"state", "cache", "config", "home"} {
 				if err := os.Mkdir(filepath.Join(e.WorkDir, dir), 0o700); err != nil {
 					return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,13 +13,16 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/store"
+	"github.com/tidemark-backup/tidemark/internal/store/bucket"
 	"github.com/tidemark-backup/tidemark/internal/store/file"
 )
 
 // stores are the places a repository can lie in, by the scheme of their URLs.
 // With anew they begin a place that is not there yet.
 var stores = map[string]func(u *url.URL, anew bool) (store.Store, error){
-	"file": openFolder,
+	"azblob": openBucket,
+	"file":   openFolder,
+	"s3":     openBucket,
 }
 
 // openStore opens the place that a URL names, which must be there. What has no scheme is a path on this
@@ -52,6 +56,18 @@ func openPlace(place string, anew bool) (store.Store, error) {
 		return nil, usage("repository: %v", err)
 	}
 	return open(u, anew)
+}
+
+// openBucket opens a place in an object store. Whether a repository is there shows when it is read.
+func openBucket(u *url.URL, _ bool) (store.Store, error) {
+	s, err := bucket.Open(context.Background(), u)
+	if errors.Is(err, fs.ErrInvalid) {
+		return nil, usage("repository: %v", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open repository: %w", err)
+	}
+	return s, nil
 }
 
 // openFolder opens a folder on this machine. A mistyped name does not leave an empty folder behind.

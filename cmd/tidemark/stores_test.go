@@ -10,7 +10,7 @@ import (
 )
 
 func TestOpenStoreRefuses(t *testing.T) {
-	cases := []string{"", "file://relative/path", "file:relative", "file:///x?y=z", "file:///x#y", "s3://bucket", "azblob://container", "gs://bucket", "http://host/x", "file://%zz"}
+	cases := []string{"", "file://relative/path", "file:relative", "file:///x?y=z", "file:///x#y", "s3://", "s3://bucket/Upper", "azblob://user:secret@container", "gs://bucket", "http://host/x", "file://%zz"}
 	for _, place := range cases {
 		s, err := openStore(place)
 		if code, _ := explain(err); s != nil || err == nil || code != 2 {
