@@ -92,6 +92,29 @@ func remoteDesktop() []*Resource {
 	}
 }
 
+// privateAccess declares what of the network inside applications lead to. The rest of what publishes an application the
+// service shows to people only, so nothing can be made anew.
+func privateAccess() []*Resource {
+	const at = "/applications/{parent}/onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
+	const published = "it belongs to what publishes the application, which the service lets only people read and write"
+	return []*Resource{{
+		Type: "ipApplicationSegment", Title: "Private access", Doc: "Which addresses and ports inside a network an application lets its people reach.", Version: "beta",
+		List: at, Item: at + "/{id}", Under: ApplicationType, Silent: true,
+		Name: []string{"destinationHost"}, Read: []string{"Application.Read.All"}, Refusal: published,
+		Properties: slices.Concat(
+			never(published, "action", "destinationHost", "destinationType", "protocol"),
+			sets(Never, published, "ports"),
+			omit("the first of the ports, which is no longer used", "port"),
+		),
+		// Source: Microsoft Entra PowerShell, Get-EntraBetaPrivateAccessApplication.
+		holds: func(app map[string]any) bool {
+			return slices.ContainsFunc(texts(app, "tags"), func(tag string) bool {
+				return slices.Contains([]string{"PrivateAccessNonWebApplication", "NetworkAccessManagedApplication", "NetworkAccessQuickAccessApplication"}, tag)
+			})
+		},
+	}}
+}
+
 // provisions reports whether a service principal can have provisioning jobs. A job is made from a template of the
 // application, which only one that came from the gallery has; those that came from it before the service noted which
 // entry they came from bear a tag.

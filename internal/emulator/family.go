@@ -74,7 +74,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -185,10 +185,12 @@ func (c *call) inFamily(k kindID, bin bool, rest []string) (answer, error) {
 // contained serves what an object contains: the objects of a family under its own. It reports false where the name is
 // none.
 func (c *call) contained(o *object, rest []string) (done bool, a answer, err error) {
-	k, ok := kin().kinds[collectionName(o.kind)+"/{}/"+rest[0]]
-	if !ok && len(rest) > 1 { // the path has two names
-		k, ok = kin().kinds[collectionName(o.kind)+"/{}/"+rest[0]+"/"+rest[1]]
-		rest = rest[1:]
+	var k kindID
+	var ok bool
+	for n := 1; n <= len(rest) && !ok; n++ { // the path has one name, or several
+		if k, ok = kin().kinds[collectionName(o.kind)+"/{}/"+strings.Join(rest[:n], "/")]; ok {
+			rest = rest[n-1:]
+		}
 	}
 	if !ok {
 		return false, answer{}, nil

@@ -65,3 +65,20 @@ func recordKinds() []*family {
 			}},
 	}
 }
+
+// segmentKinds are the parts of a network that applications publish.
+func segmentKinds() []*family {
+	const path = "onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
+	return []*family{{path: path, under: "applications", types: []string{"ipApplicationSegment"}, beta: true, noun: "application segment",
+		access: access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, nil, nil},
+		sample: func(t *Tenant, i int, app *object) map[string]any {
+			for _, o := range []*object{app, t.spByAppID(text(app.p["appId"]), true)} {
+				if o != nil {
+					d := o.clone()
+					d.p["tags"] = append(asList(o.p["tags"]), []any{"PrivateAccessNonWebApplication", "NetworkAccessManagedApplication", "NetworkAccessQuickAccessApplication"}[i])
+					t.put(d, nil)
+				}
+			}
+			return map[string]any{"destinationHost": "server" + itoa(i) + ".corp.example", "destinationType": "fqdn", "port": 0, "ports": list("443-443", "8080-8081"), "protocol": "tcp"}
+		}}}
+}

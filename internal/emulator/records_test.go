@@ -39,3 +39,25 @@ func TestRecords(t *testing.T) {
 		}
 	}
 }
+
+// What applications lead to is told of those that bear a tag.
+func TestSegments(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	n := 0
+	for _, x := range must(t, at, 200, "GET", "/v1.0/applications?$select=id,tags", nil)["value"].([]any) {
+		app := x.(map[string]any)
+		path := "/applications/" + app["id"].(string) + "/onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
+		all := must(t, at, 200, "GET", "/beta"+path, nil)["value"].([]any)
+		if len(all) > 0 && len(app["tags"].([]any)) == 0 {
+			t.Errorf("%v has %v", app, all)
+		}
+		for _, s := range all {
+			n++
+			must(t, at, 200, "GET", "/beta"+path+"/"+s.(map[string]any)["id"].(string), nil)
+		}
+		must(t, at, 400, "GET", "/v1.0"+path, nil)
+	}
+	if n == 0 {
+		t.Error("there are none")
+	}
+}
