@@ -191,7 +191,11 @@ func (rd *reading) parallel(ctx context.Context) error {
 			}
 			begin(call, roll.filled(func(ctx context.Context) error { return rd.contents(ctx, r) }), after...)
 		default:
-			begin(call, roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }))
+			var after []<-chan struct{}
+			if r.Given != "" {
+				after = append(after, rd.known(r.Given, settled))
+			}
+			begin(call, roll.filled(func(ctx context.Context) error { return rd.objects(ctx, r) }), after...)
 			lists = append(lists, roll.done)
 		}
 		for _, rel := range r.Links {
@@ -328,6 +332,9 @@ func (e *writeError) Error() string { return e.err.Error() }
 func judge(err error, some bool) snapshot.Coverage {
 	if some {
 		return snapshot.Partial
+	}
+	if errors.Is(err, errWithout) {
+		return snapshot.Unsupported
 	}
 	refused, ok := errors.AsType[*graph.Error](err)
 	if !ok {

@@ -82,6 +82,9 @@ func again(err error) bool {
 // objects reads the objects of a type that is not contained in another.
 func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 	r = rd.extended(r)
+	if given, ok := catalog.Lookup(r.Given); ok && rd.without(r.Given) {
+		return rd.end(ctx, rd.part(r, ""), 0, fmt.Errorf("%w: %s", errWithout, given.Title))
+	}
 	if rd.rounded(r) {
 		if done, err := rd.round(ctx, r); done || err != nil {
 			return err
@@ -102,6 +105,16 @@ func (rd *reading) objects(ctx context.Context, r *catalog.Resource) error {
 	return rd.end(ctx, p, n, err)
 }
 
+var errWithout = errors.New("the tenant has none of what this needs")
+
+// without reports whether the tenant is known to have no objects of a type that others need. Where that could not be
+// read, they are asked for.
+func (rd *reading) without(t entra.Type) bool {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	return rd.parts[t].Coverage == snapshot.Complete && rd.seen[t] != nil && rd.seen[t].count() == 0
+}
+
 // listing puts what a type's collection holds and marks it seen. It returns how many items arrived.
 func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll) (n int64, err error) {
 	if r.One {
@@ -112,7 +125,11 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll)
 		if !says(r, answer.Body) {
 			return 0, fmt.Errorf("GET %s: %w", r.List, errNothingOfIt)
 		}
-		return 1, rd.put(ctx, r, answer.Body, "", seen)
+		err = rd.put(ctx, r, answer.Body, "", seen)
+		if errors.Is(err, catalog.ErrNone) {
+			return 0, nil
+		}
+		return 1, err
 	}
 	if r.Each {
 		return rd.each(ctx, r, seen)

@@ -35,7 +35,7 @@ type Resource struct {
 	Binary  string     // of a contained single object that is no JSON but bytes, which it holds in base64 as data, with their media type as contentType: what that can be, as in an Accept header
 	ID      string     // the property that tells objects apart; "" is id
 	Expand  string     // of a contained type: by this name $expand lists its objects with what contains them, fewer than 20 being all, or with One $select the object; "" where that is not possible
-	Given   entra.Type // of a contained type: where there are no objects of this type there can be none, and nothing is asked
+	Given   entra.Type // where there are no objects of this type there can be none, and nothing is asked
 	Open    bool       // its objects hold properties of any name, and all can be written
 	Admits  Admission  // as whom its objects let others in
 	Inline  string     // what $expand writes into every answer about an object, which bodies keep as properties: "role($expand=resource),scope"

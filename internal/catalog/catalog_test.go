@@ -43,6 +43,9 @@ func TestWellFormed(t *testing.T) {
 		if in := regexp.MustCompile(`\{(parent|holder)\}`); r.Under != "" && !(in.MatchString(r.List) && in.MatchString(r.Item)) && !strings.Contains(r.Filter, "{parent}") {
 			bad("is contained and its paths are not")
 		}
+		if given, ok := catalog.Lookup(r.Given); ok && r.Under == "" && (given.Delta != "" || given.Under != "" || given.Given != "") {
+			bad("waits for %s, which may itself wait", given.Type)
+		}
 		seen := map[string]bool{}
 		for _, p := range r.Properties {
 			if seen[p.Name] {

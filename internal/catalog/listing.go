@@ -68,7 +68,11 @@ func (r *Resource) Contents() Call {
 	if r.One {
 		return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id," + r.Expand}, "$top": {strconv.Itoa(in.Top)}}}
 	}
-	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {r.Expand}, "$top": {"100"}}}
+	expand := r.Expand
+	if r.Inline != "" {
+		expand += "($expand=" + r.Inline + ")"
+	}
+	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {expand}, "$top": {"100"}}}
 }
 
 // Expanded returns the call that lists the type's objects with their links. The service caps such pages at
