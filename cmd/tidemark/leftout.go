@@ -21,13 +21,6 @@ webApplicationFirewallProvider /identity/riskPrevention/webApplicationFirewallPr
 	{"an application needs a permission to write it in order to read it, which one that captures must not have", `
 customClaimsPolicy beta /servicePrincipals/{parent}/claimsPolicy
 `},
-	{"a preview of which too little is known to check what would be read", `
-filteringPolicy beta /networkAccess/filteringPolicies
-filteringProfile beta /networkAccess/filteringProfiles
-forwardingPolicy beta /networkAccess/forwardingPolicies
-forwardingProfile beta /networkAccess/forwardingProfiles
-remoteNetwork beta /networkAccess/connectivity/remoteNetworks
-`},
 	{"Microsoft makes it, the same for every tenant", `
 directoryRoleTemplate /directoryRoleTemplates
 workflowTemplate /identityGovernance/lifecycleWorkflows/workflowTemplates

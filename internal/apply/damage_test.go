@@ -119,15 +119,18 @@ var together = map[string]map[string]any{
 	"group.theme":                                                {"theme": "Teal"},
 	"group.visibility":                                           {"visibility": "Private"},
 	"groupLifecyclePolicy.managedGroupTypes":                     {"managedGroupTypes": "None"},
+	"deviceLink.deviceVendor":                                    {"deviceVendor": "versa"},
+	"hardwareOathTokenAuthenticationMethodDevice.assignedTo":     {"assignedTo": map[string]any{}},
 	"lifecycleManagementSettings.quarantineConfiguration": {"quarantineConfiguration": map[string]any{"matchMode": "any", "conditions": []any{
 		map[string]any{"@odata.type": "#microsoft.graph.identityGovernance.countBasedQuarantineCondition", "threshold": entra.Number("7")}}}},
 	"servicePrincipal.preferredSingleSignOnMode": {"preferredSingleSignOnMode": "saml"},
-	"user.ageGroup":                {"ageGroup": "Adult"},
-	"user.consentProvidedForMinor": {"consentProvidedForMinor": "Granted"},
-	"user.passwordPolicies":        {"passwordPolicies": "DisablePasswordExpiration, DisableStrongPassword"},
-	"user.usageLocation":           {"usageLocation": "NL"},
-	"user.userPrincipalName":       {"userPrincipalName": "somebody.else@contoso.example"},
-	"user.userType":                {"userType": "Guest"},
+	"tlsInspectionRule.priority":                 {"priority": entra.Number("150")},
+	"user.ageGroup":                              {"ageGroup": "Adult"},
+	"user.consentProvidedForMinor":               {"consentProvidedForMinor": "Granted"},
+	"user.passwordPolicies":                      {"passwordPolicies": "DisablePasswordExpiration, DisableStrongPassword"},
+	"user.usageLocation":                         {"usageLocation": "NL"},
+	"user.userPrincipalName":                     {"userPrincipalName": "somebody.else@contoso.example"},
+	"user.userType":                              {"userType": "Guest"},
 }
 
 const rule = `(user.country -eq "NL")`

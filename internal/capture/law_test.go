@@ -276,13 +276,13 @@ func targets(within bool) []*target {
 	}
 	for r := range catalog.All() {
 		if (r.Under != "") == within {
-			asks := "select|top|filter|skiptoken"
-			if r.Inline != "" {
-				asks += "|expand"
+			asks := "select=|top=|filter=|skiptoken="
+			if r.Inline != "" { // others are listed with what they contain
+				asks += "|expand=" + regexp.MustCompile(`^\w+`).FindString(r.Inline)
 			}
-			match := path(r.List) + `(\?\$(` + asks + `)=|$)`
+			match := path(r.List) + `(\?\$(` + asks + `)|$)`
 			if r.Under == "" { // another reading of them asks for the ID first
-				match = path(r.List) + `(\?\$select=([^i]|i[^d]|id[^,])|\?\$(` + strings.TrimPrefix(asks, "select|") + `)=|$)`
+				match = path(r.List) + `(\?\$select=([^i]|i[^d]|id[^,])|\?\$(` + strings.TrimPrefix(asks, "select=|") + `)|$)`
 			}
 			if words := strings.Split(r.Filter, "'"); len(words) > 3 { // of two that have one list
 				match = path(r.List) + `\?.*` + words[len(words)-2]
@@ -444,7 +444,7 @@ func TestAbsenceNeedsAWholeListing(t *testing.T) {
 			tenant.ResetRequests()
 			before := l.Full()
 			parts := targets(within)
-			alone := map[entra.Type]bool{"organization": true, "onPremisesDirectorySynchronization": true, "groupLifecyclePolicy": true, "certificateBasedAuthConfiguration": true, "organizationalBrandingLocalization": true} // of which a tenant has one
+			alone := map[entra.Type]bool{"organization": true, "onPremisesDirectorySynchronization": true, "groupLifecyclePolicy": true, "certificateBasedAuthConfiguration": true, "organizationalBrandingLocalization": true, "externalCertificateAuthorityCertificate": true} // of which a tenant has one
 			for _, x := range parts {
 				for _, q := range tenant.Requests() {
 					if in := (&target{match: x.match[len(x.match)-1:]}); in.reads([]string{q.Path}) > 0 {

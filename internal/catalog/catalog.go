@@ -84,7 +84,7 @@ type Resource struct {
 	holds    func(m map[string]any) bool                                         // of what contains it, as captured: there can be something in it, so it is asked; nil asks all
 	ask      func(id entra.ID, set, was map[string]any) map[string]any           // with Requests: what to POST to have an object with these properties, with a nil set to have none; was is nil where there is none yet
 	fails    func(answer map[string]any) string                                  // with Requests: why one that was taken comes to nothing; "" where it does not
-	untimely func(m map[string]any, now time.Time) string                        // why an object is not made at that time
+	untimely func(m map[string]any, now time.Time) string                        // why an object is not made at that time, or ever
 	keys     func(m map[string]any) []Key                                        // what only one living object can have
 	shelf    func(m map[string]any) string                                       // of what differs in shape: the name of the list in which such an object is written, beside List; "" where that is List
 	precedes func(m map[string]any) bool                                         // of what is contained: without it the others of its type cannot be there in what contains them
@@ -382,7 +382,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), networkAccess(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -130,6 +130,18 @@ func answers() []struct {
 	all = append(all,
 		answer{"unifiedRoleManagementPolicyAssignment", "", `{"id":"p_r","policyId":"p","roleDefinitionId":"` + g1 + `","scopeId":"/",` + rules, "p_r", g1, wanted + `"` + g1 + `","scopeId":"/"}`},
 		answer{"groupRoleManagementPolicyAssignment", g3, `{"id":"p_r","policyId":"p","roleDefinitionId":"member","scopeId":"` + g3 + `",` + rules, g3 + "/p_r", "member", wanted + `"member","scopeId":"` + g3 + `"}`})
+	const of = `"version":"1.0.0","lastModifiedDateTime":"2020-01-01T00:00:00Z"`
+	all = append(all,
+		answer{"forwardingProfile", "", `{"id":"f","name":"Internet","state":"enabled","priority":1,"associations":[{"branchId":"b"}],"servicePrincipal":{"id":"` + g1 + `","appId":"` + g2 + `","displayName":"S"},` + of + `}`, "f", "Internet",
+			`{"name":"Internet","priority":1,"servicePrincipal":{"appId":"` + g2 + `","id":"` + g1 + `"},"state":"enabled"}`},
+		answer{"forwardingPolicyLink", "f", `{"@odata.type":"#microsoft.graph.networkaccess.forwardingPolicyLink","id":"l","state":"enabled","version":"1","policy":{"id":"p","name":"P","version":"1"}}`, "f/l", "p",
+			`{"@odata.type":"#microsoft.graph.networkaccess.forwardingPolicyLink","policy":{"id":"p"},"state":"enabled"}`},
+		answer{"filteringProfile", "", `{"id":"f","name":"N","state":"enabled","priority":100,"conditionalAccessPolicies":[{"id":"` + g1 + `","displayName":"C"}],` + of + `}`, "f", "N",
+			`{"conditionalAccessPolicies":[{"id":"` + g1 + `"}],"name":"N","priority":100,"state":"enabled"}`},
+		answer{"policyLink", "f", `{"@odata.type":"#microsoft.graph.networkaccess.filteringPolicyLink","id":"l","state":"enabled","priority":100,"loggingState":"enabled","policy":{"@odata.type":"#microsoft.graph.networkaccess.filteringPolicy","id":"p","name":"P"},` + of + `}`, "f/l", "p",
+			`{"@odata.type":"#microsoft.graph.networkaccess.filteringPolicyLink","loggingState":"enabled","policy":{"@odata.type":"#microsoft.graph.networkaccess.filteringPolicy","id":"p"},"priority":100,"state":"enabled"}`},
+		answer{"remoteNetwork", "", `{"id":"r","name":"R","region":"eastUS","forwardingProfiles":[{"id":"g","name":"M"},{"id":"f","name":"Internet"}],` + of + `}`, "r", "R",
+			`{"forwardingProfiles":[{"id":"f"},{"id":"g"}],"name":"R","region":"eastUS"}`})
 	for _, policy := range []entra.Type{"tokenLifetimePolicy", "tokenIssuancePolicy", "claimsMappingPolicy", "homeRealmDiscoveryPolicy", "activityBasedTimeoutPolicy", "b2bManagementPolicy"} {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})

@@ -108,6 +108,13 @@ func (s schema) path(path string) (string, bool) {
 // outside holds what v1.0's metadata does not have, with the reason why the catalog has it all the same.
 func outside() map[string]string {
 	return map[string]string{
+		"cloudFirewallRule.@odata.type":                                      "annotation that tells the variants apart",
+		"filteringRule.@odata.type":                                          "annotation that tells the variants apart",
+		"forwardingPolicyLink.@odata.type":                                   "annotation that tells the variants apart",
+		"forwardingRule.@odata.type":                                         "annotation that tells the variants apart",
+		"policyLink.@odata.type":                                             "annotation that tells the variants apart",
+		"threatIntelligenceRule.@odata.type":                                 "annotation that tells the variants apart",
+		"tlsInspectionRule.@odata.type":                                      "annotation that tells the variants apart",
 		"namedLocation.@odata.type":                                          "annotation that tells the variants apart",
 		"deletedNamedLocation.@odata.type":                                   "annotation that tells the variants apart",
 		"authenticationMethodConfiguration.@odata.type":                      "annotation that tells the variants apart",

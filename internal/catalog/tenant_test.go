@@ -39,6 +39,19 @@ POST /beta/users/u/authentication/hardwareOathMethods {"device":{"id":"t"}}
 		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"assignedTo":null}`, `{"assignedTo":{"id":"v"}}`, `DELETE /beta/users/v/authentication/hardwareOathMethods/t
 `},
 		{"hardwareOathTokenAuthenticationMethodDevice", "t", `{"displayName":"T"}`, `{"assignedTo":{"id":"v"}}`, "error"},
+		{"filteringRule", "p/r", `{"name":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.fqdnFilteringRule","name":"y"}`, `PATCH /beta/networkAccess/filteringPolicies/p/policyRules/r {"@odata.type":"#microsoft.graph.networkaccess.fqdnFilteringRule","name":"x"}
+`},
+		{"tlsInspectionRule", "p/r", `{"name":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.tlsInspectionRule","name":"y"}`, `PATCH /beta/networkAccess/tlsInspectionPolicies/p/policyRules/r {"@odata.type":"#microsoft.graph.networkaccess.tlsInspectionRule","name":"x"}
+`},
+		{"threatIntelligenceRule", "p/r", `{"name":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.threatIntelligenceRule","name":"y"}`, `PATCH /beta/networkAccess/threatIntelligencePolicies/p/policyRules/r {"@odata.type":"#microsoft.graph.networkaccess.threatIntelligenceRule","name":"x"}
+`},
+		{"cloudFirewallRule", "p/r", `{"name":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.cloudFirewallRule","name":"y"}`, `PATCH /beta/networkAccess/cloudFirewallPolicies/p/policyRules/r {"@odata.type":"#microsoft.graph.networkaccess.cloudFirewallRule","name":"x"}
+`},
+		{"policyLink", "p/r", `{"state":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.filteringPolicyLink","state":"y"}`, `PATCH /beta/networkAccess/filteringProfiles/p/policies/r {"@odata.type":"#microsoft.graph.networkaccess.filteringPolicyLink","state":"x"}
+`},
+		{"forwardingPolicyLink", "p/r", `{"state":"x"}`, `{"@odata.type":"#microsoft.graph.networkaccess.forwardingPolicyLink","state":"y"}`, `PATCH /beta/networkAccess/forwardingProfiles/p/policies/r {"@odata.type":"#microsoft.graph.networkaccess.forwardingPolicyLink","state":"x"}
+`},
+		{"filteringRule", "p/r", `{"name":"x"}`, `{}`, "error"},
 		{"crossTenantAccessPolicyConfigurationDefault", "default", `{"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}`, `{}`, `PATCH /v1.0/policies/crossTenantAccessPolicy/default {"b2bCollaborationInbound":{"applications":{},"usersAndGroups":{}}}
 `},
 	}

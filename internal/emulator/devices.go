@@ -72,7 +72,7 @@ func hardwareTokens() *family {
 		return nil, name == "assignedTo"
 	}
 	f.sample = func(t *Tenant, i int, _ *object) map[string]any {
-		p := props{"displayName": "Token " + itoa(i), "serialNumber": "TOTP12345" + itoa(i), "manufacturer": "Contoso", "model": "Hardware Token 1000", "secretKey": "s3cret-of-token", "timeIntervalInSeconds": 30, "hashFunction": "hmacsha1", "status": "available"}
+		p := props{"displayName": "Token " + itoa(i), "serialNumber": "TOTP12345" + itoa(i), "manufacturer": "Contoso", "model": "Hardware Token 1000", "secretKey": "s3cret-of-token", "timeIntervalInSeconds": []int{60, 30, 30}[i], "hashFunction": "hmacsha1", "status": "available"}
 		if i > 0 {
 			p["_user"], p["status"] = t.first(kUser, samples+1)[i+1].id, "assigned"
 		}

@@ -27,6 +27,7 @@ type family struct {
 	bare   bool     // of one with under: where there are none, their list is not found
 	upsert bool     // PATCH of one that is not there makes it
 	ends   []string // the properties that hold the ids of objects without which it does not show
+	along  bool     // of one with under: $expand lists them with their parents
 	open   bool     // they can have properties of any name
 	silent bool     // PUT of one that is not there makes it without a word
 	access
@@ -34,6 +35,7 @@ type family struct {
 	// sample makes the ith of some objects that have every property that can be written. Of those under others, parent is
 	// what contains it. It is nil where there can be no more.
 	sample  func(t *Tenant, i int, parent *object) map[string]any
+	ready   func(t *Tenant) bool                          // whether the tenant uses the service at all
 	initial map[string]any                                // of one with under: what it is where nobody set it
 	key     func(id string) string                        // by which id the store has it, where that is not its own
 	list    func(c *call) error                           // before they are listed
@@ -74,7 +76,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -165,6 +167,9 @@ func (c *call) family(segs []string) (k kindID, bin bool, rest []string) {
 // inFamily serves a family that hangs on no other.
 func (c *call) inFamily(k kindID, bin bool, rest []string) (answer, error) {
 	f := familyOf(k)
+	if f.ready != nil && !f.ready(c.t) {
+		return answer{}, refuse(403, "Forbidden", "The tenant is not onboarded.")
+	}
 	switch {
 	case bin:
 		return c.policyBin(k, rest)

@@ -22,6 +22,7 @@ type options struct {
 	expand    string // name of the relationship; of several the first
 	expandSel []string
 	inline    []string // names of all
+	within    string   // what the brackets of the last hold, if that is no $select
 	nested    bool     // more than one relationship, or options that a directory object's has not
 	count     bool
 	orderBy   string
@@ -94,9 +95,11 @@ func (c *call) parseQuery() error {
 				rel, in, options := strings.Cut(one, "(")
 				o.inline = append(o.inline, strings.TrimSpace(rel))
 				if options {
-					s, ok := strings.CutPrefix(strings.TrimSuffix(in, ")"), "$select=")
-					o.nested = o.nested || !ok
-					o.expandSel = strings.Split(s, ",")
+					if s, ok := strings.CutPrefix(strings.TrimSuffix(in, ")"), "$select="); ok {
+						o.expandSel = strings.Split(s, ",")
+					} else {
+						o.nested, o.within = true, strings.TrimSuffix(in, ")")
+					}
 				}
 			}
 			o.expand = o.inline[0]

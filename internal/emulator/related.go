@@ -356,7 +356,21 @@ func expandable(k kindID) []string {
 	if f := familyOf(k); f != nil {
 		names = append(names, f.inline...)
 	}
+	for _, f := range kin().all {
+		if f.along && f.under == collectionName(k) {
+			names = append(names, f.path)
+		}
+	}
 	return names
+}
+
+// along returns the family of what $expand lists with an object, and what it holds.
+func (c *call) along(o *object, name string) (*family, []*object) {
+	k, ok := kin().kinds[collectionName(o.kind)+"/{}/"+name]
+	if f := familyOf(k); ok && f != nil && f.along {
+		return f, liveOnly(c.t.joined(k, "_parent", o.id))
+	}
+	return nil, nil
 }
 
 func (c *call) checkExpand(k kindID) error {
@@ -366,6 +380,11 @@ func (c *call) checkExpand(k kindID) error {
 	}
 	if slices.ContainsFunc(c.opts.inline, func(name string) bool { return !slices.Contains(expandable(k), name) }) {
 		return refuse(400, "BadRequest", "Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", c.opts.expand, c.types(k)[0].Name)
+	}
+	if in, ok := kin().kinds[collectionName(k)+"/{}/"+c.opts.expand]; ok && familyOf(in).along && c.opts.within != "" {
+		if name, ok := strings.CutPrefix(c.opts.within, "$expand="); !ok || !slices.Contains(familyOf(in).inline, name) {
+			return refuse(400, "BadRequest", "Parsing OData Select and Expand failed: '%s' is not understood.", c.opts.within)
+		}
 	}
 	return nil
 }
@@ -377,6 +396,25 @@ const expandMost = 20
 func (c *call) appendExpanded(b []byte, o *object) []byte {
 	if f := familyOf(o.kind); f != nil && slices.Contains(f.inline, c.opts.expand) {
 		return c.appendInline(b, o)
+	}
+	if f, inside := c.along(o, c.opts.expand); f != nil {
+		b = append(append(appendString(b, c.opts.expand), ':'), '[')
+		w := *c
+		w.opts = options{}
+		if name, ok := strings.CutPrefix(c.opts.within, "$expand="); ok {
+			w.opts.inline = []string{name}
+		}
+		for i, x := range inside[:min(len(inside), expandMost)] {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			var written func([]byte) []byte
+			if x = c.see(x); len(w.opts.inline) > 0 {
+				written = func(b []byte) []byte { return w.appendInline(b, x) }
+			}
+			b = w.appendObject(b, x, w.fields(c.t.schema.Types[x.typ], nil), poly(x.kind), written)
+		}
+		return append(b, ']')
 	}
 	r, _ := c.related(o, c.opts.expand)
 	_, tied := relOf(o.kind, c.opts.expand)

@@ -11,6 +11,11 @@ import (
 // gives the type. There are none where either is not known.
 func (t *Tenant) Values(kind, property string, was any) []any {
 	info := t.schema.Types[kind]
+	for _, name := range slices.Sorted(maps.Keys(t.schema.Types)) {
+		if info == nil && strings.HasSuffix(name, "."+kind) { // in a namespace of its own
+			info = t.schema.Types[name]
+		}
+	}
 	if info == nil || info.byName[property] == nil {
 		return nil
 	}
