@@ -40,7 +40,22 @@ func external() []*Resource {
 		return inside(t, is, in, "languages", title, doc, "displayName", "isEnabled")
 	}
 	guests, customers := flow{"b2xIdentityUserFlow", "v1.0", "/identity/b2xUserFlows"}, flow{"b2cIdentityUserFlow", "beta", "/identity/b2cUserFlows"}
+	const profiles = "the service takes these profiles from people only, not from applications"
 	return []*Resource{{
+		Type: "verifiedIdProfile", Title: "Verified ID profiles", Doc: "Which verified IDs people can show, what is matched with the directory, and for what.",
+		List: "/identity/verifiedId/profiles", Name: []string{"name"},
+		Read: []string{"VerifiedId-Profile.Read.All"}, Refusal: profiles,
+		Properties: slices.Concat(
+			[]Property{
+				{Name: "verifiedIdProfileConfiguration", Reason: profiles},
+				{Name: "verifiedIdProfileConfiguration.claimBindings", Key: "verifiedIdClaim", Reason: profiles},
+				{Name: "verifiedIdProfileConfiguration.claimValidation.customExtensionId", Ref: []entra.Type{"customAuthenticationExtension"}, Reason: profiles},
+				{Name: "verifiedIdUsageConfigurations", Set: true, Reason: profiles},
+			},
+			never(profiles, "description", "faceCheckConfiguration", "name", "priority", "state", "verifierDid"),
+			omit("moves with every write", "lastModifiedDateTime"),
+		),
+	}, {
 		Type: providerType, Title: "Identity providers", Doc: "Who else may vouch for people that sign in: Google, Facebook, Apple, OpenID Connect.",
 		List: "/identity/identityProviders", Variants: true,
 		Name: []string{"displayName"},

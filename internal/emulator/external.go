@@ -108,6 +108,16 @@ func externalKinds() []*family {
 			return p
 		},
 	}, {
+		path: "identity/verifiedId/profiles", types: []string{"verifiedIdProfile"}, noun: "Verified ID profile", access: access{"directory", []string{"VerifiedId-Profile.Read.All"}, nil, nil},
+		sample: func(_ *Tenant, i int, _ *object) map[string]any {
+			return props{"name": "Employee badge " + itoa(i), "description": "Sample", "priority": i, "state": "enabled", "verifierDid": "did:web:contoso.example",
+				"faceCheckConfiguration":        props{"isEnabled": true, "sourcePhotoClaimName": "photo"},
+				"verifiedIdUsageConfigurations": []any{props{"isEnabledForTestOnly": false, "purpose": "recovery"}, props{"isEnabledForTestOnly": true, "purpose": "onboarding"}},
+				"verifiedIdProfileConfiguration": props{"type": "verifiedEmployee", "acceptedIssuer": "did:web:contoso.example", "claimBindingSource": "directory",
+					"claimBindings":   []any{props{"sourceAttribute": "First name", "verifiedIdClaim": "vc.credentialSubject.firstName", "matchConfidenceLevel": "exact"}, props{"sourceAttribute": "Last name", "verifiedIdClaim": "vc.credentialSubject.lastName", "matchConfidenceLevel": "relaxed"}},
+					"claimValidation": props{"isEnabled": true, "customExtensionId": "66666666-2222-4333-8444-55555555555" + itoa(i)}}}
+		},
+	}, {
 		path: "identity/authenticationEventListeners", types: []string{"onTokenIssuanceStartListener", "onUserCreateStartListener"}, noun: "authentication event listener", verbs: all, access: may("EventListener"),
 		change: func(_ *call, o, _ *object, in checked) error {
 			if in.p["handler"] != nil && o.typ != "onTokenIssuanceStartListener" {
