@@ -162,8 +162,12 @@ func (v *vandal) disarm(r *catalog.Resource) {
 	}
 }
 
+// remove deletes an object, unless it is one that nobody makes anew.
 func (v *vandal) remove(r *catalog.Resource, o entra.Object) bool {
 	v.t.Helper()
+	if catalog.Untimely(o, v.lab.Tenant.Now()) != "" {
+		return false
+	}
 	return v.do(r.Remove(o))
 }
 

@@ -338,6 +338,7 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 	u.mu.Lock()
 	_, asked := u.open[s.Number]
 	u.mu.Unlock()
+	var taken error // its own name: the service no longer takes what has come back, by our hand or with something else
 	for range 2 {
 		if _, err := u.ask(ctx, r, ref.ID); err == nil {
 			return AlreadyDone, nil
@@ -364,6 +365,10 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 		if _, err = u.call(ctx, r.Revive(ref.ID, s.Set)); err == nil {
 			return Done, nil
 		}
+		if errors.Is(err, fs.ErrExist) {
+			taken = err
+			break
+		}
 		if !errors.Is(err, graph.ErrUnknownOutcome) {
 			return Failed, err
 		}
@@ -372,7 +377,9 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 	u.mu.Lock()
 	u.made[ref] = true
 	u.mu.Unlock()
-	if _, err := u.fetch(ctx, r, ref); err != nil {
+	if _, err := u.fetch(ctx, r, ref); taken != nil && err != nil {
+		return Failed, taken
+	} else if err != nil {
 		return Failed, fmt.Errorf("whether it was undeleted stayed unknown: %w: %w", err, graph.ErrUnknownOutcome)
 	}
 	return AlreadyDone, nil
