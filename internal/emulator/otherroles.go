@@ -98,7 +98,7 @@ func entitlementRoles() *family {
 			return x.live() && !slices.ContainsFunc([]string{"principalId", "roleDefinitionId", "appScopeId", "directoryScopeId"}, func(name string) bool { return x.p[name] != o.p[name] })
 		})
 		if same {
-			return bad("The role assignment exists already.")
+			return bad("A conflicting object with one or more of the specified property values is present in the directory.")
 		}
 		return nil
 	}
