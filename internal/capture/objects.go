@@ -349,29 +349,14 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		return rd.recontent(ctx, r)
 	}
 	p, seen := rd.part(r, ""), rd.inside(r)
-	from, err := rd.starts(ctx, r.Under)
-	if err != nil {
-		return err
-	}
-	if !rd.hangs(&p, r.Under) || r.Among != "" && !rd.hangs(&p, r.Among) {
-		return rd.end(ctx, p, 0, nil)
-	}
-	if r.Given != "" {
-		if !rd.hangs(&p, r.Given) {
+	for _, t := range []entra.Type{r.Under, r.Among, r.Given} {
+		if t != "" && !rd.hangs(&p, t) {
 			return rd.end(ctx, p, 0, nil)
 		}
-		given, err := rd.starts(ctx, r.Given)
-		if err != nil {
-			return err
-		}
-		if given.count() == 0 && p.Coverage != snapshot.Partial {
-			from = newRoll()
-		}
 	}
-	if r.Among != "" {
-		if from, err = rd.among(ctx, r, from); err != nil {
-			return err
-		}
+	from, err := rd.possible(ctx, r, p.Coverage)
+	if err != nil {
+		return err
 	}
 	read := func() (n int64, err error) {
 		take := func(parent entra.ID, items [][]byte) error {
@@ -458,6 +443,22 @@ func (rd *reading) fill(ctx context.Context, r *catalog.Resource, parent entra.I
 		n++
 	}
 	return n, nil
+}
+
+// possible returns the objects that can contain any of a type: none where what it takes is defined nowhere, which is known
+// before the objects are gone through.
+func (rd *reading) possible(ctx context.Context, r *catalog.Resource, coverage snapshot.Coverage) (*roll, error) {
+	if r.Given != "" {
+		given, err := rd.starts(ctx, r.Given)
+		if err != nil || given.count() == 0 && coverage != snapshot.Partial {
+			return newRoll(), err
+		}
+	}
+	from, err := rd.starts(ctx, r.Under)
+	if err != nil || r.Among == "" {
+		return from, err
+	}
+	return rd.among(ctx, r, from)
 }
 
 // among returns those of the objects that can contain any of a type: each has the ID of one of another type.
