@@ -79,6 +79,9 @@ about is listed as missed.`,
 		Example: "  tidemark coverage\n  tidemark coverage latest~1 -o json",
 		Args:    takes(0, 1, "at most one snapshot"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if days < 0 {
+				return usage("--purged-within %d: days are a number from 0 on", days)
+			}
 			s, err := e.open(c.Context())
 			if err != nil {
 				return err
@@ -91,9 +94,6 @@ about is listed as missed.`,
 			x, err := s.snapshot(c.Context(), name)
 			if err != nil {
 				return err
-			}
-			if days < 0 {
-				return fmt.Errorf("--purged-within %d: days are a number from 0 on", days)
 			}
 			doc := coverageOf(x)
 			if err := s.bins(c.Context(), x, days, &doc); err != nil {
@@ -118,11 +118,14 @@ func (s *session) bins(ctx context.Context, x *snapshot.Snapshot, days int, doc 
 			continue
 		}
 		bin := binDoc{Type: r.Live}
+		var refs []entra.Ref
 		for e, err := range tree.Entries(ctx, r.Type) {
 			if err != nil {
 				return err
 			}
-			o, err := tree.Object(ctx, e.Ref)
+			refs = append(refs, e.Ref)
+		}
+		for o, err := range tree.Objects(ctx, refs) { // many at once: a bin can be large
 			if err != nil {
 				return err
 			}
