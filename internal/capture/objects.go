@@ -445,8 +445,8 @@ func (rd *reading) fill(ctx context.Context, r *catalog.Resource, parent entra.I
 	return n, nil
 }
 
-// possible returns the objects that can contain any of a type: none where what it takes is defined nowhere, which is known
-// before the objects are gone through.
+// possible returns the objects that may contain any of a type: none where what it takes is defined nowhere. Where a round
+// told of the objects, they are gone through only if each of them may.
 func (rd *reading) possible(ctx context.Context, r *catalog.Resource, coverage snapshot.Coverage) (*roll, error) {
 	if r.Given != "" {
 		given, err := rd.starts(ctx, r.Given)
@@ -454,22 +454,26 @@ func (rd *reading) possible(ctx context.Context, r *catalog.Resource, coverage s
 			return newRoll(), err
 		}
 	}
-	from, err := rd.starts(ctx, r.Under)
-	if err != nil || r.Among == "" {
-		return from, err
+	w := rd.followed(r.Under)
+	if r.Among == "" {
+		if w != nil && r.Picky() {
+			return w.roomy(ctx, r)
+		}
+		return rd.starts(ctx, r.Under)
 	}
-	return rd.among(ctx, r, from)
-}
-
-// among returns those of the objects that can contain any of a type: each has the ID of one of another type.
-func (rd *reading) among(ctx context.Context, r *catalog.Resource, from *roll) (*roll, error) {
 	can, err := rd.starts(ctx, r.Among)
 	if err != nil {
 		return nil, err
 	}
 	some := newRoll()
 	for _, id := range can.all() {
-		if from.has(id) {
+		lives := w == nil && rd.roll(r.Under).has(id)
+		if w != nil {
+			if lives, err = w.lives(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		if lives {
 			some.add(id, false)
 		}
 	}

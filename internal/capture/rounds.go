@@ -389,6 +389,37 @@ func (w *round) living(ctx context.Context) (*roll, error) {
 	return l, nil
 }
 
+// lives reports whether an object of the type is there now.
+func (w *round) lives(ctx context.Context, id entra.ID) (bool, error) {
+	if w.told[id] != "" || w.gone[id] {
+		return !w.gone[id], nil
+	}
+	_, was, err := w.before.Version(ctx, entra.Ref{Type: w.resource.Type, ID: id})
+	if err != nil {
+		return false, &writeError{err}
+	}
+	return was, nil
+}
+
+// roomy returns the objects of the type that are there now and that could contain something of another as they were, and
+// those of which the round told.
+func (w *round) roomy(ctx context.Context, in *catalog.Resource) (*roll, error) {
+	l := newRoll()
+	close(l.done)
+	for id := range w.told {
+		l.add(id, false)
+	}
+	for holder, err := range w.before.Holders(ctx, in.Room()) {
+		if err != nil {
+			return nil, &writeError{err}
+		}
+		if holder.Type == w.resource.Type && !w.gone[holder.ID] {
+			l.add(holder.ID, false)
+		}
+	}
+	return l, nil
+}
+
 // agree takes in what the round and the recycle bin say of an object that the other does not: what left the bin
 // without a word is back or purged, and what came into it is not alive. Source: protocol.md section 3.2.11.
 func (w *round) agree(ctx context.Context) error {

@@ -289,20 +289,16 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 
 // holds reports whether what contains an object is there, as far as rounds tell: these lists name also what is contained
 // in something that is deleted.
-func (rd *reading) holds(ctx context.Context, r entra.Ref) bool {
+func (rd *reading) holds(ctx context.Context, r entra.Ref) (bool, error) {
 	in, ok := catalog.Container(r)
 	if !ok {
-		return true
+		return true, nil
 	}
 	w := rd.followed(in.Type)
 	if w == nil {
-		return false // it is listed
+		return false, nil // it is listed
 	}
-	if w.told[in.ID] != "" || w.gone[in.ID] {
-		return !w.gone[in.ID]
-	}
-	_, err := rd.before.Object(ctx, in)
-	return err == nil
+	return w.lives(ctx, in.ID)
 }
 
 // returned reads what leads to objects that came out of the recycle bin, which brings such links back without a word.
@@ -316,9 +312,13 @@ func (w *round) returned(ctx context.Context) error {
 					if err != nil {
 						return err
 					}
-					if o != nil && w.holds(ctx, o.Ref) {
-						if err := w.writer.Put(ctx, *o); err != nil {
-							return &writeError{err}
+					if o != nil {
+						if held, err := w.holds(ctx, o.Ref); err != nil {
+							return err
+						} else if held {
+							if err := w.writer.Put(ctx, *o); err != nil {
+								return &writeError{err}
+							}
 						}
 					}
 					for _, l := range links {

@@ -365,7 +365,7 @@ func (r *Resource) words(m map[string]any) (words []string) {
 func Fingerprint() string {
 	h := sha256.New()
 	for r := range All() {
-		fmt.Fprintln(h, r.Declaration(), r.Name, r.Match, r.keys != nil)
+		fmt.Fprintln(h, r.Declaration(), r.Name, r.Match, r.keys != nil, r.holds != nil)
 		for _, p := range r.Properties {
 			fmt.Fprintln(h, p.Name, p.Ref, p.By)
 		}

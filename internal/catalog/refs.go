@@ -290,21 +290,33 @@ func wordByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-'
 }
 
-// IDs returns by what an object is found as a holder: what its properties hold as references, and the keys of a
-// living one.
+// IDs returns by what an object is found as a holder: what its properties hold as references, the keys of a
+// living one, and of which types it can contain objects, where not everything like it can.
 func IDs(o entra.Object) []entra.ID {
 	refs := Refs(o)
 	ids := make([]entra.ID, len(refs))
 	for i, r := range refs {
 		ids[i] = r.ID
 	}
-	if r, ok := Lookup(o.Ref.Type); ok && r.keys != nil {
+	r, ok := Lookup(o.Ref.Type)
+	if ok && r.keys != nil {
 		for _, k := range Keys(o) {
 			ids = append(ids, k.ID)
 		}
 	}
+	if ok && slices.ContainsFunc(r.inside, (*Resource).Picky) {
+		body := o.Body.Decode()
+		for _, in := range r.inside {
+			if in.Picky() && in.Holds(body) {
+				ids = append(ids, in.Room())
+			}
+		}
+	}
 	return ids
 }
+
+// Room is what Tree.Holders finds by what can contain objects of a type that is Picky.
+func (r *Resource) Room() entra.ID { return entra.ID("room for " + r.Type) }
 
 // Admitted returns as whom an object lets others in, where that is what contains it.
 func Admitted(r entra.Ref) (entra.Ref, bool) {
