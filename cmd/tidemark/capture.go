@@ -17,14 +17,17 @@ import (
 )
 
 func captureCommand(e *env) *cobra.Command {
-	var full bool
+	var full, person bool
 	c := &cobra.Command{
 		Use:   "capture",
 		Short: "Read the tenant into a new snapshot",
 		Long: `Reads the tenant and keeps what differs from the snapshot before. Where the service says what has changed since
 then, that is read, and all of it once a day or, of what delta queries cover, once a week; --full reads everything. What cannot be read is named in the
-snapshot, keeps its last known state, and never looks like a deletion; the command then ends with exit code 3.`,
-		Example: "  tidemark capture\n  tidemark capture --tenant contoso -o json",
+snapshot, keeps its last known state, and never looks like a deletion; the command then ends with exit code 3.
+
+A few types the service shows to people only. They are read with --person, for which somebody signs in to the application
+that captures, and keep their last known state otherwise.`,
+		Example: "  tidemark capture\n  tidemark capture --person\n  tidemark capture --tenant contoso -o json",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := e.open(c.Context())
@@ -32,6 +35,11 @@ snapshot, keeps its last known state, and never looks like a deletion; the comma
 				return err
 			}
 			defer s.close()
+			if person {
+				if err := s.signPersonIn(c.Context()); err != nil {
+					return err
+				}
+			}
 			var stats graph.Stats
 			taken, err := s.captured(c.Context(), &stats, capture.Options{Full: full})
 			if err != nil {
@@ -44,6 +52,8 @@ snapshot, keeps its last known state, and never looks like a deletion; the comma
 		},
 	}
 	c.Flags().BoolVar(&full, "full", false, "read every part in full, whatever the service says has changed")
+	c.Flags().BoolVar(&person, "person", false, "sign in, and read also what the service shows to people only")
+	c.Flags().BoolVar(&e.deviceCode, "device-code", false, "with --person: sign in with a code typed into a browser on another machine")
 	return c
 }
 
@@ -66,7 +76,22 @@ func (s *session) capture(ctx context.Context) (*snapshot.Snapshot, error) {
 	return s.captured(ctx, nil, capture.Options{Now: true})
 }
 
-// captured takes a snapshot, as far as the options go.
+// signPersonIn has somebody sign in to the application that captures, for what the service shows to people only.
+func (s *session) signPersonIn(ctx context.Context) error {
+	if s.settings.Capture.ClientID == "" {
+		return &exit{code: 2, err: fmt.Errorf("capture.client_id of tenant %q names no application to which somebody could sign in", s.settings.Name),
+			hint: "a person signs in to an application of the tenant: give its ID, and to it the delegated permissions of tidemark types --manifest person"}
+	}
+	_, claims, err := s.connect(ctx, identitySettings{ClientID: s.settings.Capture.ClientID, Interactive: true}, "person's")
+	if err != nil {
+		return err
+	}
+	// What a delegated permission allows, somebody has to sign in for: whoever steals the host can do nothing by it.
+	return readsOnly(claims.Permissions, slices.Concat(s.settings.Capture.AllowPermissions, consent(s.settings.Capture).Person))
+}
+
+// captured takes a snapshot, as far as the options go. Where somebody has signed in, they read what the service shows to
+// people only.
 func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Options) (*snapshot.Snapshot, error) {
 	client, claims, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
 	if err != nil {
@@ -83,6 +108,11 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	told, stop := progress.capturing(client.Waiting)
 	defer stop()
 	o.Permissions, o.Progress = claims.Permissions, told
+	for _, c := range s.clients {
+		if c.claims.Person != "" {
+			o.Person = c.client
+		}
+	}
 	types := s.settings.Capture.options()
 	o.Exclude, o.Include = append(o.Exclude, types.Exclude...), types.Include
 	taken, err := capture.Run(ctx, client, s.repo, s.index, s.now, o)
@@ -114,8 +144,11 @@ func readsOnly(permissions, allowed []string) error {
 }
 
 // reads reports whether a permission lets its holder read and nothing else. Microsoft Graph names them
-// RESOURCE.OPERATION.CONSTRAINT.
+// RESOURCE.OPERATION.CONSTRAINT; those of OpenID Connect only say who signed in.
 func reads(permission string) bool {
+	if slices.Contains([]string{"openid", "profile", "email", "offline_access"}, permission) {
+		return true
+	}
 	parts := strings.Split(permission, ".")
 	if len(parts) < 2 {
 		return false
@@ -185,7 +218,7 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 	}
 	var sum partDoc
 	var gaps []partDoc
-	unasked := 0 // types that are read only where they are asked for
+	unasked, people := 0, 0 // types that are read only where they are asked for, and only for people
 	for _, p := range doc.Parts {
 		sum.Objects += p.Objects
 		sum.Links += p.Links
@@ -194,9 +227,12 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 		sum.Changed += p.Changed
 		sum.Linked += p.Linked
 		sum.Unlinked += p.Unlinked
-		if r, ok := catalog.Lookup(p.Type); ok && r.Unless != "" && p.Coverage == snapshot.Skipped {
+		switch r, ok := catalog.Lookup(p.Type); {
+		case ok && r.People && p.Coverage == snapshot.Skipped:
+			people++
+		case ok && r.Unless != "" && p.Coverage == snapshot.Skipped:
 			unasked++
-		} else if p.Coverage != snapshot.Complete || p.Reason != "" {
+		case p.Coverage != snapshot.Complete || p.Reason != "":
 			gaps = append(gaps, p)
 		}
 	}
@@ -210,6 +246,9 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 	}
 	if unasked > 0 {
 		fmt.Fprintf(&b, "  %d types are read only where capture.include names them: see tidemark types\n", unasked)
+	}
+	if people > 0 {
+		fmt.Fprintf(&b, "  %d types the service shows to people only: capture --person reads them\n", people)
 	}
 	fmt.Fprintf(&b, "head %s\n", doc.Head)
 	return result{doc: doc, rows: []any{doc}, text: b.String(), head: nil}

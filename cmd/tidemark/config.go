@@ -429,7 +429,7 @@ tenants:
       holders: []                       # age recipients that can read the repository, besides the identity below
       identity: file:/etc/tidemark/identity.txt   # made by tidemark init where it does not exist
       single_key: true                  # without it, init wants at least two holders
-    capture:                            # the identity that reads; it holds no write permission
+    capture:                            # the identity that reads; it holds no write permission; people sign in to it for capture --person
       client_id: 11111111-1111-1111-1111-111111111111
       certificate: file:/etc/tidemark/capture.pem # or federated_token_file: PATH, or managed_identity: true
       # client_secret: env:TIDEMARK_SECRET        # needs allow_client_secret: true

@@ -22,16 +22,16 @@ type permission struct {
 }
 
 // manifest writes permissions as the requiredResourceAccess of an application, which names them by ID, and returns those
-// whose ID is not known here.
-func manifest(names []string) (text []byte, unknown []string, err error) {
+// whose ID is not known here. kind is Role for those of applications, and Scope for delegated ones.
+func manifest(names []string, ids map[string]string, kind string) (text []byte, unknown []string, err error) {
 	a := resourceAccess{Resource: graphID, Permissions: []permission{}}
 	for _, name := range names {
-		id, ok := permissionIDs[name]
+		id, ok := ids[name]
 		if !ok {
 			unknown = append(unknown, name)
 			continue
 		}
-		a.Permissions = append(a.Permissions, permission{id, "Role"})
+		a.Permissions = append(a.Permissions, permission{id, kind})
 	}
 	text, err = json.MarshalIndent([]resourceAccess{a}, "", "  ")
 	return text, unknown, err
@@ -40,11 +40,15 @@ func manifest(names []string) (text []byte, unknown []string, err error) {
 // printManifest prints the manifest of one of the two identities.
 func (e *env) printManifest(who string) error {
 	doc := consent(captureSettings{})
-	names := map[string][]string{"capture": doc.Capture, "restore": doc.Restore}[who]
+	names := map[string][]string{"capture": doc.Capture, "restore": doc.Restore, "person": doc.Person}[who]
 	if names == nil {
-		return usage("--manifest takes capture or restore, not %q", who)
+		return usage("--manifest takes capture, restore or person, not %q", who)
 	}
-	text, unknown, err := manifest(names)
+	ids, kind := permissionIDs, "Role"
+	if who == "person" {
+		ids, kind = scopeIDs, "Scope"
+	}
+	text, unknown, err := manifest(names, ids, kind)
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
@@ -55,6 +59,11 @@ func (e *env) printManifest(who string) error {
 		return &exit{code: 3, err: fmt.Errorf("the manifest lacks %s, of which no ID is known", strings.Join(unknown, ", ")), hint: "add them by name, where the application's permissions are set"}
 	}
 	return nil
+}
+
+// scopeIDs are the IDs of delegated permissions of Microsoft Graph, which are the same in every tenant.
+var scopeIDs = map[string]string{
+	"Group.Read.All": "5f8c59db-677d-491f-a6b8-5f174b11ec1d",
 }
 
 // permissionIDs are the IDs of application permissions of Microsoft Graph, which are the same in every tenant.

@@ -12,14 +12,22 @@ import (
 func TestManifest(t *testing.T) {
 	doc := consent(captureSettings{})
 	known := map[string]string{} // by ID
-	for name, id := range permissionIDs {
-		if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) || known[id] != "" {
-			t.Errorf("%s: %q is no ID, or that of %s", name, id, known[id])
+	for _, ids := range []map[string]string{permissionIDs, scopeIDs} {
+		for name, id := range ids {
+			if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) || known[id] != "" {
+				t.Errorf("%s: %q is no ID, or that of %s", name, id, known[id])
+			}
+			known[id] = name
 		}
-		known[id] = name
 	}
-	for _, names := range [][]string{doc.Capture, doc.Restore} {
-		text, unknown, err := manifest(names)
+	for _, tt := range []struct {
+		names []string
+		ids   map[string]string
+		kind  string
+		least int
+	}{{doc.Capture, permissionIDs, "Role", 10}, {doc.Restore, permissionIDs, "Role", 10}, {doc.Person, scopeIDs, "Scope", 1}} {
+		names := tt.names
+		text, unknown, err := manifest(names, tt.ids, tt.kind)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,13 +37,13 @@ func TestManifest(t *testing.T) {
 		}
 		got := slices.Clone(unknown)
 		for _, p := range all[0].Permissions {
-			if p.Type != "Role" {
+			if p.Type != tt.kind {
 				t.Errorf("%s is a %s", known[p.ID], p.Type)
 			}
 			got = append(got, known[p.ID])
 		}
 		slices.Sort(got)
-		if !slices.Equal(got, names) || len(names) < 10 {
+		if !slices.Equal(got, names) || len(names) < tt.least {
 			t.Errorf("of %v it names %v", names, got)
 		}
 		// The service gives no public ID for these.

@@ -21,8 +21,8 @@ func (s *session) person() (*graph.Person, error) {
 	tenant := clean(s.tenantName())
 	switch {
 	case s.noInput:
-		return nil, &exit{code: 2, err: fmt.Errorf("a person signs in for restores of tenant %s, and --no-input asks nobody", tenant),
-			hint: "leave --no-input out, or give the restore identity a certificate in the place of interactive"}
+		return nil, &exit{code: 2, err: fmt.Errorf("a person signs in to tenant %s for this, and --no-input asks nobody", tenant),
+			hint: "leave --no-input out; for restores a certificate can take the place of restore.interactive"}
 	case s.deviceCode:
 		return &graph.Person{Code: func(address, code string) error {
 			fmt.Fprintf(s.err, "tidemark: warning: a device code signs in whoever typed it for whoever asked for it; go on only if you have just started this command\n")

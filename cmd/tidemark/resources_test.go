@@ -28,6 +28,9 @@ func resources() string {
 		d := typeDocOf(r)
 		fmt.Fprintf(&b, "\n## %s\n\n`%s`, from `%s %s`. %s\n", d.Title, d.Type, d.Version, d.List, r.Doc)
 		fmt.Fprintf(&b, "\n- Read with %s.\n", coded(r.Read))
+		if d.People {
+			b.WriteString("- Captured and restored only where a person signs in (`capture --person`, `restore.interactive`).\n")
+		}
 		if d.Unless != "" {
 			fmt.Fprintf(&b, "- Captured only where `capture.include` names it: %s.\n", d.Unless)
 		}

@@ -297,6 +297,14 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(os.WriteFile(ts.MkAbs("tidemark.yaml"), []byte(strings.Replace(settings, certificate, "interactive: true", 1)), 0o600))
 		ts.Setenv("BROWSER_CA", ts.MkAbs("ca.pem"))
+	case "person":
+		app := w.tenant.CaptureApp()
+		w.must(ts, "PATCH", "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"publicClient": map[string]any{"redirectUris": []any{"http://localhost"}}, "isFallbackPublicClient": true})
+		for _, g := range w.all(ts, "/v1.0/servicePrincipals/"+app.ObjectID+"/oauth2PermissionGrants") {
+			w.must(ts, "DELETE", fmt.Sprint("/v1.0/oauth2PermissionGrants/", dig(g, "id")), nil)
+		}
+		w.must(ts, "POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals", "resourceId": w.tenant.Find("servicePrincipals", "Microsoft Graph"), "scope": args[0]})
+		ts.Setenv("BROWSER_CA", ts.MkAbs("ca.pem"))
 	case "deny":
 		w.tenant.Deny(args[0])
 	case "grant":

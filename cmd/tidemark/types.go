@@ -20,6 +20,7 @@ type typeDoc struct {
 	Version    string        `json:"version"`
 	Captured   bool          `json:"captured"`
 	Unless     string        `json:"unless,omitempty"` // why it is captured only where capture.include names it
+	People     bool          `json:"people,omitempty"` // captured only for somebody who signs in, see capture --person
 	Restorable string        `json:"restorable"`       // full, partial or no
 	Native     bool          `json:"native"`           // Microsoft's own recovery takes its objects back, unless they were purged
 	Reason     string        `json:"reason"`           // why not all of it is restored, or why it is not captured
@@ -40,13 +41,16 @@ type needDoc struct {
 	Type  entra.Type `json:"type"`
 	Read  []string   `json:"read"`
 	Write []string   `json:"write"`
+	// People says that these are delegated permissions, of somebody who signs in.
+	People bool `json:"people,omitempty"`
 }
 
-// A consentDoc holds the application permissions of Microsoft Graph for both identities, by type and as
-// one list for each.
+// A consentDoc holds the application permissions of Microsoft Graph for both identities, and the delegated ones for
+// somebody who signs in to read what the service shows to people only, by type and as one list for each.
 type consentDoc struct {
 	Capture []string  `json:"capture"`
 	Restore []string  `json:"restore"`
+	Person  []string  `json:"person"`
 	Types   []needDoc `json:"types"`
 }
 
@@ -59,7 +63,7 @@ func typesCommand(e *env) *cobra.Command {
 		Long: `Lists every type of object: whether it is captured, whether it can be restored, and what of it cannot, with the
 reason, and whether Microsoft's own recovery takes it back. With --permissions it lists the least application permissions of Microsoft Graph for each type, and all of
 them as one list for each of the two identities. With --manifest it prints the permissions of one identity as the
-requiredResourceAccess of an application.`,
+requiredResourceAccess of an application: capture, restore, or person for what capture --person reads besides.`,
 		Example: "  tidemark types\n  tidemark types --permissions\n  tidemark types --manifest capture\n  tidemark types -o json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -73,7 +77,7 @@ requiredResourceAccess of an application.`,
 		},
 	}
 	c.Flags().BoolVar(&permissions, "permissions", false, "list the permissions that are needed")
-	c.Flags().StringVar(&who, "manifest", "", "print the permissions of capture or of restore as a manifest")
+	c.Flags().StringVar(&who, "manifest", "", "print the permissions of capture, of restore or of the person of capture --person as a manifest")
 	return c
 }
 
@@ -102,7 +106,7 @@ func typeDocs() []typeDoc {
 }
 
 func typeDocOf(r *catalog.Resource) typeDoc {
-	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Unless: r.Unless, Native: r.Native, Links: []string{}, Properties: []propertyDoc{}}
+	d := typeDoc{Type: r.Type, Title: r.Title, List: r.List, Version: r.Version, Captured: true, Unless: r.Unless, People: r.People, Native: r.Native, Links: []string{}, Properties: []propertyDoc{}}
 	for _, l := range r.Links {
 		d.Links = append(d.Links, l.Rel)
 	}
@@ -201,7 +205,10 @@ func (e *env) typeResult(docs []typeDoc) result {
 	r.cells = func(yield func([]string)) {
 		for _, d := range docs {
 			captured := yes(d.Captured)
-			if d.Unless != "" {
+			switch {
+			case d.People:
+				captured = "for people"
+			case d.Unless != "":
 				captured = "if asked"
 			}
 			yield([]string{string(d.Type), captured, d.Restorable, d.Title, d.Reason})
@@ -219,6 +226,9 @@ func (e *env) typeResult(docs []typeDoc) result {
 			fold(&b, d.Reason, 76)
 			if d.Unless != "" {
 				fold(&b, "captured only where capture.include names it: "+d.Unless, 76)
+			}
+			if d.People {
+				fold(&b, "captured and restored only where a person signs in: capture --person, restore.interactive", 76)
 			}
 		}
 	}
@@ -294,22 +304,27 @@ func yes(b bool) string {
 // consent lists the least permissions for all types that a configuration has captured.
 func consent(c captureSettings) consentDoc {
 	doc := consentDoc{Types: []needDoc{}}
-	capture, restore := map[string]bool{}, map[string]bool{}
+	capture, restore, person := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for r := range catalog.All() {
-		if c.options().Leaves(r) != "" {
+		if !r.People && c.options().Leaves(r) != "" {
 			continue
 		}
-		n := needDoc{Type: r.Type, Read: append([]string{}, r.Read...), Write: append([]string{}, r.Write...)}
+		n := needDoc{Type: r.Type, Read: append([]string{}, r.Read...), Write: append([]string{}, r.Write...), People: r.People}
+		reading, writing := capture, restore
+		if r.People {
+			reading, writing = person, map[string]bool{}
+		}
 		for _, p := range n.Read {
-			capture[p] = true
+			reading[p] = true
 		}
 		for _, p := range n.Write {
-			restore[p] = true
+			writing[p] = true
 		}
 		doc.Types = append(doc.Types, n)
 	}
 	doc.Capture = append([]string{}, slices.Sorted(maps.Keys(capture))...)
 	doc.Restore = append([]string{}, slices.Sorted(maps.Keys(restore))...)
+	doc.Person = append([]string{}, slices.Sorted(maps.Keys(person))...)
 	return doc
 }
 
@@ -326,7 +341,11 @@ func (e *env) consentResult(doc consentDoc) result {
 	var b strings.Builder
 	b.WriteString("Application permissions of Microsoft Graph, for each type:\n")
 	for _, n := range doc.Types {
-		fmt.Fprintf(&b, "%s\n", n.Type)
+		who := ""
+		if n.People {
+			who = " (delegated: a person signs in)"
+		}
+		fmt.Fprintf(&b, "%s%s\n", n.Type, who)
 		fold(&b, "read: "+strings.Join(n.Read, " "), 80)
 		if len(n.Write) > 0 {
 			fold(&b, "write: "+strings.Join(n.Write, " "), 80)
@@ -335,7 +354,7 @@ func (e *env) consentResult(doc consentDoc) result {
 	for _, list := range []struct {
 		title string
 		names []string
-	}{{"All of them, for the identity that captures:", doc.Capture}, {"All of them, for the identity that restores:", doc.Restore}} {
+	}{{"All of them, for the identity that captures:", doc.Capture}, {"All of them, for the identity that restores:", doc.Restore}, {"Delegated, for who signs in at capture --person:", doc.Person}} {
 		fmt.Fprintf(&b, "\n%s\n", list.title)
 		for _, p := range list.names {
 			fmt.Fprintf(&b, "  %s\n", p)

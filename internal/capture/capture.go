@@ -34,6 +34,8 @@ type Options struct {
 	// Permissions are the application permissions that the identity holds; nil means they are not known.
 	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
 	Permissions []string
+	// Person reads what the service shows to people only; nil leaves that out.
+	Person *graph.Client
 	// Full lists every part whole, whatever the service could say of what has changed.
 	Full bool
 	// Now reads also what the audit log does not name: the log is some minutes late, which matters to whoever is about
@@ -378,6 +380,8 @@ func (o Options) Leaves(r *catalog.Resource) string {
 	switch {
 	case slices.Contains(o.Exclude, r.Type):
 		return "left out by the configuration"
+	case r.People && o.Person == nil:
+		return "the service shows it to people only, and nobody signed in"
 	case r.Unless != "" && !slices.Contains(o.Include, r.Type):
 		return "read only where capture.include names it: " + r.Unless
 	}
@@ -402,6 +406,14 @@ func relations(r *catalog.Resource) []string {
 		names[i] = rel.Rel
 	}
 	return names
+}
+
+// via returns the client of who has to make a call.
+func (rd *reading) via(c catalog.Call) *graph.Client {
+	if c.People {
+		return rd.o.Person
+	}
+	return rd.client
 }
 
 // request turns a call of the catalog into a request.

@@ -30,7 +30,7 @@ const restarts = 3
 // where the service counts other than as many items as it lists, since some may have come or gone meanwhile.
 func (rd *reading) pages(ctx context.Context, call catalog.Call, do func(graph.Page) error) (err error) {
 	for range restarts {
-		for page, e := range ahead(rd.client.Pages(ctx, request(call))) {
+		for page, e := range ahead(rd.via(call).Pages(ctx, request(call))) {
 			if err = e; err != nil {
 				break
 			}
@@ -118,7 +118,10 @@ func (rd *reading) without(t entra.Type) bool {
 // listing puts what a type's collection holds and marks it seen. It returns how many items arrived.
 func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll) (n int64, err error) {
 	if r.One {
-		answer, err := rd.client.Do(ctx, request(r.Listing("")))
+		answer, err := rd.via(r.Listing("")).Do(ctx, request(r.Listing("")))
+		if r.Chosen != "" && errors.Is(err, fs.ErrNotExist) {
+			return 0, nil // somebody makes it first
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -255,7 +258,7 @@ func (rd *reading) confirm(ctx context.Context, r *catalog.Resource, gone []entr
 	for i := range requests {
 		requests[i] = request(r.Fetch(gone[i*len(gone)/some]))
 	}
-	results, err := rd.client.Batch(ctx, r.Version, requests)
+	results, err := rd.via(r.Fetch("")).Batch(ctx, r.Version, requests)
 	if err != nil {
 		return err
 	}
@@ -276,7 +279,7 @@ func (rd *reading) absent(ctx context.Context, t entra.Type, id entra.ID) bool {
 	if !ok {
 		return false
 	}
-	_, err := rd.client.Do(ctx, request(r.Fetch(id)))
+	_, err := rd.via(r.Fetch(id)).Do(ctx, request(r.Fetch(id)))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -286,7 +289,7 @@ func (rd *reading) barren(ctx context.Context, r *catalog.Resource, id entra.ID)
 	if !ok {
 		return false
 	}
-	answer, err := rd.client.Do(ctx, request(in.Fetch(id)))
+	answer, err := rd.via(in.Fetch(id)).Do(ctx, request(in.Fetch(id)))
 	return err == nil && r.Barren(answer.Body)
 }
 
@@ -570,13 +573,14 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 		for i, id := range some {
 			requests[i] = request(ask(id))
 		}
-		results, err := rd.client.Batch(ctx, version, requests)
+		client := rd.via(ask(some[0]))
+		results, err := client.Batch(ctx, version, requests)
 		if err != nil {
 			return err
 		}
 		denied := 0
 		for i, result := range results {
-			items, err := rd.items(ctx, requests[i], result, single)
+			items, err := itemsOf(ctx, client, requests[i], result, single)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -610,21 +614,21 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 	return lost
 }
 
-// items returns what a request of a batch was answered with: the one object that it asked for, or what it lists, to
+// itemsOf returns what a request of a batch was answered with: the one object that it asked for, or what it lists, to
 // the true end.
-func (rd *reading) items(ctx context.Context, r graph.Request, result graph.Result, single bool) ([][]byte, error) {
+func itemsOf(ctx context.Context, client *graph.Client, r graph.Request, result graph.Result, single bool) ([][]byte, error) {
 	if result.Err != nil {
 		return nil, result.Err
 	}
 	if single {
 		return [][]byte{result.Body}, nil
 	}
-	items, err := gather(rd.client.PagesFrom(ctx, r, result.Response))
+	items, err := gather(client.PagesFrom(ctx, r, result.Response))
 	for range restarts - 1 {
 		if !again(err) {
 			break
 		}
-		items, err = gather(rd.client.Pages(ctx, r))
+		items, err = gather(client.Pages(ctx, r))
 	}
 	return items, err
 }

@@ -371,17 +371,22 @@ type query struct {
 
 // send carries out queries in batches.
 func (a *aim) send(ctx context.Context, queries []query) error {
-	byVersion := map[string][]query{}
-	for _, q := range queries {
-		byVersion[q.call.Version] = append(byVersion[q.call.Version], q)
+	type lot struct {
+		version string
+		client  *graph.Client
 	}
-	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
-		for some := range slices.Chunk(byVersion[version], chunk) {
+	lots := map[lot][]query{}
+	for _, q := range queries {
+		l := lot{q.call.Version, a.via(q.call)}
+		lots[l] = append(lots[l], q)
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(lots), func(l, m lot) int { return strings.Compare(l.version, m.version) }) {
+		for some := range slices.Chunk(lots[l], chunk) {
 			requests := make([]graph.Request, len(some))
 			for i, q := range some {
 				requests[i] = request(q.call)
 			}
-			results, err := a.client.Batch(ctx, version, requests)
+			results, err := l.client.Batch(ctx, l.version, requests)
 			if err != nil {
 				return err
 			}
@@ -623,7 +628,7 @@ func (a *aim) ends(ctx context.Context, r *catalog.Resource, rel catalog.Relatio
 			return err
 		}
 		var links []entra.Link
-		items, err := a.items(ctx, request(call), result, !rel.Many)
+		items, err := itemsOf(ctx, a.via(call), request(call), result, !rel.Many)
 		if errors.Is(err, fs.ErrNotExist) && !rel.Many {
 			err = nil
 		}
@@ -648,7 +653,7 @@ func (a *aim) back(ctx context.Context, r *catalog.Resource, b catalog.Back, to 
 	call := b.Call(to.ID)
 	return query{call: call, do: func(result graph.Result) error {
 		var links []entra.Link
-		items, err := a.items(ctx, request(call), result, false)
+		items, err := itemsOf(ctx, a.via(call), request(call), result, false)
 		for _, item := range items {
 			ls, o, e := b.Item(to, item)
 			if err = errors.Join(err, e); e != nil {

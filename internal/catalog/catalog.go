@@ -48,6 +48,7 @@ type Resource struct {
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
 	Delta    string     // path of the delta function; "" where there is none
 	Unless   string     // why it is captured only where the configuration asks for it by name; "" for what always is
+	People   bool       // the service shows and takes its objects for people only, for no application
 	Stream   bool       // a log of entries, not state
 	Clock    string     // of a log: the property that says when an entry was written
 	Bin      entra.Type // what its deleted objects become; "" where deletion is final
@@ -68,8 +69,8 @@ type Resource struct {
 	Links      []Relation
 
 	Can     Can
-	Read    []string // least application permissions to read it
-	Write   []string // least application permissions to do all that Can says
+	Read    []string // least application permissions to read it, with People delegated ones
+	Write   []string // likewise, to do all that Can says
 	Refusal string   // why nothing can be restored; set exactly where Can is 0
 
 	rules    int                                                                 // raised when read makes something else of the same answer
@@ -252,6 +253,7 @@ type Call struct {
 	Header  map[string]string
 	Body    []byte
 	Read    bool // a POST that changes nothing
+	People  bool // a person has to ask
 }
 
 // All yields the declarations in the order of their types.
@@ -382,7 +384,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), networkAccess(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), networkAccess(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess(), delegated()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -12,7 +12,7 @@ import (
 
 // Listing returns the call that lists the type's objects; of a contained type, those of one parent.
 func (r *Resource) Listing(parent entra.ID) Call {
-	c := Call{Method: "GET", Version: r.Version, Path: r.within(r.List, parent), Query: url.Values{}, Header: r.accept()}
+	c := Call{Method: "GET", Version: r.Version, Path: r.within(r.List, parent), Query: url.Values{}, Header: r.accept(), People: r.People}
 	if asked := r.Asked(); asked != nil {
 		c.Query.Set("$select", strings.Join(asked, ","))
 	}
@@ -50,7 +50,7 @@ func (r *Resource) Since(now, last time.Time) (Call, time.Time) {
 
 // Ends returns the call that reads one object's links.
 func (r *Resource) Ends(rel Relation, from entra.ID) Call {
-	c := Call{Method: "GET", Version: r.Version, Path: rel.at(from), Query: url.Values{"$select": {"id"}}}
+	c := Call{Method: "GET", Version: r.Version, Path: rel.at(from), Query: url.Values{"$select": {"id"}}, People: r.People}
 	if rel.Many && rel.Top > 0 {
 		c.Query.Set("$top", strconv.Itoa(rel.Top))
 	}
@@ -66,19 +66,19 @@ const MaxExpanded = 20
 func (r *Resource) Contents() Call {
 	in := declarations.byType[r.Under]
 	if r.One {
-		return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id," + r.Expand}, "$top": {strconv.Itoa(in.Top)}}}
+		return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id," + r.Expand}, "$top": {strconv.Itoa(in.Top)}}, People: r.People}
 	}
 	expand := r.Expand
 	if r.Inline != "" {
 		expand += "($expand=" + r.Inline + ")"
 	}
-	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {expand}, "$top": {"100"}}}
+	return Call{Method: "GET", Version: r.Version, Path: in.List, Query: url.Values{"$select": {"id"}, "$expand": {expand}, "$top": {"100"}}, People: r.People}
 }
 
 // Expanded returns the call that lists the type's objects with their links. The service caps such pages at
 // a hundred objects.
 func (r *Resource) Expanded(rel Relation) Call {
-	return Call{Method: "GET", Version: r.Version, Path: r.List, Query: url.Values{
+	return Call{Method: "GET", Version: r.Version, Path: r.List, People: r.People, Query: url.Values{
 		"$select": {"id"}, "$expand": {rel.Rel + "($select=id)"}, "$top": {"100"},
 	}}
 }

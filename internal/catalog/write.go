@@ -21,7 +21,7 @@ type part struct {
 
 // Fetch reads one object with the same properties as a listing.
 func (r *Resource) Fetch(id entra.ID) Call {
-	c := Call{Method: "GET", Version: r.Version, Path: r.at(id), Header: r.accept()}
+	c := Call{Method: "GET", Version: r.Version, Path: r.at(id), Header: r.accept(), People: r.People}
 	if asked := r.Asked(); asked != nil {
 		c.Query = url.Values{"$select": {strings.Join(asked, ",")}}
 	}

@@ -193,6 +193,10 @@ PATCH /v1.0/users/i {"employeeHireDate":"2026-01-01T00:00:00Z"}
 			`PATCH /v1.0/directory/onPremisesSynchronization/i {"features":{"blockSoftMatchEnabled":true}}
 `},
 		{"group", "i", `{"uniqueName":"u"}`, `{"uniqueName":"v"}`, "error"},
+		{"ownerlessGroupPolicy", "i", `{"isEnabled":false,"maxMembersToNotify":null}`, `{"isEnabled":true,"maxMembersToNotify":3}`, `PATCH /v1.0/policies/ownerlessGroupPolicy {"isEnabled":false}
+`},
+		{"ownerlessGroupPolicy", "i", `{"isEnabled":true,"maxMembersToNotify":3}`, `{"isEnabled":false}`, `PATCH /v1.0/policies/ownerlessGroupPolicy {"isEnabled":true,"maxMembersToNotify":3}
+`},
 		{"application", "i", `{"authenticationBehaviors":{"blockAzureADGraphAccess":true}}`, `{}`, app + ` {"authenticationBehaviors":{"blockAzureADGraphAccess":true}}
 `},
 		{"user", "i", `{"extension_0_a":"1"}`, `{}`, `PATCH /v1.0/users/i {"extension_0_a":"1"}

@@ -229,6 +229,9 @@ func (c *call) allow(k kindID, write bool) error {
 	if c.direct {
 		return nil
 	}
+	if f := familyOf(k); f != nil && f.people && c.actor.kind != "user" {
+		return denied()
+	}
 	need := a.read
 	if write {
 		need = a.write

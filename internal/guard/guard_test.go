@@ -11,6 +11,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tidemark-backup/tidemark/internal/catalog"
+	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/guard"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 )
@@ -173,6 +175,44 @@ func TestEmptyPlan(t *testing.T) {
 	c, objections, err := guard.Clear(t.Context(), &p, s.tree(), s.config, nil, noon())
 	if err != nil || len(objections) > 0 || c.Plan() != &p {
 		t.Errorf("a plan of no steps: %v, %v", objections, err)
+	}
+}
+
+// What the service takes from people only is no plan for an application, whatever it is permitted; a person is judged by
+// what they are permitted, as any writer.
+func TestWhatPeopleOnlyMayWrite(t *testing.T) {
+	var people *catalog.Resource
+	for r := range catalog.All() {
+		if r.People && r.Can != 0 {
+			people = r
+		}
+	}
+	s := corpus(t, "harmless")["harmless-title"]
+	s.plan.Steps = []plan.Step{{Number: 1, Action: plan.Create, Ref: entra.Ref{Type: people.Type, ID: "x"}, Set: map[string]any{}}}
+	for _, tt := range []struct {
+		writer guard.Writer
+		want   int
+	}{
+		{guard.Writer{Permissions: people.Write}, 1},
+		{guard.Writer{Ref: entra.Ref{Type: catalog.ServicePrincipalType, ID: "a"}, Permissions: people.Write}, 1},
+		{guard.Writer{Ref: entra.Ref{Type: catalog.UserType, ID: "a"}, Permissions: people.Write}, 0},
+		{guard.Writer{Ref: entra.Ref{Type: catalog.UserType, ID: "a"}, Permissions: []string{"User.Read"}}, len(people.Write)},
+		{guard.Writer{}, 0}, // nothing is known of who writes
+	} {
+		s.config.Writer = tt.writer
+		_, objections, err := guard.Clear(t.Context(), s.plan, s.tree(), s.config, nil, noon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, o := range objections {
+			if o.Rule == guard.Permission {
+				n++
+			}
+		}
+		if n != tt.want {
+			t.Errorf("%+v: %d objections of permissions, want %d: %v", tt.writer, n, tt.want, objections)
+		}
 	}
 }
 

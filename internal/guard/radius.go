@@ -51,6 +51,7 @@ func (j *judge) permissions() {
 		return
 	}
 	missing := map[string][]int{}
+	var people []int
 	for _, s := range j.p.Steps {
 		t := s.Ref.Type
 		if s.Link != nil {
@@ -60,11 +61,18 @@ func (j *judge) permissions() {
 		if !ok {
 			continue
 		}
+		if r.People && j.c.Writer.Ref.Type != catalog.UserType {
+			people = append(people, s.Number)
+			continue
+		}
 		for _, need := range r.Write {
 			if !slices.ContainsFunc(j.c.Writer.Permissions, func(has string) bool { return strings.EqualFold(has, need) }) {
 				missing[need] = append(missing[need], s.Number)
 			}
 		}
+	}
+	if len(people) > 0 {
+		j.object(Permission, people, "an application would carry out the plan, and the service takes this from people only: leave it out, or let a person sign in for restores (restore.interactive)")
 	}
 	for need, steps := range missing {
 		j.object(Permission, steps, "the identity that would carry out the plan does not hold %s: grant it", need)

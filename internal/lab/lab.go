@@ -13,10 +13,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -49,6 +51,7 @@ type Lab struct {
 	Index  *index.Index
 	Reader *graph.Client // as the identity that captures
 	Writer *graph.Client // as the identity that restores
+	Person *graph.Client // as somebody who signed in; nil until SignIn
 	Wire   *Wire
 	Asked  []entra.Type // what captures read though it is left out otherwise: at first everything
 	open   func() (*repository.Repository, error)
@@ -118,6 +121,44 @@ func (l *Lab) client(app emulator.App, scale graph.Scale) *graph.Client {
 	c, err := graph.New(login{h, l.Tenant, app}, graph.Options{HTTP: h, Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Scale: scale})
 	l.must(err)
 	return c
+}
+
+// SignIn has an administrator sign in to the application that restores, which may from now on use for people all
+// permissions that any type needs.
+func (l *Lab) SignIn() {
+	l.t.Helper()
+	app, scopes := l.Tenant.RestoreApp(), map[string]bool{}
+	for r := range catalog.All() {
+		for _, p := range slices.Concat(r.Read, r.Write) {
+			scopes[p] = true
+		}
+	}
+	l.do(http.MethodPatch, "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"isFallbackPublicClient": true})
+	l.do(http.MethodPost, "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals",
+		"resourceId": l.Tenant.Find("servicePrincipals", "Microsoft Graph"), "scope": strings.Join(slices.Sorted(maps.Keys(scopes)), " ")})
+	_, ada := l.Tenant.Do(http.MethodGet, "/v1.0/users/"+l.Tenant.Find("users", "Ada Admin"), nil)
+	h := &http.Client{Transport: l.Wire}
+	cred, err := graph.Login(graph.Identity{Tenant: l.Tenant.ID(), ClientID: app.ClientID, Authority: l.Tenant.URL(), Scope: l.Tenant.URL() + "/.default", HTTP: h, Custom: true,
+		Person: &graph.Person{Code: func(address, code string) error {
+			answer, err := h.PostForm(address, url.Values{"otc": {code}, "username": {fmt.Sprint(ada["userPrincipalName"])}})
+			if err != nil {
+				return err
+			}
+			return answer.Body.Close()
+		}}})
+	l.must(err)
+	_, _, err = cred.Token(l.t.Context(), "")
+	l.must(err)
+	l.Person, err = graph.New(cred, graph.Options{HTTP: h, Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Scale: unbound})
+	l.must(err)
+}
+
+// do changes something of the tenant itself.
+func (l *Lab) do(method, path string, body map[string]any) {
+	l.t.Helper()
+	if status, answer := l.Tenant.Do(method, path, body); status >= http.StatusBadRequest {
+		l.t.Fatalf("%s %s: %d %v", method, path, status, answer)
+	}
 }
 
 // Kill lets nothing reach the tenant or the store any more, as if the program had died at this moment. It may be
@@ -257,7 +298,7 @@ func (l *Lab) Aim(target *capture.Target) *snapshot.Snapshot {
 
 func (l *Lab) captured(o capture.Options) *snapshot.Snapshot {
 	l.t.Helper()
-	o.Include = l.Asked
+	o.Include, o.Person = l.Asked, l.Person
 	s, err := capture.Run(l.t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, o)
 	l.must(err)
 	l.Follow()
