@@ -17,8 +17,8 @@ func delegatedKinds() []*family {
 				"emailInfo":       map[string]any{"senderEmailAddress": "it@contoso.example", "subject": "A group needs an owner", "body": "Would you own it?"},
 				"targetOwners":    map[string]any{"notifyMembers": "all", "securityGroups": []any{}}}
 		},
-		change: func(_ *call, _, d *object, in checked) error {
-			if d.p["isEnabled"] == false { // which clears the rest
+		change: func(_ *call, o, d *object, _ checked) error {
+			if o.p["isEnabled"] == true && d.p["isEnabled"] == false { // which clears the rest
 				maps.DeleteFunc(d.p, func(name string, _ any) bool { return name != "id" && name != "isEnabled" })
 			}
 			return nil
