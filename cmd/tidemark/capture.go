@@ -248,7 +248,7 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 		fmt.Fprintf(&b, "  %d types are read only where capture.include names them: see tidemark types\n", unasked)
 	}
 	if people > 0 {
-		fmt.Fprintf(&b, "  %d types the service shows to people only: capture --person reads them\n", people)
+		fmt.Fprintf(&b, "  %s the service shows to people only: capture --person reads them\n", count(people, "type"))
 	}
 	fmt.Fprintf(&b, "head %s\n", doc.Head)
 	return result{doc: doc, rows: []any{doc}, text: b.String(), head: nil}

@@ -159,6 +159,23 @@ func (d *doctor) examineRepository(ctx context.Context) {
 		return
 	}
 	d.examineIndex(ctx, path)
+	d.examineTest()
+}
+
+// examineTest says when a key was tried last.
+func (d *doctor) examineTest() {
+	const often = 90 * 24 * time.Hour
+	at, err := d.tested()
+	switch age := d.now().Sub(at); {
+	case err != nil:
+		d.refuse("key test", err)
+	case at.IsZero():
+		d.warn("key test", "tidemark key test, with each copy of a key", "no key has been tested from this machine")
+	case age > often:
+		d.warn("key test", "tidemark key test, with each copy of a key", "the last was %d days ago", age/(24*time.Hour))
+	default:
+		d.ok("key test", "the last was %s", at.Format(time.DateOnly))
+	}
 }
 
 // examineStore tries to write a file that is there, which a store refuses without changing anything, and

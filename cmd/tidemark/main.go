@@ -49,6 +49,7 @@ type env struct {
 	tenant     string
 	repository string
 	identity   string
+	secret     string // a passphrase, by reference, in the place of an identity
 	format     string
 	progress   string
 	color      string
@@ -100,6 +101,7 @@ when and by whom, and brings any part of it back: one property of one policy, or
 	f.StringVar(&e.tenant, "tenant", "", "name of the tenant in the configuration, where it has several")
 	f.StringVar(&e.repository, "repository", "", "URL of the repository, instead of the configuration's")
 	f.StringVar(&e.identity, "identity", "", "age identity file that opens the repository, instead of the configuration's")
+	f.StringVar(&e.secret, "passphrase", "", "passphrase that opens the repository, instead of an identity: ask, file:PATH, env:NAME or exec:COMMAND")
 	f.StringVarP(&e.format, "output", "o", "table", "how to print the result: table, json, jsonl, csv or yaml")
 	f.StringVar(&e.progress, "progress", "auto", "progress on standard error: auto, plain, json or none")
 	f.StringVar(&e.color, "color", "auto", "colour: auto, always or never")
@@ -109,7 +111,7 @@ when and by whom, and brings any part of it back: one property of one policy, or
 		initCommand, doctorCommand, typesCommand, captureCommand, snapshotsCommand, coverageCommand,
 		showCommand, findCommand, diffCommand, historyCommand, whenCommand,
 		planCommand, approveCommand, applyCommand, restoreCommand, undoCommand, verifyCommand,
-		checkCommand, holdCommand, exportCommand, configCommand, demoCommand, emulateCommand,
+		checkCommand, holdCommand, keyCommand, exportCommand, configCommand, demoCommand, emulateCommand,
 	} {
 		root.AddCommand(c(e))
 	}

@@ -297,7 +297,7 @@ func (w *writing) between() {
 	ctx := w.t.Context()
 	switch w.rand.IntN(4) {
 	case 0:
-		_, err := w.repo.Rotate(ctx, []string{w.keys.Recipient().String()})
+		_, err := w.repo.Rotate(ctx, []age.Recipient{w.keys.Recipient()})
 		w.must(err)
 	case 1:
 		signer, err := repository.GenerateSigner(fmt.Sprintf("machine-%d", w.rand.IntN(1000)))
@@ -306,7 +306,7 @@ func (w *writing) between() {
 	case 2:
 		other, err := age.GenerateX25519Identity()
 		w.must(err)
-		_, err = w.repo.AddHolder(ctx, other.Recipient().String())
+		_, err = w.repo.AddHolder(ctx, w.repo.Epoch(), other.Recipient())
 		w.must(err)
 	}
 	plan, err := w.repo.Append(ctx, repository.KindPlan, w.numbers[0], []byte("{}"))

@@ -181,6 +181,9 @@ func (s *session) keepSigner(pending string) error {
 
 // identities reads the age identities that open the repository.
 func (s *session) identities(ctx context.Context) ([]age.Identity, error) {
+	if s.secret != "" {
+		return s.passphraseIdentity(ctx, s.secret)
+	}
 	ref := s.settings.Keys.Identity
 	if s.identity != "" {
 		ref = s.identity

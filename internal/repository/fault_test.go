@@ -77,10 +77,10 @@ func live(ctx context.Context, t *testing.T, s store.Store, k keys, committed fu
 	delete(now.links, member)
 	now.objects[u2.Ref] = u2.Body
 	committed(second, now.clone())
-	if _, err := r.AddHolder(ctx, k.identity.Recipient().String()); err != nil {
+	if _, err := r.AddHolder(ctx, 1, k.identity.Recipient()); err != nil {
 		return err
 	}
-	if _, err := r.Rotate(ctx, []string{k.identity.Recipient().String()}); err != nil {
+	if _, err := r.Rotate(ctx, []age.Recipient{k.identity.Recipient()}); err != nil {
 		return err
 	}
 	_, err = r.Append(ctx, repository.KindResult, second.Number, []byte(`{"ok":true}`))
@@ -540,7 +540,7 @@ func TestAHolderAdmitsAnotherMachine(t *testing.T) {
 		t.Errorf("Admit without an identity: %v, want ErrKey", err)
 	}
 	late := newKeys(t)
-	_, err = r.Rotate(t.Context(), []string{late.identity.Recipient().String()})
+	_, err = r.Rotate(t.Context(), []age.Recipient{late.identity.Recipient()})
 	must(t, err)
 	if err := reopen(t, s, k).Admit(t.Context(), newKeys(t).signer); !errors.Is(err, repository.ErrKey) {
 		t.Errorf("Admit by a holder of an earlier epoch: %v, want ErrKey", err)
@@ -563,14 +563,14 @@ func TestHoldersAndEpochs(t *testing.T) {
 	if _, err := repository.Open(t.Context(), s, late.options()); !errors.Is(err, repository.ErrKey) {
 		t.Errorf("before the slot: %v, want ErrKey", err)
 	}
-	_, err = r.Rotate(t.Context(), []string{late.identity.Recipient().String()})
+	_, err = r.Rotate(t.Context(), []age.Recipient{late.identity.Recipient()})
 	must(t, err)
 	after, err := r.Append(t.Context(), repository.KindPlan, 0, []byte("after"))
 	must(t, err)
 	if _, err := r.Data(t.Context(), after); !errors.Is(err, repository.ErrKey) {
 		t.Errorf("the earlier holder reads the later epoch: %v, want ErrKey", err)
 	}
-	if _, err := r.AddHolder(t.Context(), k.identity.Recipient().String()); !errors.Is(err, repository.ErrKey) {
+	if _, err := r.AddHolder(t.Context(), 2, k.identity.Recipient()); !errors.Is(err, repository.ErrKey) {
 		t.Errorf("AddHolder without the present identity: %v, want ErrKey", err)
 	}
 	o := late.options()
@@ -580,7 +580,7 @@ func TestHoldersAndEpochs(t *testing.T) {
 	if _, err := second.Data(t.Context(), before); !errors.Is(err, repository.ErrKey) {
 		t.Errorf("the later holder reads the earlier epoch: %v, want ErrKey", err)
 	}
-	_, err = second.AddHolder(t.Context(), k.identity.Recipient().String())
+	_, err = second.AddHolder(t.Context(), 2, k.identity.Recipient())
 	must(t, err)
 	for range r.Records(t.Context(), 0) {
 		break // reads on, and finds the new slot
@@ -593,10 +593,40 @@ func TestHoldersAndEpochs(t *testing.T) {
 			t.Errorf("Data = %q, %v, want %q", got, err, c.want)
 		}
 	}
-	for _, bad := range []string{"", "age1nonsense", k.identity.Recipient().String() + "\n" + late.identity.Recipient().String()} {
-		if _, err := second.AddHolder(t.Context(), bad); err == nil {
-			t.Errorf("AddHolder(%q): no error", bad)
+	// Of the earlier epoch it has no secret, and a later one is not there.
+	for _, epoch := range []int{0, 1, 3} {
+		if _, err := second.AddHolder(t.Context(), epoch, k.identity.Recipient()); !errors.Is(err, repository.ErrKey) {
+			t.Errorf("AddHolder to epoch %d: %v, want ErrKey", epoch, err)
 		}
+	}
+	slots, err := r.Slots(t.Context())
+	must(t, err)
+	var got []string
+	for _, s := range slots {
+		got = append(got, fmt.Sprint(s.Epoch, s.Record, s.Opens))
+	}
+	if want := []string{"1 0 true", "2 2 false", "2 4 true"}; !slices.Equal(got, want) {
+		t.Errorf("slots (epoch, record, opens) %q, want %q", got, want)
+	}
+}
+
+// A passphrase is a holder as any other.
+func TestPassphraseIsAHolder(t *testing.T) {
+	s, k := new(mem.Store), newKeys(t)
+	r := create(t, s, k)
+	to, err := age.NewScryptRecipient("correct horse battery staple")
+	must(t, err)
+	to.SetWorkFactor(10) // so that it takes no second
+	_, err = r.AddHolder(t.Context(), r.Epoch(), to)
+	must(t, err)
+	rec, err := r.Append(t.Context(), repository.KindPlan, 0, []byte("said"))
+	must(t, err)
+	pass, err := age.NewScryptIdentity("correct horse battery staple")
+	must(t, err)
+	again, err := repository.Open(t.Context(), s, repository.Options{Identities: []age.Identity{pass}})
+	must(t, err)
+	if got, err := again.Data(t.Context(), rec); err != nil || string(got) != "said" {
+		t.Errorf("Data = %q, %v", got, err)
 	}
 }
 

@@ -156,7 +156,7 @@ func (r *Repository) extend(n int64, msg []byte) error {
 		if err != nil {
 			return corrupt(noteName(n), "epoch: recovery: %v", err)
 		}
-		r.epoch, r.recipient, r.recoverers = r.epoch+1, recipient, append(r.recoverers, recovery)
+		r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
 	}
 	r.records, r.hashes = append(r.records, rec), append(r.hashes, more...)
 	r.head = Head{n + 1, root, string(msg)}
@@ -302,10 +302,8 @@ func (r *Repository) recovery() note.Verifier { return r.recoverers[len(r.recove
 func (r *Repository) recoverySigner() *Signer {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for _, s := range r.recoveries {
-		if v := r.recovery(); s.note.Name() == v.Name() && s.note.KeyHash() == v.KeyHash() {
-			return s
-		}
+	if s, ok := r.secrets[r.epoch]; ok && s.recovery.note.Name() == r.recovery().Name() && s.recovery.note.KeyHash() == r.recovery().KeyHash() {
+		return s.recovery
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,11 +57,13 @@ type Repository struct {
 	head       Head
 	epoch      int
 	recipient  age.Recipient
-	recoverers []note.Verifier // of each epoch, the present one last
-	identities []age.Identity  // of the epochs, as far as the caller's open them
-	recoveries []*Signer       // likewise
-	tried      map[string]bool
-	damaged    []error // slots that could not be read
+	recipients []string        // of each epoch, the present one last
+	recoverers []note.Verifier // likewise
+	secrets    map[int]epochSecret
+	identities []age.Identity  // of the secrets
+	first      []Blob          // the slots that repo.json names
+	tried      map[string]bool // slots, and whether one of the caller's identities opens them
+	damaged    []error         // slots that could not be read
 	lists      map[int64][]Blob
 }
 
@@ -126,7 +129,11 @@ func Init(ctx context.Context, s store.Store, o InitOptions) (*Repository, error
 		return nil, fmt.Errorf("init repository: %w", err)
 	} else if !there {
 		for _, holder := range o.Holders {
-			b, err := putSlot(ctx, s, 1, secret, holder)
+			to, err := age.ParseRecipients(strings.NewReader(holder))
+			if err != nil || len(to) != 1 {
+				return nil, fmt.Errorf("init repository: holder %q: want one age recipient", holder)
+			}
+			b, err := putSlot(ctx, s, 1, secret, to[0])
 			if err != nil {
 				return nil, fmt.Errorf("init repository: %w", err)
 			}
@@ -218,18 +225,17 @@ func open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 	if err := r.seen(o.Seen); err != nil {
 		return nil, err
 	}
-	slots := make([]Blob, 0, len(h.Slots))
 	for _, s := range h.Slots {
 		b := Blob{Role: roleSlot, Name: s.Name, Size: s.Size}
 		if n, err := hex.Decode(b.Hash[:], []byte(s.Hash)); err != nil || n != len(b.Hash) {
 			return nil, corrupt(repoName, "slot %s has no hash", s.Name)
 		}
-		slots = append(slots, b)
+		r.first = append(r.first, b)
 	}
 	if len(o.Identities) == 0 {
 		return r, nil
 	}
-	r.unlock(ctx, slots)
+	r.unlock(ctx, r.first)
 	for _, rec := range r.records {
 		r.unlock(ctx, rec.Blobs)
 	}
@@ -255,7 +261,8 @@ func fresh(s store.Store, h header, o Options) (*Repository, error) {
 	}
 	return &Repository{store: s, tenant: entra.Tenant(h.Tenant), id: h.Repository, now: o.Now, signer: o.Signer, given: o.Identities,
 		encoder:   sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(zstd.SpeedDefault) }),
-		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, recoverers: []note.Verifier{recovery}, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
+		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, recipients: []string{h.Recipient}, recoverers: []note.Verifier{recovery},
+		secrets: map[int]epochSecret{}, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
 }
 
 func (h header) bytes() ([]byte, error) {
@@ -321,38 +328,92 @@ func (r *Repository) Head() Head {
 	return r.head
 }
 
-// AddHolder lets another age recipient read the repository, what is already in it included. It needs an
-// identity that opens the present epoch.
-func (r *Repository) AddHolder(ctx context.Context, recipient string) (Record, error) {
+// A Slot is an epoch's secret, sealed for one holder. Whose it is, nobody sees who cannot open it.
+type Slot struct {
+	Name   string // in the store
+	Epoch  int
+	Record int64 // that made it
+	Opens  bool  // one of the identities given to Open opens it
+}
+
+// Slots returns the slots of all epochs, in the order in which they were made. It needs no identity.
+func (r *Repository) Slots(ctx context.Context) ([]Slot, error) {
+	if err := r.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("slots: %w", err)
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	slots := make([]Slot, 0, len(r.first))
+	add := func(b Blob, record int64) error {
+		epoch, err := slotEpoch(b.Name)
+		if err != nil {
+			return err
+		}
+		slots = append(slots, Slot{b.Name, epoch, record, r.tried[b.Name]})
+		return nil
+	}
+	for _, b := range r.first {
+		if err := add(b, 0); err != nil {
+			return nil, err
+		}
+	}
+	for _, rec := range r.records {
+		for _, b := range rec.Blobs {
+			if b.Role != roleSlot {
+				continue
+			}
+			if err := add(b, rec.Number); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slots, nil
+}
+
+// slotEpoch returns the epoch of which a slot's name says that it is.
+func slotEpoch(name string) (int, error) {
+	number, _, ok := strings.Cut(strings.TrimPrefix(name, "keys/"), ".")
+	epoch, err := strconv.Atoi(number)
+	if !ok || err != nil || epoch < 1 {
+		return 0, corrupt(name, "names no epoch")
+	}
+	return epoch, nil
+}
+
+// Epoch returns the number of the present epoch, from 1.
+func (r *Repository) Epoch() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.epoch
+}
+
+// AddHolder lets one more holder read what an epoch sealed and, in the present one, will seal. It needs an
+// identity that opens the epoch; else the error wraps ErrKey.
+func (r *Repository) AddHolder(ctx context.Context, epoch int, to age.Recipient) (Record, error) {
 	if err := r.refresh(ctx); err != nil {
 		return Record{}, fmt.Errorf("add holder: %w", err)
 	}
 	r.mu.RLock()
-	epoch, identities, want := r.epoch, r.identities, fmt.Sprint(r.recipient)
+	secret, ok := r.secrets[epoch]
 	r.mu.RUnlock()
-	for _, i := range identities {
-		x, ok := i.(*age.X25519Identity)
-		if !ok || x.Recipient().String() != want {
-			continue
-		}
-		recovery := r.recoverySigner()
-		if recovery == nil {
-			break
-		}
-		b, err := putSlot(ctx, r.store, epoch, epochSecret{x, recovery}, recipient)
-		if err != nil {
-			return Record{}, fmt.Errorf("add holder: %w", err)
-		}
-		return r.commit(ctx, Record{Kind: KindHolder, Blobs: []Blob{b}}, nil)
+	if !ok {
+		return Record{}, fmt.Errorf("add holder: epoch %d: %w", epoch, ErrKey)
 	}
-	return Record{}, fmt.Errorf("add holder: %w", ErrKey)
+	b, err := putSlot(ctx, r.store, epoch, secret, to)
+	if err != nil {
+		return Record{}, fmt.Errorf("add holder: %w", err)
+	}
+	return r.commit(ctx, Record{Kind: KindHolder, Blobs: []Blob{b}}, nil)
 }
 
-// Rotate opens a new epoch: what is written from now on can be read by these holders, at most 4, and by no
+// MostHolders is how many holders an epoch can begin with.
+const MostHolders = maxBlobs
+
+// Rotate opens a new epoch: what is written from now on can be read by these holders, at most MostHolders, and by no
 // earlier one. What an earlier holder could read stays readable to them.
-func (r *Repository) Rotate(ctx context.Context, holders []string) (Record, error) {
-	if len(holders) == 0 || len(holders) > maxBlobs {
-		return Record{}, fmt.Errorf("rotate: want 1 to %d holders", maxBlobs)
+func (r *Repository) Rotate(ctx context.Context, holders []age.Recipient) (Record, error) {
+	if len(holders) == 0 || len(holders) > MostHolders {
+		return Record{}, fmt.Errorf("rotate: want 1 to %d holders", MostHolders)
 	}
 	if err := r.refresh(ctx); err != nil {
 		return Record{}, fmt.Errorf("rotate: %w", err)
@@ -365,8 +426,8 @@ func (r *Repository) Rotate(ctx context.Context, holders []string) (Record, erro
 		return Record{}, fmt.Errorf("rotate: %w", err)
 	}
 	rec := Record{Kind: KindEpoch, Key: secret.identity.Recipient().String() + " " + secret.recovery.String()}
-	for _, holder := range holders {
-		b, err := putSlot(ctx, r.store, epoch+1, secret, holder)
+	for _, to := range holders {
+		b, err := putSlot(ctx, r.store, epoch+1, secret, to)
 		if err != nil {
 			return Record{}, fmt.Errorf("rotate: %w", err)
 		}
@@ -385,13 +446,9 @@ func (r *Repository) Rotate(ctx context.Context, holders []string) (Record, erro
 }
 
 // putSlot seals an epoch's secret for one holder and stores it.
-func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, holder string) (Blob, error) {
-	to, err := age.ParseRecipients(strings.NewReader(holder))
-	if err != nil || len(to) != 1 {
-		return Blob{}, fmt.Errorf("holder %q: want one age recipient", holder)
-	}
+func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, to age.Recipient) (Blob, error) {
 	var b bytes.Buffer
-	w, err := age.Encrypt(&b, to...)
+	w, err := age.Encrypt(&b, to)
 	if err == nil {
 		_, err = io.WriteString(w, secret.text())
 	}
@@ -399,7 +456,7 @@ func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, 
 		err = w.Close()
 	}
 	if err != nil {
-		return Blob{}, fmt.Errorf("seal slot for %s: %w", holder, err)
+		return Blob{}, fmt.Errorf("seal slot: %w", err)
 	}
 	name := fmt.Sprintf("keys/%d.%s.age", epoch, randomHex()[:16])
 	if err := s.Put(ctx, name, bytes.NewReader(b.Bytes())); err != nil {
@@ -411,10 +468,10 @@ func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, 
 // unlock tries the caller's identities on the slots among the blobs.
 func (r *Repository) unlock(ctx context.Context, blobs []Blob) {
 	for _, b := range blobs {
-		if b.Role != roleSlot || r.tried[b.Name] || len(r.given) == 0 {
+		if _, tried := r.tried[b.Name]; b.Role != roleSlot || tried || len(r.given) == 0 {
 			continue
 		}
-		r.tried[b.Name] = true
+		r.tried[b.Name] = false
 		raw, err := read(ctx, r.store, b.Name, 1<<20)
 		if err != nil {
 			r.damaged = append(r.damaged, err)
@@ -438,7 +495,15 @@ func (r *Repository) unlock(ctx context.Context, blobs []Blob) {
 			r.damaged = append(r.damaged, corrupt(b.Name, "%v", err))
 			continue
 		}
-		r.identities, r.recoveries = append(r.identities, secret.identity), append(r.recoveries, secret.recovery)
+		epoch, err := slotEpoch(b.Name)
+		if err != nil || epoch > len(r.recipients) || secret.identity.Recipient().String() != r.recipients[epoch-1] {
+			r.damaged = append(r.damaged, corrupt(b.Name, "holds the secret of another epoch"))
+			continue
+		}
+		r.tried[b.Name] = true
+		if _, known := r.secrets[epoch]; !known {
+			r.secrets[epoch], r.identities = secret, append(r.identities, secret.identity)
+		}
 	}
 }
 
