@@ -110,57 +110,72 @@ func (r *Repository) readOn(ctx context.Context) error {
 func (r *Repository) extend(n int64, msg []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	signed, err := note.Open(msg, note.VerifierList(append(slices.Clip(r.verifiers), r.recovery())...))
-	if err != nil {
-		return corrupt(noteName(n), "%v", err)
-	}
-	if len(signed.Sigs) != 1 || len(signed.UnverifiedSigs) != 0 || !bytes.Equal(msg, message(signed)) {
-		return corrupt(noteName(n), "is not in its one form")
-	}
-	root, rec, err := parseNote(r.origin(), n, signed.Text)
-	if err != nil {
-		return corrupt(noteName(n), "%v", err)
-	}
-	rec.Signer = signed.Sigs[0].Name
-	if recovery := r.recovery(); signed.Sigs[0].Hash == recovery.KeyHash() && rec.Signer == recovery.Name() && rec.Kind != KindSigner {
-		return corrupt(noteName(n), "is signed by the key that may only introduce signers")
-	}
-	more, want, err := r.grown(rec)
+	take, err := r.examine(n, msg)
 	if err != nil {
 		return err
 	}
-	if want != root {
-		return corrupt(noteName(n), "its root is not that of the records up to it")
+	take()
+	return nil
+}
+
+// examine checks whether a note continues the log as number n, and returns what takes it in. The caller holds mu.
+func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
+	signed, err := note.Open(msg, note.VerifierList(append(slices.Clip(r.verifiers), r.recovery())...))
+	if err != nil {
+		return nil, corrupt(noteName(n), "%v", err)
 	}
+	if len(signed.Sigs) != 1 || len(signed.UnverifiedSigs) != 0 || !bytes.Equal(msg, message(signed)) {
+		return nil, corrupt(noteName(n), "is not in its one form")
+	}
+	root, rec, err := parseNote(r.origin(), n, signed.Text)
+	if err != nil {
+		return nil, corrupt(noteName(n), "%v", err)
+	}
+	rec.Signer = signed.Sigs[0].Name
+	if recovery := r.recovery(); signed.Sigs[0].Hash == recovery.KeyHash() && rec.Signer == recovery.Name() && rec.Kind != KindSigner {
+		return nil, corrupt(noteName(n), "is signed by the key that may only introduce signers")
+	}
+	more, want, err := r.grown(rec)
+	if err != nil {
+		return nil, err
+	}
+	if want != root {
+		return nil, corrupt(noteName(n), "its root is not that of the records up to it")
+	}
+	change := func() {}
 	switch rec.Kind {
 	case KindSnapshot:
 		if newest := newest(r.records); rec.Parent != newest {
-			return corrupt(noteName(n), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
+			return nil, corrupt(noteName(n), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
 		}
 	case KindSigner:
 		v, err := note.NewVerifier(rec.Key)
 		if err != nil {
-			return corrupt(noteName(n), "signer: %v", err)
+			return nil, corrupt(noteName(n), "signer: %v", err)
 		}
 		if r.verifies(v.Name(), v.KeyHash()) {
-			return corrupt(noteName(n), "signer %s is known already", v.Name())
+			return nil, corrupt(noteName(n), "signer %s is known already", v.Name())
 		}
-		r.verifiers = append(r.verifiers, v)
+		change = func() { r.verifiers = append(r.verifiers, v) }
 	case KindEpoch:
 		to, key, _ := strings.Cut(rec.Key, " ")
 		recipient, err := age.ParseX25519Recipient(to)
 		if err != nil {
-			return corrupt(noteName(n), "epoch: %v", err)
+			return nil, corrupt(noteName(n), "epoch: %v", err)
 		}
 		recovery, err := note.NewVerifier(key)
 		if err != nil {
-			return corrupt(noteName(n), "epoch: recovery: %v", err)
+			return nil, corrupt(noteName(n), "epoch: recovery: %v", err)
 		}
-		r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
+		change = func() {
+			r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
+		}
 	}
-	r.records, r.hashes = append(r.records, rec), append(r.hashes, more...)
-	r.head = Head{n + 1, root, string(msg)}
-	return nil
+	return func() {
+		change()
+		r.records, r.hashes = append(r.records, rec), append(r.hashes, more...)
+		r.head = Head{n + 1, root, string(msg)}
+	}, nil
 }
 
 // grown returns the hashes to store and the root of the log with one more record.

@@ -2,7 +2,8 @@
 // written once and never change.
 //
 // It promises nothing by itself; store/storetest holds every implementation to the words of Store. It
-// refuses to overwrite and has no way to delete, so nothing built on it can lose what was written.
+// refuses to overwrite, and to delete unless it is asked by the name of Remover, so nothing else built on it can lose
+// what was written.
 package store
 
 import (
@@ -26,6 +27,14 @@ type Store interface {
 	Get(ctx context.Context, name string, off, n int64) (io.ReadCloser, error)
 	// List yields the names that begin with the prefix, ascending bytewise.
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// A Remover is a Store that can also take a blob away, where its credential may. Who captures needs none.
+type Remover interface {
+	Store
+	// Remove takes the blob away, durably once it returns nil. Of a name that has no blob the error wraps
+	// fs.ErrNotExist, and where a lock keeps the blob it wraps fs.ErrPermission.
+	Remove(ctx context.Context, name string) error
 }
 
 // MaxName is the greatest length of a name, in bytes.

@@ -2,7 +2,7 @@
 //
 // It promises what store.Store says, by the conditional writes of the service: a name is taken exactly once, whoever asks.
 // A write whose answer is lost is looked at, and counts as done where it is ours. It refuses to write without that
-// condition, and needs no right to delete.
+// condition, and needs no right to delete but for Remove.
 package bucket
 
 import (
@@ -151,6 +151,22 @@ func (s *Store) Get(ctx context.Context, name string, off, n int64) (io.ReadClos
 	return nil, s.wrap(ctx, "get", name, err)
 }
 
+// Remove implements store.Remover. In a bucket that keeps versions the service hides the blob, and keeps it.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := store.CheckName(name); err != nil {
+		return err
+	}
+	if there, err := s.b.Exists(ctx, name); err != nil {
+		return s.wrap(ctx, "remove", name, err)
+	} else if !there {
+		return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+	}
+	if err := s.b.Delete(ctx, name); err != nil {
+		return s.wrap(ctx, "remove", name, err)
+	}
+	return nil
+}
+
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
@@ -184,6 +200,8 @@ func (s *Store) wrap(ctx context.Context, op, name string, err error) error {
 		err = errors.Join(ctx.Err(), err)
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		err = errors.Join(fs.ErrNotExist, err)
+	case gcerrors.Code(err) == gcerrors.PermissionDenied:
+		err = errors.Join(fs.ErrPermission, err)
 	}
 	return fmt.Errorf("%s %s: %w", op, name, err)
 }

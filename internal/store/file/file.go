@@ -179,6 +179,24 @@ func (s *Store) Get(ctx context.Context, name string, off, n int64) (io.ReadClos
 	return section{io.NewSectionReader(f, off, n), f}, nil
 }
 
+// Remove implements store.Remover.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := check(name); err != nil {
+		return err
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = s.root.Remove(name)
+	}
+	if err == nil {
+		err = s.sync(path.Dir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
 type section struct {
 	io.Reader
 	io.Closer

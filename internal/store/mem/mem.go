@@ -79,6 +79,20 @@ func (s *Store) Get(ctx context.Context, name string, off, n int64) (io.ReadClos
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
+// Remove implements store.Remover.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.blobs[name]; !ok {
+		return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+	}
+	delete(s.blobs, name)
+	return nil
+}
+
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {

@@ -53,6 +53,26 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			t.Errorf("after the second Put: %q", got)
 		}
 	})
+	t.Run("what is removed", func(t *testing.T) {
+		s, ok := open(t).(store.Remover)
+		if !ok {
+			return
+		}
+		put(t, s, "x/y", "first")
+		if err := s.Remove(t.Context(), "x/y"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Remove(t.Context(), "x/y"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("second Remove: %v, want fs.ErrNotExist", err)
+		}
+		if _, err := s.Get(t.Context(), "x/y", 0, -1); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Get: %v, want fs.ErrNotExist", err)
+		}
+		put(t, s, "x/y", "second")
+		if got := get(t, s, "x/y", 0, -1); got != "second" {
+			t.Errorf("put again: %q", got)
+		}
+	})
 	t.Run("what is not there", func(t *testing.T) {
 		s := open(t)
 		put(t, s, "d/f", "x")
