@@ -219,6 +219,7 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 	var sum partDoc
 	var gaps []partDoc
 	unasked, people := 0, 0 // types that are read only where they are asked for, and only for people
+	include := s.settings.Capture.options().Include
 	for _, p := range doc.Parts {
 		sum.Objects += p.Objects
 		sum.Links += p.Links
@@ -228,10 +229,10 @@ func (s *session) captureResult(taken *snapshot.Snapshot, stats graph.Stats) res
 		sum.Linked += p.Linked
 		sum.Unlinked += p.Unlinked
 		switch r, ok := catalog.Lookup(p.Type); {
+		case ok && r.Unless != "" && p.Coverage == snapshot.Skipped && !slices.Contains(include, r.Type):
+			unasked++
 		case ok && r.People && p.Coverage == snapshot.Skipped:
 			people++
-		case ok && r.Unless != "" && p.Coverage == snapshot.Skipped:
-			unasked++
 		case p.Coverage != snapshot.Complete || p.Reason != "":
 			gaps = append(gaps, p)
 		}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/store/storetest"
@@ -288,6 +290,18 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		for _, g := range w.all(ts, "/v1.0/servicePrincipals/"+app.ObjectID+"/appRoleAssignments") {
 			scopes = append(scopes, named[fmt.Sprint(dig(g, "appRoleId"))])
 		}
+		// A consent takes so many only: whoever may write may read, where no type asks for both by name.
+		writes := map[string]bool{}
+		for r := range catalog.All() {
+			for _, p := range r.Write {
+				writes[p] = true
+			}
+		}
+		all := slices.Clone(scopes)
+		scopes = slices.DeleteFunc(scopes, func(p string) bool {
+			both := strings.Replace(p, ".Read.", ".ReadWrite.", 1)
+			return both != p && slices.Contains(all, both) && !writes[p]
+		})
 		w.must(ts, "PATCH", "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"publicClient": map[string]any{"redirectUris": []any{"http://localhost"}}, "isFallbackPublicClient": true})
 		w.must(ts, "POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals", "resourceId": graph, "scope": strings.Join(scopes, " ")})
 		settings := ts.ReadFile("tidemark.yaml")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
 )
 
 // A typeDoc is what is known of one type, as data.
@@ -305,8 +306,10 @@ func yes(b bool) string {
 func consent(c captureSettings) consentDoc {
 	doc := consentDoc{Types: []needDoc{}}
 	capture, restore, person := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	o := c.options()
+	o.Person = new(graph.Client) // as if somebody had signed in
 	for r := range catalog.All() {
-		if !r.People && c.options().Leaves(r) != "" {
+		if o.Leaves(r) != "" {
 			continue
 		}
 		n := needDoc{Type: r.Type, Read: append([]string{}, r.Read...), Write: append([]string{}, r.Write...), People: r.People}

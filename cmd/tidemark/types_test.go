@@ -115,13 +115,17 @@ func TestConsent(t *testing.T) {
 		}
 	}
 	for _, n := range doc.Types {
+		reading := doc.Capture
+		if n.People {
+			reading = doc.Person
+		}
 		for _, p := range n.Read {
-			if !slices.Contains(doc.Capture, p) {
+			if !slices.Contains(reading, p) {
 				t.Errorf("%s: %s is not in the list for capturing", n.Type, p)
 			}
 		}
 		for _, p := range n.Write {
-			if !slices.Contains(doc.Restore, p) {
+			if !n.People && !slices.Contains(doc.Restore, p) {
 				t.Errorf("%s: %s is not in the list for restoring", n.Type, p)
 			}
 		}

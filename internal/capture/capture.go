@@ -380,10 +380,10 @@ func (o Options) Leaves(r *catalog.Resource) string {
 	switch {
 	case slices.Contains(o.Exclude, r.Type):
 		return "left out by the configuration"
-	case r.People && o.Person == nil:
-		return "the service shows it to people only, and nobody signed in"
 	case r.Unless != "" && !slices.Contains(o.Include, r.Type):
 		return "read only where capture.include names it: " + r.Unless
+	case r.People && o.Person == nil:
+		return "the service shows it to people only, and nobody signed in"
 	}
 	return ""
 }

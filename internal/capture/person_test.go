@@ -6,9 +6,16 @@ import (
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
+	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
+
+// forPeople reports whether a capture for which nobody signs in leaves a type out.
+func forPeople(t entra.Type) bool {
+	r, ok := catalog.Lookup(t)
+	return ok && r.People
+}
 
 // What the service shows to people only is read where somebody signs in, kept as it was where nobody does, and denied to
 // an application that asks all the same.

@@ -21,6 +21,9 @@ func TestProgressSaysHowMuchThereIs(t *testing.T) {
 		type part struct{ t, rel string }
 		parts, ended := map[part]capture.Progress{}, 0
 		_, err := capture.Run(t.Context(), l.Reader, l.Repo, l.Index, l.Tenant.Now, capture.Options{Full: o.full, Include: l.Asked, Progress: func(p capture.Progress) {
+			if forPeople(p.Type) {
+				return
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			at := part{string(p.Type), p.Relation}

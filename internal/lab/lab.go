@@ -127,12 +127,20 @@ func (l *Lab) client(app emulator.App, scale graph.Scale) *graph.Client {
 // permissions that any type needs.
 func (l *Lab) SignIn() {
 	l.t.Helper()
-	app, scopes := l.Tenant.RestoreApp(), map[string]bool{}
+	app, scopes, writes := l.Tenant.RestoreApp(), map[string]bool{}, map[string]bool{}
 	for r := range catalog.All() {
-		for _, p := range slices.Concat(r.Read, r.Write) {
+		for _, p := range r.Write {
+			scopes[p], writes[p] = true, true
+		}
+		for _, p := range r.Read {
 			scopes[p] = true
 		}
 	}
+	// A consent takes so many only: whoever may write may read, where no type asks for both by name.
+	maps.DeleteFunc(scopes, func(p string, _ bool) bool {
+		both := strings.Replace(p, ".Read.", ".ReadWrite.", 1)
+		return both != p && scopes[both] && !writes[p]
+	})
 	l.do(http.MethodPatch, "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"isFallbackPublicClient": true})
 	l.do(http.MethodPost, "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals",
 		"resourceId": l.Tenant.Find("servicePrincipals", "Microsoft Graph"), "scope": strings.Join(slices.Sorted(maps.Keys(scopes)), " ")})
