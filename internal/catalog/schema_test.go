@@ -109,6 +109,7 @@ func (s schema) path(path string) (string, bool) {
 func outside() map[string]string {
 	return map[string]string{
 		"cloudFirewallRule.@odata.type":                                      "annotation that tells the variants apart",
+		"fraudProtectionProvider.@odata.type":                                "annotation that tells the variants apart",
 		"filteringRule.@odata.type":                                          "annotation that tells the variants apart",
 		"forwardingPolicyLink.@odata.type":                                   "annotation that tells the variants apart",
 		"forwardingRule.@odata.type":                                         "annotation that tells the variants apart",

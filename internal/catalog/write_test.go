@@ -329,6 +329,16 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 			`PATCH /v1.0/policies/authenticationStrengthPolicies/s/combinationConfigurations/c {"@odata.type":"#microsoft.graph.fido2CombinationConfiguration","allowedAAGUIDs":["b"]}
 `},
 		{"authenticationCombinationConfiguration", "s/c", `{"allowedAAGUIDs":["b"]}`, `{}`, "error"},
+		{"featureRolloutPolicy", "i", `{"isEnabled":false}`, `{"feature":"seamlessSso","isEnabled":true}`, `PATCH /v1.0/policies/featureRolloutPolicies/i {"isEnabled":false}
+`},
+		{"mobileDeviceManagementPolicy", "i", `{"appliesTo":"all","discoveryUrl":"u"}`, `{"appliesTo":"none"}`, `PATCH /beta/policies/mobileDeviceManagementPolicies/i {"discoveryUrl":"u"}
+PATCH /beta/policies/mobileDeviceManagementPolicies/i {"appliesTo":"all"}
+`},
+		{"mobileAppManagementPolicy", "i", `{"appliesTo":"selected"}`, `{"appliesTo":"none"}`, ""}, // as soon as a group is added
+		{"fraudProtectionProvider", "i", `{"displayName":"N"}`, `{"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider","displayName":"O"}`,
+			`PATCH /v1.0/identity/riskPrevention/fraudProtectionProviders/i {"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider","displayName":"N"}
+`},
+		{"fraudProtectionProvider", "i", `{"publicKey":"N"}`, `{"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider"}`, "error"},
 	}
 	tests = append(tests, settingUpdates()...)
 	seen := map[entra.Type]bool{}

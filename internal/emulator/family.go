@@ -77,11 +77,11 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
-	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds), previewTies(kinds))
+	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds), previewTies(kinds), rolloutTies(kinds))
 }
 
 const firstFamily = kExtension + 1
@@ -128,6 +128,12 @@ func familyOf(k kindID) *family {
 		return nil
 	}
 	return kin().all[k-firstFamily]
+}
+
+// forPeople reports whether applications are let nowhere near a kind.
+func forPeople(k kindID) bool {
+	f := familyOf(k)
+	return f != nil && f.people
 }
 
 // name is the family's collection, with {} for the id of a parent.

@@ -229,7 +229,7 @@ func (c *call) allow(k kindID, write bool) error {
 	if c.direct {
 		return nil
 	}
-	if f := familyOf(k); f != nil && f.people && c.actor.kind != "user" {
+	if forPeople(k) && c.actor.kind != "user" {
 		return denied()
 	}
 	need := a.read

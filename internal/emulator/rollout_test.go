@@ -1,0 +1,153 @@
+package emulator_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/tidemark-backup/tidemark/internal/emulator"
+)
+
+// signedIn has the administrator sign in to the tenant's restore application, which may use some permissions for people.
+func signedIn(t *testing.T, at *emulator.Tenant, scope string) *client {
+	t.Helper()
+	app := at.RestoreApp()
+	c := newClient(t, at, app)
+	must(t, at, 204, "PATCH", "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"isFallbackPublicClient": true})
+	must(t, at, 201, "POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals", "resourceId": at.Find("servicePrincipals", "Microsoft Graph"), "scope": scope})
+	ada := must(t, at, 200, "GET", "/v1.0/users/"+at.Find("users", "Ada Admin"), nil)["userPrincipalName"].(string)
+	home := at.URL() + "/" + at.ID() + "/oauth2/v2.0/"
+	r, err := c.http.PostForm(home+"devicecode", url.Values{"client_id": {app.ClientID}, "scope": {"https://graph.microsoft.com/.default"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begun map[string]any
+	if err := json.Unmarshal([]byte(read(t, r)), &begun); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = c.http.PostForm(begun["verification_uri"].(string), url.Values{"otc": {begun["user_code"].(string)}, "username": {ada}}); err != nil {
+		t.Fatal(err)
+	}
+	_ = read(t, r)
+	status, m := c.tokenRequest(url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {app.ClientID}, "device_code": {begun["device_code"].(string)}})
+	if status != 200 {
+		t.Fatal(status, m)
+	}
+	c.token = m["access_token"].(string)
+	return c
+}
+
+// An application is not let near what people are shown, and people are with the permission.
+func TestPeopleOnly(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	app := newClient(t, at, at.RestoreApp())
+	person := signedIn(t, at, "Policy.Read.HybridAuthentication Policy.Read.All AgreementAcceptance.Read.All RiskPreventionProviders.Read.All")
+	agreement := must(t, at, 200, "GET", "/v1.0/identityGovernance/termsOfUse/agreements", nil)["value"].([]any)[0].(map[string]any)["id"].(string)
+	for _, list := range []string{"/v1.0/policies/featureRolloutPolicies", "/beta/policies/mobileDeviceManagementPolicies", "/beta/policies/mobileAppManagementPolicies",
+		"/v1.0/identityGovernance/termsOfUse/agreements/" + agreement + "/acceptances", "/v1.0/identity/riskPrevention/fraudProtectionProviders"} {
+		if got := app.do("GET", list, ""); got.status != 403 {
+			t.Errorf("an application sees %s: %d", list, got.status)
+		}
+		got := person.do("GET", list, "")
+		if got.status != 200 || len(got.items()) == 0 {
+			t.Errorf("%s: %d %s", list, got.status, got.raw)
+			continue
+		}
+		one := list + "/" + got.items()[0]["id"].(string)
+		if got := app.do("GET", one, ""); got.status != 403 {
+			t.Errorf("an application sees %s: %d", one, got.status)
+		}
+		if got := person.do("GET", one, ""); got.status != 200 {
+			t.Errorf("%s: %d", one, got.status)
+		}
+		for _, c := range []*client{app, person} { // who may read may not write
+			if got := c.do("PATCH", one, `{"displayName":"Other"}`); got.status != 403 && got.status != 405 {
+				t.Errorf("PATCH %s: %d", one, got.status)
+			}
+		}
+	}
+	for _, rel := range []string{"/v1.0/policies/featureRolloutPolicies/%s/appliesTo", "/beta/policies/mobileDeviceManagementPolicies/%s/includedGroups"} {
+		policy := fmt.Sprint(must(t, at, 200, "GET", rel[:strings.Index(rel, "/%s")], nil)["value"].([]any)[0].(map[string]any)["id"])
+		if got := app.do("GET", fmt.Sprintf(rel, policy), ""); got.status != 403 {
+			t.Errorf("an application sees %s: %d", rel, got.status)
+		}
+		if got := app.do("POST", fmt.Sprintf(rel, policy)+"/$ref", `{"@odata.id":"https://graph.microsoft.com/v1.0/groups/x"}`); got.status != 403 {
+			t.Errorf("an application binds %s: %d", rel, got.status)
+		}
+	}
+}
+
+func TestStagedRollout(t *testing.T) {
+	at := start(t, emulator.Options{})
+	const list = "/v1.0/policies/featureRolloutPolicies"
+	body := map[string]any{"displayName": "Hashes", "feature": "passwordHashSync", "isEnabled": true}
+	made := must(t, at, 201, "POST", list, body)
+	one := list + "/" + made["id"].(string)
+	if made["isAppliedToOrganization"] != false {
+		t.Error(made)
+	}
+	must(t, at, 409, "POST", list, body)
+	must(t, at, 400, "POST", list, map[string]any{"displayName": "Nothing", "isEnabled": true})
+	must(t, at, 400, "PATCH", one, map[string]any{"feature": "seamlessSso"})
+	must(t, at, 204, "PATCH", one, map[string]any{"isEnabled": false})
+	var all []any
+	for i := range 11 {
+		g := must(t, at, 201, "POST", "/v1.0/groups", map[string]any{"displayName": fmt.Sprint("Stage ", i), "mailEnabled": false, "mailNickname": fmt.Sprint("stage", i), "securityEnabled": true})
+		all = append(all, g["id"])
+		want := 204
+		if i == 10 { // one too many
+			want = 400
+		}
+		must(t, at, want, "POST", one+"/appliesTo/$ref", map[string]any{"@odata.id": at.URL() + "/v1.0/directoryObjects/" + g["id"].(string)})
+	}
+	if got := must(t, at, 200, "GET", one+"?$expand=appliesTo($select=id)", nil)["appliesTo"].([]any); len(got) != 10 {
+		t.Error(got)
+	}
+	must(t, at, 204, "DELETE", one+"/appliesTo/"+all[0].(string)+"/$ref", nil)
+	must(t, at, 404, "DELETE", one+"/appliesTo/"+all[0].(string)+"/$ref", nil)
+	must(t, at, 204, "DELETE", one, nil)
+}
+
+// To whom an enrolment policy applies is set alone, and to selected groups by adding them.
+func TestEnrolment(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	const list = "/beta/policies/mobileDeviceManagementPolicies"
+	policy := must(t, at, 200, "GET", list+"?$expand=includedGroups", nil)["value"].([]any)[0].(map[string]any)
+	one, groups := list+"/"+policy["id"].(string), policy["includedGroups"].([]any)
+	if policy["appliesTo"] != "selected" || len(groups) == 0 {
+		t.Fatal(policy)
+	}
+	must(t, at, 405, "POST", list, map[string]any{"displayName": "Mine"})
+	must(t, at, 405, "DELETE", one, nil)
+	must(t, at, 400, "PATCH", one, map[string]any{"displayName": "Mine"})
+	must(t, at, 400, "PATCH", one, map[string]any{"appliesTo": "selected"})
+	must(t, at, 400, "PATCH", one, map[string]any{"appliesTo": "all", "discoveryUrl": "https://other.example"})
+	must(t, at, 204, "PATCH", one, map[string]any{"discoveryUrl": "https://other.example"})
+	must(t, at, 204, "PATCH", one, map[string]any{"appliesTo": "all"})
+	if got := must(t, at, 200, "GET", one+"?$expand=includedGroups", nil); got["appliesTo"] != "all" || len(got["includedGroups"].([]any)) > 0 {
+		t.Error(got)
+	}
+	must(t, at, 204, "POST", one+"/includedGroups/$ref", map[string]any{"@odata.id": at.URL() + "/beta/groups/" + groups[0].(map[string]any)["id"].(string)})
+	if got := must(t, at, 200, "GET", one, nil); got["appliesTo"] != "selected" {
+		t.Error(got)
+	}
+}
+
+// The secrets of who tells people from robots are never shown, and say what kind a provider is.
+func TestFraudProtection(t *testing.T) {
+	at := start(t, emulator.Options{})
+	const list = "/v1.0/identity/riskPrevention/fraudProtectionProviders"
+	body := map[string]any{"@odata.type": "#microsoft.graph.humanSecurityFraudProtectionProvider", "displayName": "HUMAN", "appId": "PXabc"}
+	must(t, at, 400, "POST", list, body)
+	body["serverToken"] = "s3cret"
+	made := must(t, at, 201, "POST", list, body)
+	one := list + "/" + made["id"].(string)
+	if got := must(t, at, 200, "GET", one, nil); got["serverToken"] != nil || got["@odata.type"] != body["@odata.type"] {
+		t.Error(got)
+	}
+	must(t, at, 400, "PATCH", one, map[string]any{"displayName": "Other"})
+	must(t, at, 204, "PATCH", one, map[string]any{"@odata.type": body["@odata.type"], "displayName": "Other"})
+	must(t, at, 204, "DELETE", one, nil)
+}
