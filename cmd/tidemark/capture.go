@@ -124,7 +124,10 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	}
 	stop()
 	progress.close()
-	return taken, s.update(ctx)
+	if err := s.update(ctx); err != nil {
+		return nil, err
+	}
+	return taken, s.checkpointed(ctx)
 }
 
 // readsOnly refuses an identity that could write: whoever steals the capture host must not own the tenant.

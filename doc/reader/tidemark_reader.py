@@ -119,7 +119,15 @@ class Repository:
         self.load()
         first = self.records[0]["blobs"][0]
         need(self.records[0]["kind"] == "init" and first[1] == "repo.json" and first[3] == sha(raw).hex(), "repo.json is not what record 0 binds")
+        self.dropped = set()
         for r in self.records:
+            if r["kind"] == "forget":
+                name, size, digest = r["blobs"][0][1:]
+                need(self.whole(name, size, digest), name + " is not what the log binds")
+                self.dropped.update(line.split(" ")[2] for line in self.file(name).decode().split("\n")[:-1])
+        for r in self.records:
+            if self.drops(r):
+                continue
             for _, name, size, digest in r["blobs"] + (self.blobs(r) if r["blobs"] else []):
                 need(self.whole(name, size, digest), name + " is not what the log binds")
         self.keys = tempfile.NamedTemporaryFile("w", prefix="tidemark-", suffix=".txt")  # mode 0600, gone with us
@@ -175,7 +183,8 @@ class Repository:
                     r["blobs"].append(rest.split(" "))
                 else:
                     r[word] = int(rest) if word == "parent" else rest
-            need(known[0] is not self.recovery or r["kind"] == "signer", name + " is signed by the key that may only introduce signers")
+            need(known[0] is not self.recovery or r["kind"] in ("signer", "forget"), name + " is signed by the key that may only introduce signers and forget")
+            need(known[0] is self.recovery or r["kind"] != "forget", name + " forgets without the key that may")
             if r["kind"] == "snapshot":
                 need(r["parent"] == max([p["number"] for p in self.records if p["kind"] == "snapshot"], default=0), name + " does not follow the newest snapshot")
             if r["kind"] == "signer":
@@ -183,6 +192,16 @@ class Repository:
             if r["kind"] == "epoch":
                 self.recovery = verifier(r["key"].split(" ")[1])
             self.records.append(r)
+
+    def drops(self, record):
+        return any(b[1] in self.dropped for b in record["blobs"])
+
+    def source(self, record):
+        """Returns the record that says what a snapshot changed, or what it held: itself, or a checkpoint; None if it was forgotten."""
+        if not self.drops(record):
+            return record
+        again = [r for r in self.records if r["kind"] == "checkpoint" and r["parent"] == record["number"] and not self.drops(r)]
+        return again[-1] if again else None
 
     def blobs(self, record):
         all = record["blobs"]
@@ -211,7 +230,7 @@ class Repository:
             lines = text.decode().split("\n")
             need(lines.pop() == "", blob[1] + " ends within a line")
             head, end = json.loads(lines[0]), json.loads(lines[-1])
-            kind = "segment" if record["parent"] else "checkpoint"
+            kind = "segment" if record["parent"] and record["kind"] == "snapshot" else "checkpoint"
             self.format = head["format"]
             need(self.format in (1, 2), blob[1] + ": this reader knows formats 1 and 2, not %r" % self.format)
             need(head == {"k": "h", "format": self.format, "repository": self.head["repository"], "tenant": self.head["tenant"]["id"], "kind": kind,
@@ -227,8 +246,14 @@ class Repository:
         for record in self.records[:number + 1]:
             if record["kind"] != "snapshot":
                 continue
+            source = self.source(record)
+            if source is None:
+                need(record["number"] != number, "snapshot %d was forgotten" % number)
+                continue
+            if source is not record:
+                objects, links = {}, {}
             ordinals = []
-            for line in self.lines(record):
+            for line in self.lines(source):
                 v = json.loads(line)
                 if v["k"] == "o":
                     if "n" in v:
@@ -375,7 +400,7 @@ def main(args):
         else:
             held = repository.holds()
             for r in repository.records:
-                if r["kind"] == "snapshot":
+                if r["kind"] == "snapshot" and repository.source(r):
                     print(r["number"], r["time"], r["id"], *("held: " + quote(reason) for reason in held.get(r["number"], {}).values()))
     except Damaged as e:
         sys.exit("tidemark_reader: %s" % e)

@@ -28,6 +28,10 @@ SELECT old, new FROM alias ORDER BY old
 SELECT o.id, v.hash FROM object o CROSS JOIN version v ON v.object = o.n AND v.a <= ?3 AND v.z > ?3
 WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id > ?2 ORDER BY o.id LIMIT ?4
 
+-- name: whole
+SELECT o.id, v.hash, v.position FROM object o CROSS JOIN version v ON v.object = o.n AND v.a <= ?2 AND v.z > ?2
+WHERE o.type = (SELECT n FROM type WHERE name = ?1) ORDER BY o.id
+
 -- name: version
 SELECT v.hash FROM object o JOIN version v ON v.object = o.n AND v.a <= ?3 AND v.z > ?3
 WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id = ?2

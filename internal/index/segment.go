@@ -59,6 +59,8 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) (er
 			err = s.object(line)
 		case repository.Gone:
 			err = s.gone(line.Ref)
+		case repository.Anew:
+			err = s.anew()
 		case repository.Links:
 			err = s.links(line)
 		case repository.AuditEntry:
@@ -225,6 +227,31 @@ func (s *segment) refers(n int64, fresh bool, ids []entra.ID) error {
 		}
 	}
 	return nil
+}
+
+// anew ends all that there is. What is said again afterwards goes on.
+func (s *segment) anew() error {
+	if s.at == 0 {
+		return nil
+	}
+	for _, name := range []string{"close all versions", "close all links", "close all references"} {
+		if _, err := s.run(name, s.number); err != nil {
+			return err
+		}
+	}
+	rows, err := s.stmt("sums").QueryContext(s.bare)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k sumKey
+		if err := rows.Scan(&k.t, &k.rel); err != nil {
+			return err
+		}
+		s.sums[k] = &snapshot.Sum{}
+	}
+	return rows.Err()
 }
 
 // gone ends an object, and its links in both directions.

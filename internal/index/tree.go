@@ -101,6 +101,59 @@ func (t *Tree) Entries(ctx context.Context, of entra.Type) iter.Seq2[snapshot.En
 	}
 }
 
+// Whole implements repository.Whole. It holds the IDs and places of the type's objects.
+func (t *Tree) Whole(ctx context.Context, of entra.Type) iter.Seq2[entra.Object, error] {
+	return func(yield func(entra.Object, error) bool) {
+		var ids entra.IDList
+		var at []spot
+		err := t.x.read(ctx, "whole", func(rows *sql.Rows) error {
+			var id, position string
+			var hash []byte
+			if err := rows.Scan(&id, &hash, &position); err != nil {
+				return err
+			}
+			s := spot{n: uint32(ids.Len())}
+			copy(s.version[:], hash)
+			ids.Add(entra.ID(id))
+			at = append(at, s)
+			return json.Unmarshal([]byte(position), &at[len(at)-1].at)
+		}, string(of), t.s.Number)
+		if err != nil {
+			yield(entra.Object{}, err)
+			return
+		}
+		slices.SortFunc(at, func(a, b spot) int { return a.at.Compare(b.at) })
+		for some := range slices.Chunk(at, chunk) {
+			places := make([]repository.Position, len(some))
+			for i, s := range some {
+				places[i] = s.at
+			}
+			n := 0
+			for b, err := range t.r.Bodies(ctx, places) {
+				o := entra.Object{Ref: entra.Ref{Type: of, ID: ids.At(some[n].n)}, Body: b}
+				if err == nil && b.Version() != some[n].version {
+					err = fmt.Errorf("index: the body of %s is not the version the index names", o.Ref)
+				}
+				if err != nil {
+					yield(entra.Object{}, fmt.Errorf("read bodies: %w", err))
+					return
+				}
+				if !yield(o, nil) {
+					return
+				}
+				n++
+			}
+		}
+	}
+}
+
+// A spot is where the body of an object lies.
+type spot struct {
+	n       uint32 // of its ID
+	version entra.Version
+	at      repository.Position
+}
+
 // Links implements snapshot.Tree.
 func (t *Tree) Links(ctx context.Context, of entra.Type, rel string) iter.Seq2[entra.Link, error] {
 	return func(yield func(entra.Link, error) bool) {

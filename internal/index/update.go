@@ -54,6 +54,13 @@ func (x *Index) update(ctx context.Context, r *repository.Repository) error {
 		if err != nil {
 			return err
 		}
+		if record.Kind == repository.KindForget && next > 0 {
+			// What was taken in may be gone.
+			if err := x.within(ctx, func(tx *writer) error { return tx.clear(r) }); err != nil {
+				return err
+			}
+			return x.update(ctx, r)
+		}
 		err := x.within(ctx, func(tx *writer) error { return tx.add(r, record) })
 		if err != nil {
 			return fmt.Errorf("record %d: %w", record.Number, err)
@@ -236,7 +243,9 @@ func (w *writer) add(r *repository.Repository, record repository.Record) error {
 	}
 	switch record.Kind {
 	case repository.KindSnapshot:
-		err = w.segment(r, record)
+		if !r.Forgotten(record) {
+			err = w.segment(r, record)
+		}
 	case repository.KindOutcomes, repository.KindResult:
 		err = w.aliases(r, record)
 	}

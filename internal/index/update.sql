@@ -91,6 +91,18 @@ INSERT INTO reference (object, target, a, z) VALUES (?, ?, ?, 1099511627776)
 -- name: close reference
 UPDATE reference SET z = ?3 WHERE object = ?1 AND target = ?2 AND z = 1099511627776
 
+-- name: close all versions
+UPDATE version SET z = ?1 WHERE z = 1099511627776
+
+-- name: close all links
+UPDATE link SET z = ?1 WHERE z = 1099511627776
+
+-- name: close all references
+UPDATE reference SET z = ?1 WHERE z = 1099511627776
+
+-- name: sums
+SELECT type, rel FROM sum
+
 -- name: close references
 UPDATE reference SET z = ?2 WHERE object = ?1 AND z = 1099511627776
 

@@ -94,9 +94,14 @@ func (c *checker) found(rec Record, blob, reason string) error {
 	}
 	c.bad[blob] = true
 	f := Finding{Blob: blob, Reason: reason}
-	if rec.Kind == KindSnapshot || blob == noteName(rec.Number) {
+	first := rec.Number
+	touches := rec.Kind == KindSnapshot || blob == noteName(rec.Number)
+	if of, err := c.r.record(rec.Parent); err == nil && rec.Kind == KindCheckpoint && c.r.dropped(of) {
+		first, touches = of.Number, true // nothing else says what its snapshot held
+	}
+	if touches {
 		c.r.mu.RLock()
-		for _, other := range c.r.records[rec.Number:] {
+		for _, other := range c.r.records[first:] {
 			if other.Kind == KindSnapshot {
 				f.Snapshots = append(f.Snapshots, other.Number)
 			}
@@ -197,6 +202,9 @@ type binding struct {
 func (c *checker) bound(ctx context.Context, records []Record) ([]binding, error) {
 	var all []binding
 	for _, rec := range records {
+		if c.r.dropped(rec) {
+			continue // which the log says
+		}
 		for _, b := range rec.Blobs {
 			all = append(all, binding{rec, b})
 		}
@@ -264,8 +272,16 @@ func (c *checker) blobs(ctx context.Context, all []binding) error {
 
 // deep opens everything and replays the log.
 func (c *checker) deep(ctx context.Context, records []Record) error {
-	s := &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}, trees: map[partKey]treeRoot{}}
+	s := newShadow()
 	for _, rec := range records {
+		if rec.Kind == KindCheckpoint && !c.r.dropped(rec) {
+			if err := c.restates(ctx, rec); err != nil {
+				return err
+			}
+		}
+		if rec.Kind == KindSnapshot && c.r.Forgotten(rec) {
+			continue
+		}
 		if rec.Kind != KindSnapshot {
 			if _, err := c.r.Data(ctx, rec); err != nil {
 				if err := c.judge(rec, err); err != nil {
@@ -297,6 +313,26 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 	return nil
 }
 
+// restates plays a checkpoint by itself, and compares what it holds with what it says that its snapshot held.
+func (c *checker) restates(ctx context.Context, rec Record) error {
+	s := newShadow()
+	for l, err := range c.r.Replay(ctx, rec) {
+		if err == nil {
+			if snap, ok := l.(Snapshot); ok {
+				if part := s.compare(snap); part != "" {
+					err = spoilt(noteName(rec.Number), rec, "the root of "+part+" is not that of what the checkpoint holds")
+				}
+			} else {
+				s.play(l)
+			}
+		}
+		if err != nil {
+			return c.judge(rec, err)
+		}
+	}
+	return nil
+}
+
 // A shadow is the tree that replaying the log gives, bodies left out.
 type shadow struct {
 	objects map[entra.Type]map[entra.ID]entra.Version
@@ -304,6 +340,10 @@ type shadow struct {
 	sums    map[partKey]*snapshot.Sum
 	trees   map[partKey]treeRoot // of format 1
 	lost    bool
+}
+
+func newShadow() *shadow {
+	return &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}, trees: map[partKey]treeRoot{}}
 }
 
 func (s *shadow) sum(k partKey) *snapshot.Sum {
@@ -315,6 +355,8 @@ func (s *shadow) sum(k partKey) *snapshot.Sum {
 
 func (s *shadow) play(l Line) {
 	switch l := l.(type) {
+	case Anew:
+		*s = *newShadow()
 	case Object:
 		of := s.objects[l.Ref.Type]
 		if of == nil {

@@ -101,6 +101,9 @@ func (c *copying) run(ctx context.Context) error {
 	if err := c.r.seen(c.o.Seen); err != nil {
 		return err
 	}
+	if err := c.drops(ctx); err != nil {
+		return err
+	}
 	// Before record 0 there is no repository.
 	if err := c.all(ctx, append(slots, file{repoName, sha256.Sum256(header), int64(len(header)), c.r.records[0]})); err != nil {
 		return err
@@ -245,6 +248,36 @@ func (c *copying) log(ctx context.Context, _ []byte) error {
 	return nil
 }
 
+// drops reads what the log says was dropped, which is copied no more, from whoever has it right.
+func (c *copying) drops(ctx context.Context) error {
+	c.r.drops = map[string]bool{}
+	for _, rec := range c.r.records {
+		if rec.Kind != KindForget {
+			continue
+		}
+		has, err := c.either(ctx, rec.Blobs[0].Name, maxDropped)
+		if err != nil {
+			return err
+		}
+		why := error(spoilt(rec.Blobs[0].Name, rec, "missing in both"))
+		for _, raw := range has {
+			if raw == nil || why == nil {
+				continue
+			}
+			var names []string
+			if names, why = parseDropped(rec, raw); why == nil {
+				for _, name := range names {
+					c.r.drops[name] = true
+				}
+			}
+		}
+		if why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
 // take takes in the next note, from whoever has it right.
 func (c *copying) take(n int64, msgs [2][]byte) error {
 	var takes [2]func()
@@ -278,6 +311,9 @@ func (c *copying) take(n int64, msgs [2][]byte) error {
 // files returns the files of a record, a list of them resolved.
 func (c *copying) files(ctx context.Context, rec Record) ([]file, error) {
 	var all []file
+	if c.r.dropped(rec) {
+		return nil, nil
+	}
 	for _, b := range rec.Blobs {
 		if b.Name == repoName {
 			continue

@@ -19,7 +19,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
-// A Line is one thing a snapshot's blobs say: an Object, Gone, Links, AuditEntry or Snapshot. Where two
+// A Line is one thing a snapshot's blobs say: an Object, Gone, Anew, Links, AuditEntry or Snapshot. Where two
 // lines speak of the same object or link, the later one holds.
 type Line interface{ line() }
 
@@ -45,6 +45,9 @@ type Object struct {
 // Gone says that from this snapshot on there is no such object.
 type Gone struct{ Ref entra.Ref }
 
+// Anew says that what follows is all there is: nothing of what earlier snapshots held.
+type Anew struct{}
+
 // Links says which links of one relation begin and end at an object; each list ascends.
 type Links struct {
 	From        entra.Ref
@@ -67,6 +70,7 @@ type Snapshot struct {
 
 func (Object) line()     {}
 func (Gone) line()       {}
+func (Anew) line()       {}
 func (Links) line()      {}
 func (AuditEntry) line() {}
 func (Snapshot) line()   {}

@@ -103,6 +103,9 @@ func (r *Repository) readOn(ctx context.Context) error {
 		r.mu.Lock()
 		r.unlock(ctx, r.records[n].Blobs)
 		r.mu.Unlock()
+		if err := r.readDrops(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -132,8 +135,10 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 		return nil, corrupt(noteName(n), "%v", err)
 	}
 	rec.Signer = signed.Sigs[0].Name
-	if recovery := r.recovery(); signed.Sigs[0].Hash == recovery.KeyHash() && rec.Signer == recovery.Name() && rec.Kind != KindSigner {
-		return nil, corrupt(noteName(n), "is signed by the key that may only introduce signers")
+	recovery := r.recovery()
+	recovers := signed.Sigs[0].Hash == recovery.KeyHash() && rec.Signer == recovery.Name()
+	if recovers && rec.Kind != KindSigner && rec.Kind != KindForget {
+		return nil, corrupt(noteName(n), "is signed by the key that may only introduce signers and forget")
 	}
 	more, want, err := r.grown(rec)
 	if err != nil {
@@ -147,6 +152,13 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 	case KindSnapshot:
 		if newest := newest(r.records); rec.Parent != newest {
 			return nil, corrupt(noteName(n), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
+		}
+	case KindCheckpoint, KindForget:
+		if rec.Parent >= int64(len(r.records)) || r.records[rec.Parent].Kind != KindSnapshot {
+			return nil, corrupt(noteName(n), "its parent %d is no snapshot", rec.Parent)
+		}
+		if rec.Kind == KindForget && (!recovers || len(rec.Blobs) != 1 || rec.Blobs[0].Role != roleDropped) {
+			return nil, corrupt(noteName(n), "forgets without the key that may, or without saying what")
 		}
 	case KindSigner:
 		v, err := note.NewVerifier(rec.Key)
@@ -435,7 +447,7 @@ func newest(records []Record) int64 {
 func (r *Repository) Append(ctx context.Context, kind Kind, parent int64, data []byte) (Record, error) {
 	rec := Record{Kind: kind, Parent: parent}
 	switch kind {
-	case KindInit, KindSnapshot, KindEpoch, KindHolder:
+	case KindInit, KindSnapshot, KindEpoch, KindHolder, KindCheckpoint, KindForget:
 		return Record{}, fmt.Errorf("append %s: not this way", kind)
 	case KindSigner:
 		rec.Key = string(data)

@@ -29,6 +29,9 @@ const (
 	KindSigner   Kind = "signer"   // another key that may sign records
 	KindHolder   Kind = "holder"   // another slot of the present epoch
 	KindEpoch    Kind = "epoch"    // another identity that later blobs are sealed to
+
+	KindCheckpoint Kind = "checkpoint" // all that a snapshot's tree holds, once more
+	KindForget     Kind = "forget"     // which files are dropped
 )
 
 // A Record is one entry of the log.
@@ -60,7 +63,8 @@ const (
 	roleObjects    = "objects"
 	roleAudit      = "audit"
 	roleData       = "data"
-	roleList       = "list" // a plain file of blob lines, where a record has too many for its note
+	roleList       = "list"    // a plain file of blob lines, where a record has too many for its note
+	roleDropped    = "dropped" // a plain file of the blob lines that a record of kind forget drops
 )
 
 const (

@@ -210,8 +210,9 @@ func (r *Repository) sealData(ctx context.Context, data []byte) (Blob, error) {
 	return s.finish(roleData)
 }
 
-// Replay yields what a record of kind snapshot says, in the order it was written; for other records it
-// yields nothing. Damage to the blob as a whole may be found only at its end, so what was yielded counts
+// Replay yields what a record of kind snapshot or checkpoint says, in the order it was written; for other records it
+// yields nothing. Of a snapshot whose own files were dropped it yields Anew and what its checkpoint says; of one that was
+// forgotten the error wraps ErrForgotten. Damage to the blob as a whole may be found only at its end, so what was yielded counts
 // only once the sequence ended without an error.
 func (r *Repository) Replay(ctx context.Context, rec Record) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
@@ -228,8 +229,18 @@ func (r *Repository) Replay(ctx context.Context, rec Record) iter.Seq2[Line, err
 
 func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bool) error {
 	rec, err := r.own(rec)
-	if err != nil || rec.Kind != KindSnapshot {
+	if err != nil || rec.Kind != KindSnapshot && rec.Kind != KindCheckpoint {
 		return err
+	}
+	if r.dropped(rec) {
+		instead, ok := r.restated(rec.Number)
+		if !ok {
+			return ErrForgotten
+		}
+		if !yield(Anew{}) {
+			return nil
+		}
+		rec = instead
 	}
 	blobs, err := r.blobs(ctx, rec)
 	if err != nil {
@@ -350,12 +361,18 @@ func (p *player) line(v any, at Position) (Line, error) {
 		at.Off, at.Len = at.Off+int32(v.Off), int32(len(v.Body))
 		return AuditEntry{v.Body, at}, nil
 	case snapshotLine:
-		s := v.Snapshot
-		if s.Parent != p.rec.Parent {
-			return nil, p.bad("its parent is %d, its record's %d", s.Parent, p.rec.Parent)
+		s, of := v.Snapshot, p.rec
+		if of.Kind == KindCheckpoint {
+			var err error
+			if of, err = p.r.record(of.Parent); err != nil {
+				return nil, err
+			}
+		}
+		if s.Parent != of.Parent {
+			return nil, p.bad("its parent is %d, its record's %d", s.Parent, of.Parent)
 		}
 		p.closed = true
-		settle(s, p.rec, p.r.tenant.ID)
+		settle(s, of, p.r.tenant.ID)
 		return Snapshot{s, p.format}, nil
 	}
 	return nil, p.bad("line %d has no place here", p.hash.lines+1)
@@ -383,7 +400,7 @@ func (p *player) head(h headLine) error {
 	switch {
 	case p.blob.Role == roleAudit:
 		want.Kind = kindAudit
-	case p.rec.Parent == 0:
+	case p.rec.Parent == 0 || p.rec.Kind == KindCheckpoint:
 		want.Kind = kindCheckpoint
 	}
 	if h.Format > format {
@@ -495,7 +512,7 @@ func (r *Repository) Bodies(ctx context.Context, at []Position) iter.Seq2[entra.
 			for i := range order {
 				order[i] = i
 			}
-			slices.SortFunc(order, func(i, j int) int { return batch[i].compare(batch[j]) })
+			slices.SortFunc(order, func(i, j int) int { return batch[i].Compare(batch[j]) })
 			bodies := make([]entra.Body, len(batch))
 			for _, i := range order {
 				if bodies[i], err = d.body(batch[i]); err != nil {
@@ -512,7 +529,8 @@ func (r *Repository) Bodies(ctx context.Context, at []Position) iter.Seq2[entra.
 	}
 }
 
-func (p Position) compare(q Position) int {
+// Compare orders positions as bodies lie.
+func (p Position) Compare(q Position) int {
 	for _, d := range []int64{p.Record - q.Record, int64(p.Blob - q.Blob), p.Frame - q.Frame, int64(p.Off - q.Off)} {
 		if d != 0 {
 			return int(min(max(d, -1), 1))

@@ -65,6 +65,8 @@ type Repository struct {
 	tried      map[string]bool // slots, and whether one of the caller's identities opens them
 	damaged    []error         // slots that could not be read
 	lists      map[int64][]Blob
+	drops      map[string]bool // files that the log says were dropped; never changed, only replaced
+	dropsRead  int             // records of which that is known
 }
 
 // InitOptions say how a repository begins. All fields are required.
@@ -223,6 +225,9 @@ func open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 		return nil, corrupt(repoName, "is not what record 0 binds")
 	}
 	if err := r.seen(o.Seen); err != nil {
+		return nil, err
+	}
+	if err := r.readDrops(ctx); err != nil {
 		return nil, err
 	}
 	for _, s := range h.Slots {
