@@ -20,6 +20,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/emulator"
 	"github.com/tidemark-backup/tidemark/internal/entra"
+	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -252,6 +253,13 @@ func restored(t *testing.T, l *lab.Lab, goal *snapshot.Snapshot, q plan.Request)
 	if _, objections := l.Judge(p, base); len(objections) > 0 && !q.EnableUsers {
 		q.EnableUsers = true // who is excluded from a policy and comes back disabled is no way in
 		p = l.Plan(base, goal, q)
+	}
+	for _, s := range p.Steps { // an application comes back with what only people may write
+		if r, ok := catalog.Lookup(s.Ref.Type); ok && r.People {
+			defer func(w *graph.Client) { l.Writer = w }(l.Writer)
+			l.Writer = l.Person
+			break
+		}
 	}
 	report := l.Apply(p, base)
 	for _, res := range report.Results {

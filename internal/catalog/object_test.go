@@ -44,6 +44,8 @@ func answers() []struct {
 			"keyCredentials":[{"keyId":"k2","key":null},{"keyId":"k1","key":"AA"}],"info":{"logoUrl":"https://cdn","supportUrl":null},
 			"appRoles":[{"id":"r2","origin":"Application"},{"id":"r1","allowedMemberTypes":["User","Application"]}]}`, g1, "App",
 			`{"appId":"` + g2 + `","appRoles":[{"allowedMemberTypes":["Application","User"],"id":"r1"},{"id":"r2"}],"displayName":"App","info":{},"keyCredentials":[{"keyId":"k1"},{"keyId":"k2"}],"logo":true,"web":{"redirectUris":["https://a","https://b"]}}`},
+		{"onPremisesPublishing", g1, `{"id":"` + g1 + `","onPremisesPublishing":{"externalUrl":"https://o","internalUrl":"https://i","isOnPremPublishingEnabled":true,"segmentsConfiguration":null,"verifiedCustomDomainKeyCredential":{"keyId":"k"},"verifiedCustomDomainCertificatesMetadata":{"thumbprint":"t"}}}`,
+			g1 + "/onPremisesPublishing", "https://o", `{"onPremisesPublishing":{"externalUrl":"https://o","internalUrl":"https://i"}}`},
 		{"applicationLogo", g1, `{"contentType":"image/png","data":"iVBORw=="}`, g1 + "/applicationLogo", "image/png", `{"contentType":"image/png","data":"iVBORw=="}`},
 		{"organizationalBrandingLocalization", g1, `{"id":"fr-FR","signInPageText":"Salut","bannerLogoRelativeUrl":"x/y?ts=1","faviconRelativeUrl":null,"cdnList":["c"]}`, g1 + "/fr-FR", "fr-FR", `{"bannerLogo":true,"id":"fr-FR","signInPageText":"Salut"}`},
 		{"servicePrincipal", "", `{"id":"` + g1 + `","appId":"` + g2 + `","displayName":"SP","tags":["b","a","a"],"replyUrls":[]}`, g1, "SP", `{"appId":"` + g2 + `","displayName":"SP","tags":["a","b"]}`},

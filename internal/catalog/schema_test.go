@@ -286,7 +286,7 @@ func TestNoPropertyForgotten(t *testing.T) {
 			"hideFromOutlookClients", "infoCatalogs", "isArchived", "isFavorite", "isSubscribedByMail", "onPremisesExtensionAttributes", "organizationId",
 			"unseenConversationsCount", "unseenCount", "unseenMessagesCount", "welcomeMessageEnabled"},
 		// About another type's objects.
-		"application":      {"managerApplications"},
+		"application":      {"managerApplications", "onPremisesPublishing"},
 		"servicePrincipal": {"customSecurityAttributes"},
 		"organization":     {},
 	}

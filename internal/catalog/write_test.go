@@ -47,6 +47,8 @@ func TestCreate(t *testing.T) {
 		{"userSecurityAttributes", "u/userSecurityAttributes", `{"customSecurityAttributes":{"Set":{"Level":"high","Places":{"type":"#Collection(String)","value":["a"]}}}}`,
 			`PATCH /v1.0/users/u {"customSecurityAttributes":{"Set":{"@odata.type":"#Microsoft.DirectoryServices.CustomSecurityAttributeValue","Level":"high","Places":["a"],"Places@odata.type":"#Collection(String)"}}}
 `},
+		{"onPremisesPublishing", "a/onPremisesPublishing", `{"onPremisesPublishing":{"externalUrl":"e","internalUrl":"i"}}`, `PATCH /beta/applications/a {"onPremisesPublishing":{"externalUrl":"e","internalUrl":"i"}}
+`},
 		{"servicePrincipalSecurityAttributes", "s/servicePrincipalSecurityAttributes", `{"customSecurityAttributes":{"Set":{"Rank":{"type":"#Int32","value":1}}}}`,
 			`PATCH /v1.0/servicePrincipals/s {"customSecurityAttributes":{"Set":{"@odata.type":"#Microsoft.DirectoryServices.CustomSecurityAttributeValue","Rank":1,"Rank@odata.type":"#Int32"}}}
 `},
@@ -329,6 +331,9 @@ POST /v1.0/policies/authenticationStrengthPolicies/i/updateAllowedCombinations {
 			`PATCH /v1.0/policies/authenticationStrengthPolicies/s/combinationConfigurations/c {"@odata.type":"#microsoft.graph.fido2CombinationConfiguration","allowedAAGUIDs":["b"]}
 `},
 		{"authenticationCombinationConfiguration", "s/c", `{"allowedAAGUIDs":["b"]}`, `{}`, "error"},
+		{"onPremisesPublishing", "a/onPremisesPublishing", `{"onPremisesPublishing.externalAuthenticationType":"aadPreAuthentication"}`, `{"onPremisesPublishing":{"externalAuthenticationType":"passthru","externalUrl":"e","internalUrl":"i"}}`,
+			`PATCH /beta/applications/a {"onPremisesPublishing":{"externalAuthenticationType":"aadPreAuthentication","externalUrl":"e","internalUrl":"i"}}
+`},
 		{"featureRolloutPolicy", "i", `{"isEnabled":false}`, `{"feature":"seamlessSso","isEnabled":true}`, `PATCH /v1.0/policies/featureRolloutPolicies/i {"isEnabled":false}
 `},
 		{"mobileDeviceManagementPolicy", "i", `{"appliesTo":"all","discoveryUrl":"u"}`, `{"appliesTo":"none"}`, `PATCH /beta/policies/mobileDeviceManagementPolicies/i {"discoveryUrl":"u"}

@@ -244,6 +244,11 @@ func (c *call) changeApp(o, d *object, in checked) error {
 	if v, ok := in.p["uniqueName"]; ok && c.t.taken(kApp, o, func(x *object) bool { return x.p["uniqueName"] == v }) {
 		return conflict("uniqueName")
 	}
+	if in.p["onPremisesPublishing"] != nil {
+		if err := publish(d); err != nil {
+			return err
+		}
+	}
 	// An enabled role or scope is disabled first, then changed or removed.
 	for _, e := range []struct {
 		name     string

@@ -450,6 +450,7 @@ func (t *Tenant) seedFamilies(born string) {
 	}
 	t.seedStreams()
 	t.seedNotes()
+	t.seedPublished()
 	for i, x := range kin().tied {
 		for _, from := range x.from {
 			far := t.first(kin().kinds[x.to], samples)

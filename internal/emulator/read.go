@@ -319,6 +319,9 @@ func (c *call) checkSelect(sel []string, listing bool, types ...*typeInfo) error
 			if p.Single && listing {
 				return refuse(501, "NotImplemented", "This operation target is not yet supported.")
 			}
+			if p.People && !c.direct && c.actor.kind != "user" {
+				return denied()
+			}
 			if p.Name == "customSecurityAttributes" && !c.holds("CustomSecAttributeAssignment.Read.All", "CustomSecAttributeAssignment.ReadWrite.All") {
 				return denied()
 			}

@@ -151,3 +151,49 @@ func TestFraudProtection(t *testing.T) {
 	must(t, at, 204, "PATCH", one, map[string]any{"@odata.type": body["@odata.type"], "displayName": "Other"})
 	must(t, at, 204, "DELETE", one, nil)
 }
+
+// How an application is published is told where it is asked for, in the preview, and to people only.
+func TestPublished(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	app := newClient(t, at, at.RestoreApp())
+	person := signedIn(t, at, "Application.ReadWrite.All")
+	list := "/beta/applications?$select=id,onPremisesPublishing"
+	if got := app.do("GET", list, ""); got.status != 403 {
+		t.Errorf("an application sees it: %d", got.status)
+	}
+	if got := person.do("GET", "/v1.0/applications?$select=id,onPremisesPublishing", ""); got.status != 400 {
+		t.Errorf("v1.0: %d", got.status)
+	}
+	published, other := "", ""
+	for _, a := range person.do("GET", list, "").items() {
+		if p, ok := a["onPremisesPublishing"].(map[string]any); !ok {
+			other = "/beta/applications/" + a["id"].(string)
+		} else if p["externalUrl"] != nil {
+			published = "/beta/applications/" + a["id"].(string)
+		}
+	}
+	for i, x := range []struct {
+		who  *client
+		at   string
+		body string
+		want int
+	}{
+		{app, published, `{"onPremisesPublishing":{"isSecureCookieEnabled":false}}`, 403},
+		{person, published, `{"onPremisesPublishing":{"isSecureCookieEnabled":false}}`, 204},
+		{person, published, `{"onPremisesPublishing":{"isOnPremPublishingEnabled":false}}`, 400},
+		{person, published, `{"onPremisesPublishing":{"externalAuthenticationType":"magic"}}`, 400},
+		{person, other, `{"onPremisesPublishing":{"externalUrl":"https://outside.example"}}`, 400},
+		{person, other, `{"onPremisesPublishing":{"externalUrl":"https://outside.example","internalUrl":"https://inside.example"}}`, 204},
+	} {
+		if got := x.who.do("PATCH", x.at, x.body); got.status != x.want {
+			t.Errorf("%d: %d, want %d: %s", i, got.status, x.want, got.raw)
+		}
+	}
+	p := person.do("GET", other+"?$select=onPremisesPublishing", "").body["onPremisesPublishing"].(map[string]any)
+	if p["isOnPremPublishingEnabled"] != true || p["isSecureCookieEnabled"] != true || p["externalUrl"] != "https://outside.example" {
+		t.Error(p)
+	}
+	if got := person.do("GET", other, ""); got.body["onPremisesPublishing"] != nil {
+		t.Error("it is told unasked")
+	}
+}

@@ -30,6 +30,7 @@ type property struct {
 	Profile  bool   `json:"profile"`  // kept in the profile store: own PATCH, delegated only
 	Exchange bool   `json:"exchange"` // kept in the mail store: own PATCH, delegated only
 	Beta     bool   `json:"beta"`
+	People   bool   `json:"people"` // shown to and taken from people only, from no application
 
 	extension bool // a directory extension: no part of the metadata
 	masked    bool // its type leads to an enumeration with members after unknownFutureValue

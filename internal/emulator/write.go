@@ -83,6 +83,9 @@ func (c *call) check(body map[string]any, typ *typeInfo, creating bool, allow ..
 			}
 			return out, bad("Invalid property '%s'.", name)
 		}
+		if p.People && !c.direct && c.actor.kind != "user" {
+			return out, denied()
+		}
 		letter := "u"
 		if creating {
 			letter = "c"
