@@ -412,6 +412,8 @@ func bury(t *testing.T, tenant *emulator.Tenant, n int) {
 	const partners = "/v1.0/policies/crossTenantAccessPolicy/partners"
 	partner := fmt.Sprintf("55555555-0000-4000-8000-%012d", n+100)
 	do(201, "POST", partners, map[string]any{"tenantId": partner})
+	do(204, "PUT", partners+"/"+partner+"/identitySynchronization", map[string]any{"displayName": name, "userSyncInbound": map[string]any{"isSyncAllowed": true}})
+	do(204, "DELETE", partners+"/"+partner+"/identitySynchronization", nil)
 	do(204, "DELETE", partners+"/"+partner, nil)
 	status, app := tenant.Do("POST", "/v1.0/applications", map[string]any{"displayName": name})
 	if status != 201 {

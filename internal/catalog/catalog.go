@@ -289,8 +289,9 @@ func (r *Resource) Asked() []string {
 		return nil
 	}
 	names := []string{"id"}
+	inline := strings.Split(r.Inline, ",") // what $expand names comes by itself
 	for _, p := range r.Properties {
-		if !strings.ContainsAny(p.Name, ".[@") && (!p.Omit || p.raw) {
+		if !strings.ContainsAny(p.Name, ".[@") && (!p.Omit || p.raw) && !slices.Contains(inline, p.Name) {
 			names = append(names, p.Name)
 		}
 	}
@@ -384,7 +385,7 @@ type table struct {
 var declarations = declare()
 
 func declare() *table {
-	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), networkAccess(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess(), delegated(), rollouts(), publishing()), byType: map[entra.Type]*Resource{}}
+	t := &table{sorted: slices.Concat(users(), groups(), apps(), provisioning(), remoteDesktop(), asides(), roles(), privilegedAccess(), otherRoles(), policies(), signIn(), settings(), grantPolicies(), crossTenant(), tenantWide(), streams(), attributes(), trusts(), devices(), networkAccess(), entitlements(), reviews(), workflows(), external(), partners(), directory(), observations(), audits(), methods(), records(), privateAccess(), delegated(), rollouts(), publishing(), microsoft365(), configurationManagement()), byType: map[entra.Type]*Resource{}}
 	t.sorted = append(t.sorted, bins(t.sorted)...)
 	slices.SortFunc(t.sorted, func(a, b *Resource) int { return strings.Compare(string(a.Type), string(b.Type)) })
 	for _, r := range t.sorted {

@@ -52,13 +52,19 @@ func crossTenant() []*Resource {
 	gone := discarded(partner, "deletedCrossTenantAccessPolicyConfigurationPartner", bin, bin+"/{id}", sealed)
 	gone.Version, gone.Unless = "beta", "the service names no permission by which an application may read it"
 	gone.Properties = append(gone.Properties, never(byService, "deletedDateTime")...)
-	return []*Resource{root, standard, synchronization, partners, partner, gone, {
+	synchronized := &Resource{
 		Type: "crossTenantIdentitySyncPolicyPartner", Title: "Cross-tenant synchronisation", Doc: "Whether a partner may synchronise its people into the tenant.",
 		List: "/policies/crossTenantAccessPolicy/partners/{parent}/identitySynchronization", Item: "/policies/crossTenantAccessPolicy/partners/{parent}/identitySynchronization",
 		One: true, Under: partnerType, Chosen: "PUT", Name: []string{"displayName"}, Match: []string{"displayName"}, Grants: true,
 		Can: Create | Update | Delete, Read: []string{"Policy.Read.All"}, Write: []string{"Policy.Read.All", write},
 		Properties: slices.Concat(both("displayName", "userSyncInbound"), omit("it is the partner's", "tenantId")),
-	}}
+	}
+	// Here it stands by itself, under the ID of the partner.
+	const syncBin = "/policies/deletedItems/crossTenantSyncPolicyPartners"
+	unsynchronized := discarded(synchronized, "deletedCrossTenantIdentitySyncPolicyPartner", syncBin, syncBin+"/{id}", sealed)
+	unsynchronized.ID, unsynchronized.Version, unsynchronized.Unless = "tenantId", gone.Version, gone.Unless
+	unsynchronized.Properties = slices.Concat(never(sealed, "displayName", "tenantId", "userSyncInbound"), never(byService, "deletedDateTime"))
+	return []*Resource{root, standard, synchronization, partners, partner, gone, synchronized, unsynchronized}
 }
 
 // crossing declares what may be done across tenants. People and groups are this tenant's on the way out and the other

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,20 @@ func FuzzLocate(f *testing.F) {
 			t.Fatalf("%q is asked for by %s", name, filter)
 		}
 	})
+}
+
+// What $expand brings is not asked for a second time, by its name.
+func TestAskedAndExpanded(t *testing.T) {
+	r, ok := catalog.Lookup("configurationMonitor")
+	if !ok {
+		t.Fatal("no monitors")
+	}
+	for _, c := range []catalog.Call{r.Listing(""), r.Fetch("m")} {
+		asked := strings.Split(c.Query.Get("$select"), ",")
+		if c.Query.Get("$expand") != "baseline" || slices.Contains(asked, "baseline") || !slices.Contains(asked, "parameters") {
+			t.Errorf("%s asks for %v", c.Path, c.Query)
+		}
+	}
 }
 
 // A list that the service gives for a scope only is asked for with it; one object is not.

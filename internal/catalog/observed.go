@@ -53,5 +53,12 @@ func observations() []*Resource {
 			"maxScore", "postponeUntilDateTime", "priority", "recommendationType", "releaseType", "remediationImpact", "requiredLicenses", "status"),
 		omit("moves daily", "currentScore", "lastCheckedDateTime"),
 	)
-	return []*Resource{people, programs, detections, registered, advice}
+	const counted = "the service counts it anew, and it moves with what people register"
+	summary := one("userRegistrationFeatureSummary", "/reports/authenticationMethods/microsoft.graph.usersRegisteredByFeature()", "Numbers of registered people", "How many people have registered what they need to sign in in which way.", "AuditLog.Read.All", 0, "userTypes")
+	summary.One, summary.Unless = true, counted
+	summary.Properties = slices.Concat(
+		[]Property{{Name: "userRegistrationFeatureCounts", Key: "feature", Reason: counted}},
+		never(counted, "totalUserCount", "userRoles", "userTypes"),
+	)
+	return []*Resource{people, programs, detections, registered, summary, advice}
 }

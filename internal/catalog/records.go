@@ -10,6 +10,7 @@ import (
 func records() []*Resource {
 	const same = "it is Microsoft's catalogue, the same in every tenant"
 	const disk = "it says which disk a device has encrypted"
+	const extended = "what is released is never deleted, and no application can change it"
 	const kept = "Microsoft keeps states of the tenant for some days, by itself"
 	return []*Resource{{
 		Type: "groupSettingTemplate", Title: "Templates of group settings", Doc: "What group settings can be made of, and what holds where nothing is set.",
@@ -52,5 +53,18 @@ func records() []*Resource {
 		List: "/directory/recovery/snapshots", Unless: "there are others every day",
 		Name: []string{"createdDateTime"}, Read: []string{"EntraBackup.Read.All"}, Refusal: kept,
 		Properties: never(kept, "createdDateTime", "totalChangedObjects"),
+	}, {
+		// Source: Microsoft Graph documentation, "schemaExtension" and "Update schemaExtension".
+		Type: "schemaExtension", Title: "Schema extensions", Doc: "Which properties applications have defined for objects of any tenant, as far as they have released them.",
+		List: "/schemaExtensions", Unless: "the list holds what any tenant has released",
+		Name: []string{"id"}, Read: []string{"Application.Read.All"}, Refusal: extended,
+		Properties: slices.Concat(
+			never(extended, "description", "status"),
+			[]Property{
+				{Name: "owner", Ref: []entra.Type{ApplicationType}, By: "appId", Reason: extended},
+				{Name: "properties", Key: "name", Reason: extended},
+			},
+			sets(Never, extended, "targetTypes"),
+		),
 	}}
 }

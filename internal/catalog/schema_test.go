@@ -15,7 +15,8 @@ import (
 // A schema is a digest of the metadata that Microsoft publishes of Microsoft Graph v1.0.
 type schema struct {
 	Roots map[string]string
-	Bound []string // "TYPE/FUNCTION", with "[]" before the type where it is bound to a collection
+	Bound []string          // "TYPE/FUNCTION", with "[]" before the type where it is bound to a collection
+	Gives map[string]string // what such a function gives that does not give what it is bound to
 	Types map[string]struct {
 		Base       string
 		Open       bool
@@ -85,6 +86,8 @@ func (s schema) path(path string) (string, bool) {
 		switch {
 		case strings.HasPrefix(name, "{"):
 			at, ok = element, many
+		case strings.HasSuffix(name, "()"):
+			at, ok = s.Gives[at+"/"+strings.TrimPrefix(strings.TrimSuffix(name, "()"), "microsoft.graph.")]
 		case strings.HasPrefix(name, "microsoft.graph."):
 			to := strings.TrimPrefix(name, "microsoft.graph.")
 			ok = s.is(to, element)
@@ -122,6 +125,7 @@ func outside() map[string]string {
 		"authenticationMethod.@odata.type":                                   "annotation that tells the variants apart",
 		"device.extensionAttributes":                                         "documented for updates, and answers have it",
 		"deletedCrossTenantAccessPolicyConfigurationPartner.deletedDateTime": "beta has it",
+		"deletedCrossTenantIdentitySyncPolicyPartner.deletedDateTime":        "beta has it",
 		"user.@odata.type":                                                   "annotation that tells what is more special",
 		"deletedUser.@odata.type":                                            "annotation that tells what is more special",
 		"application.@odata.type":                                            "annotation that tells what is more special",

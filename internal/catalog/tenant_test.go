@@ -14,6 +14,12 @@ func settingUpdates() []update {
 		{"authorizationPolicy", "authorizationPolicy", `{"defaultUserRolePermissions.allowedToCreateTenants":null,"allowInvitesFrom":"none"}`, `{"defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":false}}`,
 			`PATCH /v1.0/policies/authorizationPolicy {"allowInvitesFrom":"none","defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":null,"allowedToReadBitlockerKeysForOwnedDevice":null,"permissionGrantPoliciesAssigned":[]}}
 `},
+		{"configurationMonitor", "m", `{"baseline.displayName":"C","parameters":{"a":"1"}}`, `{"displayName":"M","baseline":{"displayName":"B","resources":[{"displayName":"D"}]},"parameters":{"a":"0","b":"2"}}`,
+			`PATCH /v1.0/admin/configurationManagement/configurationMonitors/m {"baseline":{"displayName":"C","resources":[{"displayName":"D"}]},"parameters":{"a":"1","b":null}}
+`},
+		{"sharepointSettings", "sharepointSettings", `{"sharingAllowedDomainList":null,"idleSessionSignOut.isEnabled":true}`, `{"sharingAllowedDomainList":["a.example"],"idleSessionSignOut":{"isEnabled":false,"warnAfterInSeconds":60}}`,
+			`PATCH /v1.0/admin/sharepoint/settings {"idleSessionSignOut":{"isEnabled":true,"warnAfterInSeconds":60},"sharingAllowedDomainList":[]}
+`},
 		{"adminConsentRequestPolicy", "i", `{"isEnabled":true}`, consent,
 			`PUT /v1.0/policies/adminConsentRequestPolicy {"isEnabled":true,"notifyReviewers":true,"remindersEnabled":true,"requestDurationInDays":7,"reviewers":[{"query":"/users/a"}]}
 `},

@@ -38,6 +38,10 @@ func show(calls ...catalog.Call) string {
 
 func TestCreate(t *testing.T) {
 	tests := []struct{ typ, id, set, want string }{
+		{"configurationMonitor", "", `{"displayName":"M","status":"inactive","baseline":{"displayName":"B","resources":[{"displayName":"D"}]}}`, `POST /v1.0/admin/configurationManagement/configurationMonitors {"baseline":{"displayName":"B","resources":[{"displayName":"D"}]},"displayName":"M"}
+PATCH /v1.0/admin/configurationManagement/configurationMonitors/{id} {"status":"inactive"}
+`},
+		{"configurationMonitor", "", `{"displayName":"M"}`, ""},
 		{"userExtension", "u/com.x", `{"extensionName":"com.x","theme":"dark","n":{"a":[1]}}`, `POST /v1.0/users/u/extensions {"@odata.type":"#microsoft.graph.openTypeExtension","extensionName":"com.x","n":{"a":[1]},"theme":"dark"}
 `},
 		{"groupExtension", "g/com.x", `{"extensionName":"com.x"}`, `POST /v1.0/groups/g/extensions {"@odata.type":"#microsoft.graph.openTypeExtension","extensionName":"com.x"}

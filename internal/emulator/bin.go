@@ -292,6 +292,16 @@ func (t *Tenant) proxyTaken(o *object) map[string]bool {
 	return taken
 }
 
+// binned returns what lies in the bin of what an object contained, or nil.
+func (t *Tenant) binned(k kindID, parent string) *object {
+	for id := range t.bin {
+		if o := t.objects[idKey(id)]; o.kind == k && o.p["_parent"] == parent {
+			return o
+		}
+	}
+	return nil
+}
+
 // policyBin serves the bins of Conditional Access, which are their own.
 func (c *call) policyBin(k kindID, rest []string) (answer, error) {
 	if err := c.allow(k, c.method != "GET"); err != nil {
@@ -312,6 +322,9 @@ func (c *call) policyBin(k kindID, rest []string) (answer, error) {
 		return c.page(l)
 	}
 	o := c.see(c.t.get(rest[0]))
+	if f := familyOf(k); f != nil && f.under != "" { // it lies there under the id of what contained it
+		o = c.see(c.t.binned(k, rest[0]))
+	}
 	if o == nil || o.kind != k || o.deleted.IsZero() {
 		return answer{}, refuse(404, "ResourceNotFound", "No deleted object with id %s was found.", rest[0])
 	}

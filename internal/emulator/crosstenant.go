@@ -143,7 +143,14 @@ func partnerKind(path, write string) *family {
 }
 
 func synchronization(partner *family) *family {
-	f := &family{path: "identitySynchronization", under: partner.path, one: "identitySynchronization", types: []string{"crossTenantIdentitySyncPolicyPartner"}, noun: "cross tenant synchronization", verbs: "PUT PATCH DELETE", silent: true, access: partner.access}
+	f := &family{path: "identitySynchronization", under: partner.path, one: "identitySynchronization", types: []string{"crossTenantIdentitySyncPolicyPartner"}, noun: "cross tenant synchronization", verbs: "PUT PATCH DELETE", silent: true, access: partner.access,
+		bin: "policies/deletedItems/crossTenantSyncPolicyPartners", sealed: true}
+	f.create = func(c *call, o *object, _ checked) error { // what lay in the bin under this id is no more
+		if old := c.t.binned(o.kind, text(o.p["_parent"])); old != nil {
+			c.t.purge(old)
+		}
+		return nil
+	}
 	f.sample = func(_ *Tenant, i int, parent *object) map[string]any {
 		return props{"displayName": "Partner " + itoa(i), "userSyncInbound": props{"isSyncAllowed": true}}
 	}

@@ -73,3 +73,29 @@ func TestPartnersInTheirBin(t *testing.T) {
 		t.Errorf("in the bin though there is one: %v", all)
 	}
 }
+
+func TestSynchronizationInItsBin(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	c := newClient(t, at, at.RestoreApp())
+	const bin = "/policies/deletedItems/crossTenantSyncPolicyPartners"
+	partner := "/v1.0/policies/crossTenantAccessPolicy/partners/33333333-0000-4000-8000-000000000000"
+	c.want(201, "POST", "/v1.0/policies/crossTenantAccessPolicy/partners", `{"tenantId":"33333333-0000-4000-8000-000000000000"}`)
+	for range 2 { // it lies there once
+		c.want(204, "PUT", partner+"/identitySynchronization", `{"displayName":"P","userSyncInbound":{"isSyncAllowed":true}}`)
+		if all := c.want(200, "GET", "/beta"+bin, "").items(); len(all) != 0 {
+			t.Errorf("in the bin though there is one: %v", all)
+		}
+		c.want(204, "DELETE", partner+"/identitySynchronization", "")
+		c.want(404, "GET", partner+"/identitySynchronization", "")
+		all := c.want(200, "GET", "/beta"+bin, "").items()
+		if len(all) != 1 || all[0]["displayName"] != "P" || all[0]["deletedDateTime"] == nil || all[0]["tenantId"] != "33333333-0000-4000-8000-000000000000" {
+			t.Errorf("in the bin: %v", all)
+		}
+	}
+	if got := c.want(200, "GET", "/beta"+bin+"/33333333-0000-4000-8000-000000000000", "").body["displayName"]; got != "P" {
+		t.Errorf("of that ID: %v", got)
+	}
+	c.want(400, "GET", "/v1.0"+bin, "")
+	c.want(403, "DELETE", "/beta"+bin+"/33333333-0000-4000-8000-000000000000", "")
+	c.want(204, "DELETE", partner, "")
+}

@@ -77,7 +77,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -163,7 +163,7 @@ func (c *call) family(segs []string) (k kindID, bin bool, rest []string) {
 	for n := len(segs); n > 0; n-- {
 		path := strings.Join(segs[:n], "/")
 		for i, f := range kin().all {
-			if f.under == "" && (f.path == path || f.bin == path && (!f.sealed || c.version == "beta")) && (!f.beta || c.version == "beta") {
+			if (f.under == "" && f.path == path || f.bin == path && (!f.sealed || c.version == "beta")) && (!f.beta || c.version == "beta") {
 				return firstFamily + kindID(i), f.bin == path, segs[n:]
 			}
 		}

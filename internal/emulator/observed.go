@@ -21,7 +21,17 @@ func observedKinds() []*family {
 			"createdDateTime": stamp(t.clock()), "lastCheckedDateTime": stamp(t.clock()), "featureAreas": list("users"), "actionSteps": []any{props{"stepNumber": 1, "text": "Turn it on"}}}
 	})
 	advice.beta = true
+	summary := &family{path: "reports/authenticationMethods/microsoft.graph.usersRegisteredByFeature", types: []string{"userRegistrationFeatureSummary"}, one: "usersRegisteredByFeature", noun: "registration summary",
+		access: access{"directory", []string{"AuditLog.Read.All"}, nil, nil}}
+	summary.seed = func(t *Tenant, _ string) {
+		counts := []any{}
+		for i, feature := range []string{"ssprRegistered", "ssprEnabled", "ssprCapable", "passwordlessCapable", "mfaCapable"} {
+			counts = append(counts, props{"feature": feature, "userCount": 10 * (i + 1)})
+		}
+		t.plant(summary.path, summary.one, props{"totalUserCount": 60, "userTypes": "all", "userRoles": "all", "userRegistrationFeatureCounts": counts})
+	}
 	return []*family{
+		summary,
 		about("identityProtection/riskyUsers", "riskyUser", "risky user", "IdentityRiskyUser.Read.All", func(t *Tenant, i int, _ *object) map[string]any {
 			u := t.first(kUser, samples)[i]
 			return props{"id": u.id, "isDeleted": false, "isProcessing": false, "riskDetail": "none", "riskLevel": "high", "riskState": "atRisk", "riskLastUpdatedDateTime": stamp(t.clock()),

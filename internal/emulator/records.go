@@ -32,6 +32,12 @@ func recordKinds() []*family {
 				made := stamp(t.clock().Add(-time.Duration(24*i) * time.Hour))
 				return map[string]any{"id": base64.StdEncoding.EncodeToString([]byte(made)), "createdDateTime": made, "totalChangedObjects": 7 * i}
 			}},
+		{path: "schemaExtensions", types: []string{"schemaExtension"}, noun: "schema extension", access: access{"directory", []string{"Application.Read.All"}, nil, nil},
+			sample: func(t *Tenant, i int, _ *object) map[string]any {
+				owner := []any{t.first(kApp, 1)[0].p["appId"], t.fresh(kKey), t.fresh(kKey)}[i] // the rest is other tenants'
+				return map[string]any{"id": []string{"contoso_courses", "extkvbmkofy_courses", "fabrikam_badges"}[i], "description": "Sample", "owner": owner, "status": "Available", "targetTypes": list("Group", "User"),
+					"properties": []any{map[string]any{"name": "courseId", "type": "Integer"}, map[string]any{"name": "courseName", "type": "String"}}}
+			}},
 		{path: "groupSettingTemplates", types: []string{"groupSettingTemplate"}, noun: "group setting template", access: access{"directory", []string{"Directory.Read.All"}, nil, nil},
 			seed: func(t *Tenant, _ string) {
 				all := settingTemplates()
