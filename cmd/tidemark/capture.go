@@ -127,7 +127,10 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	if err := s.update(ctx); err != nil {
 		return nil, err
 	}
-	return taken, s.checkpointed(ctx)
+	if err := s.checkpointed(ctx); err != nil {
+		return nil, err
+	}
+	return taken, s.lockOn(ctx)
 }
 
 // readsOnly refuses an identity that could write: whoever steals the capture host must not own the tenant.

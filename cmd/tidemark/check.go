@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +82,12 @@ func (s *session) check(ctx context.Context, deep bool) (checkDoc, error) {
 		doc.Blobs += int64(len(rec.Blobs))
 	}
 	for f, err := range s.repo.Check(ctx, deep) {
+		if err != nil {
+			return doc, fmt.Errorf("check %s: %w", s.url, err)
+		}
+		doc.Findings = append(doc.Findings, findingOf(f))
+	}
+	for f, err := range s.repo.Unlocked(ctx, time.Now()) { // by the clock of the world, which the store goes by
 		if err != nil {
 			return doc, fmt.Errorf("check %s: %w", s.url, err)
 		}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -251,6 +253,34 @@ func (d *forgetDoc) text(asking bool) string {
 		fmt.Fprintf(&b, "%s taken away\n", count(d.Files, "file"))
 	}
 	return b.String()
+}
+
+// lockedAt is the file that says when this machine last locked everything anew.
+const lockedAt = "locked"
+
+// lockOn locks everything anew where the store has locks and a quarter of their time has passed: what a later snapshot builds
+// on stays locked as long as it does.
+func (s *session) lockOn(ctx context.Context) error {
+	days := s.repo.LockDays()
+	if days == 0 {
+		return nil
+	}
+	path, now := filepath.Join(s.state(s.repo.ID()), lockedAt), time.Now() // by the clock of the world, which the store goes by
+	text, err := os.ReadFile(path)                                         //nolint:gosec // our own folder
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read when the repository was locked: %w", err)
+	}
+	last, err := time.Parse(time.RFC3339, strings.TrimSpace(string(text)))
+	if err == nil && now.Sub(last) < time.Duration(days)*24*time.Hour/4 && !last.After(now) {
+		return nil
+	}
+	if err := s.repo.Lock(ctx, now.AddDate(0, 0, days)); err != nil {
+		return err
+	}
+	if err := writeFile(path, []byte(now.UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
+		return fmt.Errorf("note that the repository was locked: %w", err)
+	}
+	return nil
 }
 
 // checkpointed writes a checkpoint of the newest snapshot where it is time for one.

@@ -57,17 +57,22 @@ func TestScripts(t *testing.T) { scripts(t, "testdata/script") }
 // TestBuckets has a repository in an object store, of each kind that there is.
 func TestBuckets(t *testing.T) {
 	for name, serve := range map[string]func(*testing.T) string{"s3": storetest.S3, "azblob": storetest.Azure} {
-		t.Run(name, func(t *testing.T) {
-			place := strings.Replace(serve(t), "{name}", "contoso", 1)
-			env := []string{"PLACE=" + strings.ReplaceAll(place, "&", `\&`)} // as sed takes it
-			for _, e := range os.Environ() {
-				if strings.HasPrefix(e, "AWS_") || strings.HasPrefix(e, "AZURE_") {
-					env = append(env, e)
-				}
-			}
-			scripts(t, "testdata/bucket", env...)
-		})
+		t.Run(name, func(t *testing.T) { scripts(t, "testdata/bucket", placed(serve(t))...) })
 	}
+}
+
+// TestLocks has one in a bucket with object lock.
+func TestLocks(t *testing.T) { scripts(t, "testdata/lock", placed(storetest.LockedS3(t))...) }
+
+// placed is the environment of scripts for a place in an object store.
+func placed(place string) []string {
+	env := []string{"PLACE=" + strings.ReplaceAll(strings.Replace(place, "{name}", "contoso", 1), "&", `\&`)} // as sed takes it
+	for _, e := range os.Environ() {
+		if strings.HasPrefix(e, "AWS_") || strings.HasPrefix(e, "AZURE_") {
+			env = append(env, e)
+		}
+	}
+	return env
 }
 
 // scripts runs those of a folder, with more in their environment.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/store"
@@ -60,7 +61,7 @@ func openPlace(place string, anew bool) (store.Store, error) {
 
 // openBucket opens a place in an object store. Whether a repository is there shows when it is read.
 func openBucket(u *url.URL, _ bool) (store.Store, error) {
-	s, err := bucket.Open(context.Background(), u)
+	s, err := bucket.Open(context.Background(), u, time.Now)
 	if errors.Is(err, fs.ErrInvalid) {
 		return nil, usage("repository: %v", err)
 	}

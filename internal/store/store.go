@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"time"
 )
 
 // A Store keeps blobs that never change. It is safe for concurrent use, by several processes too. Errors
@@ -35,6 +36,18 @@ type Remover interface {
 	// Remove takes the blob away, durably once it returns nil. Of a name that has no blob the error wraps
 	// fs.ErrNotExist, and where a lock keeps the blob it wraps fs.ErrPermission.
 	Remove(ctx context.Context, name string) error
+}
+
+// A Locker is a Store that can keep what it holds from being taken away, by anybody, until a time. What is put is locked
+// from the beginning.
+type Locker interface {
+	Remover
+	// Days is for how many days what is put is locked.
+	Days() int
+	// Until returns until when a blob is locked so that nobody can lift that, the zero time where it is not.
+	Until(ctx context.Context, name string) (time.Time, error)
+	// Lock locks a blob until a time at least; it never shortens.
+	Lock(ctx context.Context, name string, until time.Time) error
 }
 
 // MaxName is the greatest length of a name, in bytes.

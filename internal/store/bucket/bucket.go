@@ -15,9 +15,11 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // azblob://
@@ -29,13 +31,16 @@ import (
 
 // A Store is a store.Store in a bucket or a container, below a prefix.
 type Store struct {
-	b *blob.Bucket
+	b      *blob.Bucket
+	before func(as func(any) bool) error // a blob is put; nil for nothing
 }
 
 // Open opens the place that a URL names: s3://BUCKET/PREFIX or azblob://CONTAINER/PREFIX, with the parameters that
 // gocloud.dev documents for both, such as endpoint and region. Credentials are those that the SDK of each service finds
 // by itself. It does not look whether the bucket is there.
-func Open(ctx context.Context, u *url.URL) (*Store, error) {
+//
+// With lock_days=N, of s3:// only, it is a *[Locking] store, by the clock now: the bucket must have object lock.
+func Open(ctx context.Context, u *url.URL, now func() time.Time) (store.Remover, error) {
 	if u.Host == "" || u.User != nil || u.Fragment != "" {
 		return nil, fmt.Errorf("open %s: a bucket's URL is %s://BUCKET/PREFIX: %w", u.Redacted(), u.Scheme, fs.ErrInvalid)
 	}
@@ -48,6 +53,10 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 	}
 	place := *u
 	place.Path = ""
+	days, err := locked(&place)
+	if err != nil {
+		return nil, err
+	}
 	b, err := blob.OpenBucket(ctx, place.String())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", u.Redacted(), err)
@@ -55,7 +64,16 @@ func Open(ctx context.Context, u *url.URL) (*Store, error) {
 	if prefix != "" {
 		b = blob.PrefixedBucket(b, prefix)
 	}
-	return &Store{b}, nil
+	s := &Store{b: b}
+	if days == 0 {
+		return s, nil
+	}
+	l := &Locking{Store: s, bucket: u.Host, prefix: prefix, days: days, now: now}
+	if !b.As(&l.client) {
+		return nil, fmt.Errorf("open %s: the service has no locks: %w", u.Redacted(), fs.ErrInvalid)
+	}
+	s.before = l.lock
+	return l, nil
 }
 
 // Close lets the connections go.
@@ -68,7 +86,7 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader) error {
 	}
 	ours := &tally{r: r, sum: sha256.New()}
 	// Upload and not a Writer: that of Azure panics where an upload fails (gocloud.dev v0.47.0).
-	err := s.b.Upload(ctx, name, ours, &blob.WriterOptions{ContentType: "application/octet-stream", DisableContentTypeDetection: true, IfNotExist: true})
+	err := s.b.Upload(ctx, name, ours, &blob.WriterOptions{ContentType: "application/octet-stream", DisableContentTypeDetection: true, IfNotExist: true, BeforeWrite: s.before})
 	if err == nil {
 		return nil
 	}
@@ -191,6 +209,20 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[string, error
 			}
 		}
 	}
+}
+
+// sdk is wrap for errors that do not come by way of gocloud.
+func (s *Store) sdk(ctx context.Context, op, name string, err error) error {
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) {
+		switch status.HTTPStatusCode() {
+		case http.StatusNotFound:
+			err = errors.Join(fs.ErrNotExist, err)
+		case http.StatusForbidden:
+			err = errors.Join(fs.ErrPermission, err)
+		}
+	}
+	return s.wrap(ctx, op, name, err)
 }
 
 // wrap says what was being done, with the errors that store.Store promises.

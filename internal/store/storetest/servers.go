@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // S3 runs an S3 server on this machine until the test ends, and returns the URL of a bucket in it, in which {name} stands
@@ -25,6 +28,24 @@ func S3(t *testing.T) string {
 	t.Setenv("AWS_ACCESS_KEY_ID", "tidemark")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "tidemark-secret")
 	return "s3://tidemark/{name}?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape("http://"+at)
+}
+
+// LockedS3 is as S3, with a bucket that has object lock.
+func LockedS3(t *testing.T) string {
+	t.Helper()
+	dir, at := t.TempDir(), free(t)
+	if err := os.Mkdir(filepath.Join(dir, "root"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, dir, at, "versitygw", "--port", at, "posix", "--versioning-dir", t.TempDir(), "root")
+	t.Setenv("AWS_ACCESS_KEY_ID", "tidemark")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "tidemark-secret")
+	client := s3.New(s3.Options{Region: "us-east-1", BaseEndpoint: aws.String("http://" + at), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider("tidemark", "tidemark-secret", "")})
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("locked"), ObjectLockEnabledForBucket: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	return "s3://locked/{name}?region=us-east-1&use_path_style=true&endpoint=" + url.QueryEscape("http://"+at)
 }
 
 // Azure runs Microsoft's own stand-in for Azure Blob Storage, with the account and the key that it documents for everyone;
