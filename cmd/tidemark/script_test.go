@@ -294,7 +294,7 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		var scopes []string // a grant holds no more than 3850 characters: what no type needs that is not asked for is left out
 		needed := consent(captureSettings{})
 		for _, g := range w.all(ts, "/v1.0/servicePrincipals/"+app.ObjectID+"/appRoleAssignments") {
-			if name := named[fmt.Sprint(dig(g, "appRoleId"))]; slices.Contains(needed.Capture, name) || slices.Contains(needed.Restore, name) {
+			if name := named[fmt.Sprint(dig(g, "appRoleId"))]; slices.ContainsFunc(needed.Types, func(n needDoc) bool { return slices.Contains(n.Read, name) || slices.Contains(n.Write, name) }) {
 				scopes = append(scopes, name)
 			}
 		}
