@@ -85,8 +85,8 @@ type file struct {
 
 func (c *copying) run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, s := range c.sides {
-		g.Go(func() error { return s.look(gctx) })
+	for i, s := range c.sides {
+		g.Go(func() error { return s.look(gctx, i == 1 || c.o.Heal) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -134,8 +134,14 @@ func (c *copying) run(ctx context.Context) error {
 	return nil
 }
 
-// look lists what a store has.
-func (s *side) look(ctx context.Context) error {
+// look lists what a store has. Where it is to be written to, what is found counts as written, so it must be durable: an
+// earlier copy may have been stopped before its last files were.
+func (s *side) look(ctx context.Context, write bool) error {
+	if on, ok := s.store.(interface{ Settle(context.Context) error }); ok && write {
+		if err := on.Settle(ctx); err != nil {
+			return err
+		}
+	}
 	s.names = map[string]bool{}
 	for name, err := range s.store.List(ctx, "") {
 		if err != nil {

@@ -17,6 +17,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tidemark-backup/tidemark/internal/store"
 )
 
 // readers bounds how many notes are read at a time.
@@ -267,6 +269,9 @@ func (r *Repository) commitAs(ctx context.Context, signer *Signer, rec Record, c
 			return Record{}, fmt.Errorf("sign record %d: %w", n, err)
 		}
 		if putErr := r.store.Put(ctx, noteName(n), bytes.NewReader(msg)); putErr != nil {
+			if errors.Is(putErr, store.ErrNotDurable) {
+				return Record{}, fmt.Errorf("append record %d: %w", n, putErr) // what lies there now proves nothing
+			}
 			// The store may have taken the note and lost the answer, so what lies there decides.
 			there, err := read(ctx, r.store, noteName(n), maxNote)
 			if err != nil {

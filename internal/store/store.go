@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -21,7 +22,8 @@ import (
 type Store interface {
 	// Put writes what r yields under name, all or nothing, and durably once it returns nil. If the name is
 	// taken it changes nothing and returns fs.ErrExist; the place itself decides that, not a look
-	// beforehand, so of two writers exactly one wins. An error from r fails the Put.
+	// beforehand, so of two writers exactly one wins. An error from r fails the Put. Where the error wraps
+	// ErrNotDurable, the blob may be there.
 	Put(ctx context.Context, name string, r io.Reader) error
 	// Get returns n bytes of the blob from off, or all from off if n is negative; fewer where the blob ends
 	// before.
@@ -49,6 +51,10 @@ type Locker interface {
 	// Lock locks a blob until a time at least; it never shortens.
 	Lock(ctx context.Context, name string, until time.Time) error
 }
+
+// ErrNotDurable is in the error of a Put whose blob may lie under its name and may be lost with the power: nothing may be
+// built on it.
+var ErrNotDurable = errors.New("it may not be durable")
 
 // MaxName is the greatest length of a name, in bytes.
 const MaxName = 200
