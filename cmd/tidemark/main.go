@@ -111,7 +111,7 @@ when and by whom, and brings any part of it back: one property of one policy, or
 		initCommand, doctorCommand, typesCommand, captureCommand, snapshotsCommand, coverageCommand,
 		showCommand, findCommand, diffCommand, historyCommand, whenCommand,
 		planCommand, approveCommand, applyCommand, restoreCommand, undoCommand, verifyCommand,
-		checkCommand, copyCommand, holdCommand, forgetCommand, keyCommand, exportCommand, configCommand, demoCommand, emulateCommand,
+		checkCommand, proveCommand, copyCommand, holdCommand, forgetCommand, keyCommand, exportCommand, configCommand, demoCommand, emulateCommand,
 	} {
 		root.AddCommand(c(e))
 	}

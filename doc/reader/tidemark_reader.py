@@ -222,7 +222,7 @@ class Repository:
 
     def lines(self, record):
         """Yields the lines of a snapshot's object blobs, header and end line checked and left out."""
-        nth = 0
+        nth, says = 0, Tree()
         for blob in self.blobs(record):
             if blob[0] != "objects":
                 continue
@@ -237,8 +237,13 @@ class Repository:
                           "parent": record["parent"], "blob": nth}, blob[1] + ": its header is another blob's")
             before = text[:text.rindex(b"\n", 0, -1) + 1]
             need(end == {"k": "e", "lines": len(lines) - 1, "sha256": sha(before).hex()}, blob[1] + ": its end line does not fit")
+            bodies = [json.loads(line) for line in lines if line.startswith('{"k":"o"') and ',"v":' in line]
+            for i, v in enumerate(v for v in bodies if "v" in v):
+                salt = sha(b"tidemark salt\n" + bytes.fromhex(end["sha256"]) + i.to_bytes(8, "big"))
+                says.add(leaf(salt + sha("{}/{} {}".format(v["t"], v["i"], v["h"]).encode())))
             yield from lines[1:-1]
             nth += 1
+        need(not record["key"] or record["key"] == says.root().hex(), "the key of record %d is not that of its objects" % record["number"])
 
     def state(self, number):
         """Replays the log up to a snapshot. Returns its line, its objects and its links."""

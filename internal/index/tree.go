@@ -291,6 +291,18 @@ func (t *Tree) places(ctx context.Context, refs []entra.Ref) ([]place, error) {
 	return all, err
 }
 
+// Position returns where the object's body lies. The error wraps fs.ErrNotExist where the tree has no such object.
+func (t *Tree) Position(ctx context.Context, r entra.Ref) (repository.Position, error) {
+	all, err := t.places(ctx, []entra.Ref{r})
+	if err != nil {
+		return repository.Position{}, err
+	}
+	if len(all) == 0 {
+		return repository.Position{}, absent(fmt.Sprintf("%s in snapshot %d", r, t.s.Number))
+	}
+	return all[0].at, nil
+}
+
 // maxBatch bounds the bytes of bodies that Objects holds at once, not counting the last one.
 const maxBatch = 32 << 20
 

@@ -103,7 +103,7 @@ func (r *Repository) checkpoint(ctx context.Context, tree Whole) (Record, error)
 	if err := w.objects.end(); err != nil {
 		return Record{}, err
 	}
-	return r.commit(ctx, Record{Kind: KindCheckpoint, Parent: s.Number, Blobs: w.objects.blobs}, nil)
+	return r.commit(ctx, Record{Kind: KindCheckpoint, Parent: s.Number, Key: w.objects.says.key(), Blobs: w.objects.blobs}, nil)
 }
 
 // unsettled undoes settle in a copy.

@@ -170,7 +170,7 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 		if r.verifies(v.Name(), v.KeyHash()) {
 			return nil, corrupt(noteName(n), "signer %s is known already", v.Name())
 		}
-		change = func() { r.verifiers = append(r.verifiers, v) }
+		change = func() { r.verifiers, r.keys[keyName(v)] = append(r.verifiers, v), rec.Key }
 	case KindEpoch:
 		to, key, _ := strings.Cut(rec.Key, " ")
 		recipient, err := age.ParseX25519Recipient(to)
@@ -183,6 +183,7 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 		}
 		change = func() {
 			r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
+			r.keys[keyName(recovery)] = key
 		}
 	}
 	return func() {

@@ -44,7 +44,7 @@ type Record struct {
 	Leaf   [32]byte // the record's hash in the log; a snapshot's ID
 	Signer string   // the name in the key that signed it
 	// Key is the verifier key that a record of kind signer introduces, or an epoch's age recipient, a blank and
-	// the verifier key of its recovery signer.
+	// the verifier key of its recovery signer; of a snapshot and a checkpoint the commitment to the objects that it says.
 	Key string
 }
 

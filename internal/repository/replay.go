@@ -242,11 +242,16 @@ func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bo
 		}
 		rec = instead
 	}
+	return r.replayed(ctx, rec, nil, yield)
+}
+
+// replayed is replay of the record itself. told is told of each leaf of the record's commitment, unless it is nil.
+func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64, salt, of [32]byte), yield func(Line) bool) error {
 	blobs, err := r.blobs(ctx, rec)
 	if err != nil {
 		return err
 	}
-	p := &player{r: r, rec: rec, yield: yield}
+	p := &player{r: r, rec: rec, yield: yield, says: commitment{told: told}}
 	counts := map[string]int64{}
 	for i, b := range blobs {
 		if b.Role != roleObjects && b.Role != roleAudit {
@@ -266,6 +271,9 @@ func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bo
 	}
 	if !p.closed {
 		return spoilt(noteName(rec.Number), rec, "its blobs hold no snapshot line")
+	}
+	if rec.Key != "" && rec.Key != p.says.key() {
+		return spoilt(noteName(rec.Number), rec, "its key is not that of the objects that its blobs say")
 	}
 	return nil
 }
@@ -287,6 +295,7 @@ type player struct {
 	kind     string   // of the objects blobs
 	format   int64    // of all blobs
 	closed   bool     // the snapshot line was met
+	says     commitment
 }
 
 func (p *player) begin(index int, nth int64, b Blob) {
@@ -320,6 +329,7 @@ func (p *player) frame(data []byte, off int64, size int) error {
 				return p.bad("end line does not fit what came before it")
 			}
 			p.ended = true
+			p.says.blob(end.Hash)
 			continue
 		}
 		l, err := p.line(v, at)
@@ -432,6 +442,7 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 	if o.Body == "" {
 		return nil, nil
 	}
+	p.says.object(o.Ref, o.Version)
 	at.Off, at.Len = at.Off+int32(o.Off), int32(len(o.Body))
 	return Object{o.Ref, o.Version, o.Body, at, o.N}, nil
 }

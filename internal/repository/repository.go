@@ -54,6 +54,7 @@ type Repository struct {
 	records    []Record
 	hashes     []tlog.Hash // stored hashes of the tree over the records
 	verifiers  []note.Verifier
+	keys       map[string]string // of verifiers and recoverers, as text, by name and hash
 	head       Head
 	epoch      int
 	recipient  age.Recipient
@@ -266,9 +267,12 @@ func fresh(s store.Store, h header, o Options) (*Repository, error) {
 	}
 	return &Repository{store: s, tenant: entra.Tenant(h.Tenant), id: h.Repository, now: o.Now, signer: o.Signer, given: o.Identities,
 		encoder:   sync.OnceValues(func() (*zstd.Encoder, error) { return newEncoder(zstd.SpeedDefault) }),
-		verifiers: []note.Verifier{v}, epoch: 1, recipient: recipient, recipients: []string{h.Recipient}, recoverers: []note.Verifier{recovery},
+		verifiers: []note.Verifier{v}, keys: map[string]string{keyName(v): h.Signer, keyName(recovery): h.Recovery}, epoch: 1, recipient: recipient, recipients: []string{h.Recipient}, recoverers: []note.Verifier{recovery},
 		secrets: map[int]epochSecret{}, tried: map[string]bool{}, lists: map[int64][]Blob{}}, nil
 }
+
+// keyName tells a verifier from all others.
+func keyName(v note.Verifier) string { return fmt.Sprintf("%s+%08x", v.Name(), v.KeyHash()) }
 
 func (h header) bytes() ([]byte, error) {
 	var b bytes.Buffer

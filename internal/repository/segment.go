@@ -22,6 +22,7 @@ type segment struct {
 	text  appender
 	hash  *hashLines
 	blobs []Blob
+	says  commitment // to the objects
 }
 
 // append writes one line.
@@ -68,6 +69,9 @@ func (s *segment) add(line interface{ append(*appender) }) error {
 			s.text.b = text
 		}
 	}
+	if o, ok := line.(objectLine); ok && o.Body != "" {
+		s.says.object(o.Ref, o.Version)
+	}
 	s.hash.add(s.text.b)
 	s.frame = append(s.frame, s.text.b...)
 	return nil
@@ -82,7 +86,9 @@ func (s *segment) flush() error {
 // end closes the present blob.
 func (s *segment) end() error {
 	var end appender
-	s.hash.end().append(&end)
+	last := s.hash.end()
+	last.append(&end)
+	s.says.blob(last.Hash)
 	if len(s.frame) > 0 && len(s.frame)+len(end.b) > frameSize {
 		if err := s.flush(); err != nil {
 			return err

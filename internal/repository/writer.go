@@ -344,7 +344,7 @@ func (w *Writer) commit(ctx context.Context) (*snapshot.Snapshot, error) {
 	if err := cmp.Or(ctx.Err(), w.ctx.Err()); err != nil {
 		return nil, err
 	}
-	rec := Record{Kind: KindSnapshot, Parent: s.Parent, Blobs: slices.Concat(w.objects.blobs, w.audit.blobs)}
+	rec := Record{Kind: KindSnapshot, Parent: s.Parent, Key: w.objects.says.key(), Blobs: slices.Concat(w.objects.blobs, w.audit.blobs)}
 	rec, err = w.r.commit(ctx, rec, w.follows)
 	if err != nil {
 		return nil, err
