@@ -148,6 +148,11 @@ func answers() []struct {
 		all = append(all, answer{policy, "", `{"id":"` + g1 + `","displayName":"P","deletedDateTime":null,"isOrganizationDefault":false,"definition":["{ \"B\": 1,\"A\":2 }"]}`, g1, "P",
 			`{"definition":["{\"A\":2,\"B\":1}"],"displayName":"P","isOrganizationDefault":false}`})
 	}
+	const claims = `{"@odata.type":"#microsoft.graph.customClaimsPolicy","id":"c","audienceOverride":null,"includeBasicClaimSet":true,"claims":[{"@odata.type":"#microsoft.graph.customClaim","name":"n","tokenFormat":["saml","jwt"],"configurations":[{"condition":{"memberOf":["` + g2 + `","` + g1 + `"]}}]}]}`
+	for _, raw := range []string{claims, `{"@odata.context":"x","value":[` + claims + `]}`} {
+		all = append(all, answer{"customClaimsPolicy", g1, raw, g1 + "/customClaimsPolicy", g1 + "/customClaimsPolicy",
+			`{"claims":[{"@odata.type":"#microsoft.graph.customClaim","configurations":[{"condition":{"memberOf":["` + g1 + `","` + g2 + `"]}}],"name":"n","tokenFormat":["jwt","saml"]}],"includeBasicClaimSet":true}`})
+	}
 	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation", "deletedWorkflow"} {
 		all = append(all, answer{bin, "", `{"id":"` + g1 + `","displayName":"X","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "X", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"X"}`})
 	}

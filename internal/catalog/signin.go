@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -44,7 +45,28 @@ func signIn() []*Resource {
 	for i, p := range guests.Properties {
 		guests.Properties[i].Must = p.Must || p.Name == "description"
 	}
+	// Not even Policy.Read.All lets an application read it. The reference shows the answer as a list.
+	// Source: Microsoft Graph documentation, "Get customClaimsPolicy" and "Create or replace claimsPolicy"; it shows no
+	// way to take one away.
+	const at = "/servicePrincipals/{parent}/claimsPolicy"
+	claims := &Resource{
+		Type: "customClaimsPolicy", Title: "Custom claims policies", Doc: "What tokens for an application say of people, as set at the application itself.", Version: "beta",
+		List: at, Item: at, Under: ServicePrincipalType, One: true, Silent: true, Chosen: "PUT", Grants: true,
+		Unless: "the service shows it only to an application that may also write it, and is asked about each application",
+		Name:   []string{"id"}, Match: []string{"id"},
+		Can: Create | Update, Read: []string{"Policy.ReadWrite.ApplicationConfiguration"}, Write: []string{"Policy.ReadWrite.ApplicationConfiguration"},
+		Properties: slices.Concat(
+			both("audienceOverride", "claims", "includeApplicationIdInIssuer", "includeBasicClaimSet"),
+			[]Property{
+				{Name: "claims[].tokenFormat", Set: true},
+				{Name: "claims[].configurations[].condition.memberOf", Set: true, Ref: []entra.Type{GroupType}},
+			},
+		),
+		rules: 1, read: readFirst,
+		none: func(m map[string]any) bool { all, many := m["value"].([]any); return many && len(all) == 0 },
+	}
 	return []*Resource{
+		claims,
 		guests,
 		policy("tokenLifetimePolicy", "tokenLifetimePolicies", "Token lifetime policies", "How long tokens of applications are good for.", ServicePrincipalType, ApplicationType),
 		policy("tokenIssuancePolicy", "tokenIssuancePolicies", "Token issuance policies", "How SAML tokens are signed.", ApplicationType, ServicePrincipalType),
@@ -65,5 +87,13 @@ func readDefinition(m map[string]any) {
 		if body, err := entra.Canonical([]byte(text)); err == nil {
 			list(m["definition"])[i] = string(body)
 		}
+	}
+}
+
+// readFirst makes one object of an answer that is a list of one.
+func readFirst(m map[string]any) {
+	if all, many := m["value"].([]any); many && len(all) == 1 {
+		keepOnly(m)
+		maps.Copy(m, mapOf(all[0]))
 	}
 }

@@ -14,6 +14,8 @@ func settingUpdates() []update {
 		{"authorizationPolicy", "authorizationPolicy", `{"defaultUserRolePermissions.allowedToCreateTenants":null,"allowInvitesFrom":"none"}`, `{"defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":false}}`,
 			`PATCH /v1.0/policies/authorizationPolicy {"allowInvitesFrom":"none","defaultUserRolePermissions":{"allowedToCreateApps":true,"allowedToCreateTenants":null,"allowedToReadBitlockerKeysForOwnedDevice":null,"permissionGrantPoliciesAssigned":[]}}
 `},
+		{"customClaimsPolicy", g1 + "/customClaimsPolicy", `{"audienceOverride":null}`, `{"audienceOverride":"https://a.example","includeBasicClaimSet":true}`, `PATCH /beta/servicePrincipals/` + g1 + `/claimsPolicy {"audienceOverride":null}
+`},
 		{"configurationMonitor", "m", `{"baseline.displayName":"C","parameters":{"a":"1"}}`, `{"displayName":"M","baseline":{"displayName":"B","resources":[{"displayName":"D"}]},"parameters":{"a":"0","b":"2"}}`,
 			`PATCH /v1.0/admin/configurationManagement/configurationMonitors/m {"baseline":{"displayName":"C","resources":[{"displayName":"D"}]},"parameters":{"a":"1","b":null}}
 `},

@@ -42,6 +42,8 @@ func TestCreate(t *testing.T) {
 PATCH /v1.0/admin/configurationManagement/configurationMonitors/{id} {"status":"inactive"}
 `},
 		{"configurationMonitor", "", `{"displayName":"M"}`, ""},
+		{"customClaimsPolicy", g1 + "/customClaimsPolicy", `{"claims":[],"includeBasicClaimSet":true}`, `PUT /beta/servicePrincipals/` + g1 + `/claimsPolicy {"claims":[],"includeBasicClaimSet":true}
+`},
 		{"userExtension", "u/com.x", `{"extensionName":"com.x","theme":"dark","n":{"a":[1]}}`, `POST /v1.0/users/u/extensions {"@odata.type":"#microsoft.graph.openTypeExtension","extensionName":"com.x","n":{"a":[1]},"theme":"dark"}
 `},
 		{"groupExtension", "g/com.x", `{"extensionName":"com.x"}`, `POST /v1.0/groups/g/extensions {"@odata.type":"#microsoft.graph.openTypeExtension","extensionName":"com.x"}

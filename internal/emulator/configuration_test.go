@@ -72,3 +72,36 @@ func TestConfigurationAndSettingsOfServices(t *testing.T) {
 		t.Errorf("%d schema extensions are the tenant's own", mine)
 	}
 }
+
+// What tokens say of people is shown only to who may write it, in the preview only, and nobody takes it away.
+func TestClaimsPolicies(t *testing.T) {
+	at := start(t, emulator.Options{})
+	reader, c := newClient(t, at, at.CaptureApp()), newClient(t, at, at.RestoreApp())
+	sp := "/servicePrincipals/" + at.Find("servicePrincipals", "Expenses")
+	policy := "/beta" + sp + "/claimsPolicy"
+	claim := `{"@odata.type":"#microsoft.graph.customClaim","name":"mail","tokenFormat":["jwt"],"configurations":[{"attribute":{"@odata.type":"#microsoft.graph.sourcedAttribute","id":"mail","source":"user"}}]}`
+	c.want(404, "GET", policy, "")
+	c.want(404, "PATCH", policy, `{"includeBasicClaimSet":true}`)
+	c.want(201, "PUT", policy, `{"includeBasicClaimSet":true,"claims":[`+claim+`]}`)
+	for _, tc := range []struct {
+		name, method, path, body string
+		status                   int
+	}{
+		{"replaced", "PUT", policy, `{"includeApplicationIdInIssuer":true}`, 204},
+		{"changed", "PATCH", policy, `{"claims":[` + claim + `]}`, 204},
+		{"audience that is no address", "PATCH", policy, `{"audienceOverride":"x"}`, 400},
+		{"claim of no kind", "PATCH", policy, `{"claims":[{"configurations":[]}]}`, 400},
+		{"claim without a name", "PATCH", policy, `{"claims":[{"@odata.type":"#microsoft.graph.customClaim","configurations":[]}]}`, 400},
+		{"claim for no token", "PATCH", policy, `{"claims":[{"@odata.type":"#microsoft.graph.customClaim","name":"n","tokenFormat":["paper"]}]}`, 400},
+		{"taken away", "DELETE", policy, ``, 405},
+		{"in v1.0", "GET", "/v1.0" + sp + "/claimsPolicy", ``, 400},
+	} {
+		if r := c.do(tc.method, tc.path, tc.body); r.status != tc.status {
+			t.Errorf("%s: %d, want %d: %s", tc.name, r.status, tc.status, r.raw)
+		}
+	}
+	if b := c.want(200, "GET", policy, "").body; b["includeBasicClaimSet"] != nil || b["includeApplicationIdInIssuer"] != true || len(b["claims"].([]any)) != 1 {
+		t.Errorf("after a replacement and a change: %v", b)
+	}
+	reader.want(403, "GET", policy, "")
+}

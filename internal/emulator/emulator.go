@@ -35,6 +35,7 @@ type Options struct {
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
 	Every               bool      // with some objects of each kind, which have every property that can be written
+	Privy               bool      // the reader has the permissions, too, that also write and without which some kinds are not shown
 	Page                int       // the most items on a page of a listing or a delta round, whatever is asked for; 0: as many as the service gives
 	Start               time.Time // virtual time at the start; zero means 2026-01-15T08:00:00Z, or what Now says
 	// Now is a clock that the virtual one follows; nil means it moves with

@@ -77,7 +77,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds(), claimKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -209,7 +209,7 @@ func (c *call) contained(o *object, rest []string) (done bool, a answer, err err
 	}
 	f := familyOf(k)
 	if f.beta && c.version != "beta" {
-		return false, answer{}, nil
+		return true, answer{}, noSegment(f.path, o.typ)
 	}
 	if !f.allows(c.method) && len(rest) < 3 {
 		return true, answer{}, notAllowed()
@@ -496,7 +496,10 @@ func (t *Tenant) plant(collection, id string, p map[string]any) *object {
 	return o
 }
 
-// familyRoles adds to permissions the least that families need besides.
+// writes reports whether a permission lets its holder write.
+func writes(permission string) bool { return strings.Contains(permission, ".ReadWrite.") }
+
+// familyRoles adds to permissions the least that families need besides. One that also writes is no reader's.
 func familyRoles(roles []string, write bool) []string {
 	add := func(names []string) {
 		for _, name := range names {
@@ -507,7 +510,9 @@ func familyRoles(roles []string, write bool) []string {
 	}
 	for _, f := range kin().all {
 		if !write {
-			add(f.read[:1])
+			if !writes(f.read[0]) {
+				add(f.read[:1])
+			}
 		} else if len(f.access.write) > 0 {
 			add(f.access.write[:1])
 			add(f.also)

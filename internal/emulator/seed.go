@@ -212,7 +212,15 @@ func (t *Tenant) seedApps(born, admin string) {
 	t.seed(kSP, "servicePrincipal", "", map[string]any{"appId": t.fresh(kAppID), "displayName": "vm-build-01", "accountEnabled": true, "servicePrincipalType": "ManagedIdentity",
 		"alternativeNames": list("isExplicit=False", "/subscriptions/"+t.fresh(kKey)+"/resourcegroups/build/providers/Microsoft.Compute/virtualMachines/vm-build-01"), "createdDateTime": born, "appRoleAssignmentRequired": false}).managed = true
 
-	t.capture = t.seedIdentity("Directory backup reader", "capture-secret~", readRoles())
+	reads := readRoles()
+	if t.o.Privy {
+		for _, f := range kin().all {
+			if writes(f.read[0]) && !slices.Contains(reads, f.read[0]) {
+				reads = append(reads, f.read[0])
+			}
+		}
+	}
+	t.capture = t.seedIdentity("Directory backup reader", "capture-secret~", reads)
 	t.restore = t.seedIdentity("Directory restore writer", "restore-secret~", append(readRoles(), writeRoles()...))
 
 	for n := range uint64(t.o.Apps) {

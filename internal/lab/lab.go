@@ -59,10 +59,11 @@ type Lab struct {
 	t      testing.TB
 }
 
-// Start starts a tenant that ends with the test. Where the test makes a bubble of its own time, the tenant has to
-// be started outside of it, since it listens to the network.
+// Start starts a tenant that ends with the test, and whose reader may read everything. Where the test makes a bubble of
+// its own time, the tenant has to be started outside of it, since it listens to the network.
 func Start(t testing.TB, o emulator.Options) *emulator.Tenant {
 	t.Helper()
+	o.Privy = true
 	tenant, err := emulator.Start(o)
 	if err != nil {
 		t.Fatal(err)
