@@ -126,6 +126,12 @@ type touched interface {
 	Touched(ctx context.Context, other snapshot.Tree) (iter.Seq2[entra.Ref, error], bool)
 }
 
+// apart is a tree that also knows which objects and which links differ: the objects whose version does, the links that only
+// the other tree has, and those that only it has, each ascending. So a group is not read for one member.
+type apart interface {
+	Apart(ctx context.Context, other snapshot.Tree) (objects iter.Seq2[entra.Ref, error], was, is iter.Seq2[entra.Link, error], ok bool)
+}
+
 // Trees yields the changes from before to after in the order of Change.Compare; an error is the last pair.
 // Streams of entries, such as an audit log, are not state and not compared.
 func Trees(ctx context.Context, before, after snapshot.Tree, o Options) iter.Seq2[Change, error] {
@@ -152,7 +158,8 @@ type comparison struct {
 	types         []entra.Type // nil means all
 	names                      // how the earlier tree's refs are called in the later one
 	touched       iter.Seq2[entra.Ref, error]
-	defined       map[string]entra.Ref // of the later tree: what defines properties, by their names; nil until it is asked for
+	ended, begun  iter.Seq2[entra.Link, error] // links that only one tree has; nil where that is not known, and then touched has where they start
+	defined       map[string]entra.Ref         // of the later tree: what defines properties, by their names; nil until it is asked for
 }
 
 func (c *comparison) wants(t entra.Type) bool {
@@ -211,8 +218,13 @@ func (c *comparison) near(ctx context.Context) iter.Seq2[Change, error] {
 			}
 		}
 	}
+	// Links are compared object by object, where it is not known which of them differ, or where aliases rename them.
+	around := refs
+	if c.ended != nil {
+		around = where(values(c.extra), func(r entra.Ref) bool { return c.wants(r.Type) })
+	}
 	links := func(yield func(Change, error) bool) {
-		for r, err := range refs {
+		for r, err := range around {
 			if err != nil {
 				yield(Change{}, err)
 				return
@@ -226,8 +238,16 @@ func (c *comparison) near(ctx context.Context) iter.Seq2[Change, error] {
 			}
 		}
 	}
+	streams := []iter.Seq2[Change, error]{c.objects(ctx, rows), links}
+	if c.ended != nil {
+		others := func(l entra.Link) bool {
+			_, extra := slices.BinarySearchFunc(c.extra, l.From, entra.Ref.Compare)
+			return !extra && c.to[l.From] == (entra.Ref{}) && c.wants(l.From.Type)
+		}
+		streams = append(streams, c.links(ctx, where(c.ended, others), where(c.begun, others)))
+	}
 	return func(yield func(Change, error) bool) {
-		for ch, err := range merge([]iter.Seq2[Change, error]{c.objects(ctx, rows), links}) {
+		for ch, err := range merge(streams) {
 			if err != nil {
 				err = fmt.Errorf("compare what changed: %w", err)
 			}

@@ -319,6 +319,46 @@ func closeTo(a, b world) near {
 	return near{b.tree(), slices.SortedFunc(maps.Keys(refs), entra.Ref.Compare)}
 }
 
+// A far tree knows which objects and links differ from another, as an index does.
+type far struct {
+	near
+	was, is []entra.Link
+}
+
+func (f far) Apart(context.Context, snapshot.Tree) (objects iter.Seq2[entra.Ref, error], was, is iter.Seq2[entra.Link, error], ok bool) {
+	objects, _ = f.Touched(nil, nil)
+	return objects, each(f.was), each(f.is), true
+}
+
+func each(links []entra.Link) iter.Seq2[entra.Link, error] {
+	return func(yield func(entra.Link, error) bool) {
+		for _, l := range links {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// apart is closeTo for objects and links by themselves.
+func apart(a, b world) far {
+	f := far{near: closeTo(a, b)}
+	f.refs = slices.DeleteFunc(f.refs, func(r entra.Ref) bool { return a.objects[r] == b.objects[r] })
+	for l := range a.links {
+		if !b.links[l] {
+			f.was = append(f.was, l)
+		}
+	}
+	for l := range b.links {
+		if !a.links[l] {
+			f.is = append(f.is, l)
+		}
+	}
+	slices.SortFunc(f.was, entra.Link.Compare)
+	slices.SortFunc(f.is, entra.Link.Compare)
+	return f
+}
+
 // renamed gives one object another ID wherever it is mentioned.
 func renamed(w world, old, to entra.Ref) world {
 	ids := map[entra.ID]entra.ID{old.ID: to.ID}
@@ -358,6 +398,7 @@ func TestAliasesMakeTheSame(t *testing.T) {
 		for name, pair := range map[string][2]snapshot.Tree{
 			"forward": {a.tree(), b.tree()}, "back": {b.tree(), a.tree()},
 			"near": {a.tree(), closeTo(a, b)}, "near and back": {b.tree(), closeTo(b, a)},
+			"apart": {a.tree(), apart(a, b)}, "apart and back": {b.tree(), apart(b, a)},
 		} {
 			if got := changes(t, pair[0], pair[1], o); len(got) > 0 {
 				t.Fatalf("%s: got %v", name, got)
@@ -375,7 +416,7 @@ func TestAliasesMakeTheSame(t *testing.T) {
 		b = renamed(a, old, to)
 		c.objects[old] = a.objects[old]
 		want := changes(t, b.tree(), renamed(c, old, to).tree(), diff.Options{})
-		for name, tree := range map[string]snapshot.Tree{"all": renamed(c, old, to).tree(), "near": closeTo(a, renamed(c, old, to))} {
+		for name, tree := range map[string]snapshot.Tree{"all": renamed(c, old, to).tree(), "near": closeTo(a, renamed(c, old, to)), "apart": apart(a, renamed(c, old, to))} {
 			if d := cmp.Diff(want, changes(t, a.tree(), tree, o)); d != "" {
 				t.Fatalf("%s: %s", name, d)
 			}
@@ -388,7 +429,7 @@ func TestReferenceThatWasNotRenamedShows(t *testing.T) {
 	policy := entra.Object{Ref: entra.Ref{Type: "conditionalAccessPolicy", ID: guid(3)}, Body: entra.Body(`{"conditions":{"users":{"excludeUsers":["` + guid(1) + `"]}}}`)}
 	a := world{objects: map[entra.Ref]entra.Object{user: {Ref: user, Body: `{}`}, policy.Ref: policy}, parts: complete()}
 	b := world{objects: map[entra.Ref]entra.Object{again: {Ref: again, Body: `{}`}, policy.Ref: policy}, parts: complete()}
-	for name, tree := range map[string]snapshot.Tree{"all": b.tree(), "near": closeTo(a, b)} {
+	for name, tree := range map[string]snapshot.Tree{"all": b.tree(), "near": closeTo(a, b), "apart": apart(a, b)} {
 		got := changes(t, a.tree(), tree, diff.Options{Aliases: map[entra.Ref]entra.Ref{user: again}})
 		if len(got) != 1 || got[0].Ref != policy.Ref || len(got[0].Fields) != 2 {
 			t.Errorf("%s: got %v, want the policy that still names the old user", name, got)
@@ -402,6 +443,9 @@ func TestNearAndSomeAgreeWithAll(t *testing.T) {
 		all := changes(t, a.tree(), b.tree(), diff.Options{})
 		if d := cmp.Diff(all, changes(t, a.tree(), closeTo(a, b), diff.Options{})); d != "" {
 			t.Fatalf("near: %s", d)
+		}
+		if d := cmp.Diff(all, changes(t, a.tree(), apart(a, b), diff.Options{})); d != "" {
+			t.Fatalf("apart: %s", d)
 		}
 		types := []entra.Type{"group", "user"}
 		want := slices.DeleteFunc(slices.Clone(all), func(c diff.Change) bool { return !slices.Contains(types, c.Ref.Type) })

@@ -103,7 +103,12 @@ func prepare(ctx context.Context, before, after snapshot.Tree, o Options) (*comp
 	c := &comparison{before: before, after: after, types: o.Types, names: names{
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, ids: map[entra.ID]entra.ID{}, was: map[entra.ID]entra.ID{}, moved: map[part][]entra.Link{},
 	}}
-	if t, ok := after.(touched); ok {
+	if t, ok := after.(apart); ok {
+		if objects, was, is, ok := t.Apart(ctx, before); ok {
+			c.touched, c.ended, c.begun = objects, was, is
+		}
+	}
+	if t, ok := after.(touched); ok && c.touched == nil {
 		if refs, ok := t.Touched(ctx, before); ok {
 			c.touched = refs
 		}

@@ -21,6 +21,9 @@ SELECT body FROM snapshot WHERE ended <= ? ORDER BY ended DESC, n DESC LIMIT 1
 -- name: numbers
 SELECT n FROM snapshot ORDER BY n
 
+-- name: before
+SELECT n FROM snapshot WHERE n < ? ORDER BY n DESC LIMIT 1
+
 -- name: aliases
 SELECT old, new FROM alias ORDER BY old
 
@@ -97,6 +100,31 @@ SELECT o.n FROM (
   SELECT l.src FROM link l WHERE l.z < 1099511627776 AND l.z > ?1 AND l.z <= ?2 AND l.a <= ?1
     AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?2 AND m.z > ?2)
 ) c JOIN object o ON o.n = c.n JOIN type t ON t.n = o.type ORDER BY t.name, o.id
+
+-- name: revised
+SELECT o.n FROM (
+  SELECT object FROM version WHERE a > 0 AND a > ?1 AND a <= ?2
+  UNION SELECT object FROM version WHERE z < 1099511627776 AND z > ?1 AND z <= ?2) c
+JOIN object o ON o.n = c.object JOIN type t ON t.n = o.type
+WHERE (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?1 AND v.z > ?1)
+  IS NOT (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?2 AND v.z > ?2)
+ORDER BY t.name, o.id
+
+-- name: begun
+SELECT l.src, l.rel, l.dst, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
+JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
+JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
+WHERE l.a > 0 AND l.a > ?1 AND l.a <= ?2 AND l.z > ?2
+  AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?1 AND m.z > ?1)
+ORDER BY st.name, s.id, r.name, dt.name, d.id
+
+-- name: ended
+SELECT l.src, l.rel, l.dst, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
+JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
+JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
+WHERE l.z < 1099511627776 AND l.z > ?1 AND l.z <= ?2 AND l.a <= ?1
+  AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?2 AND m.z > ?2)
+ORDER BY st.name, s.id, r.name, dt.name, d.id
 
 -- name: spans
 SELECT v.a, v.z, v.hash, l.name FROM version v JOIN label l ON l.n = v.label

@@ -426,6 +426,38 @@ func (t *Tree) Touched(ctx context.Context, other snapshot.Tree) (iter.Seq2[entr
 	return t.x.refs(ctx, "touched", min(from, to), max(from, to)), true
 }
 
+// Apart yields what differs between the two trees: the objects whose versions do, the links that only the other tree has,
+// and those that only this one has, each ascending. It costs what happened in between, not the tenant, and not the groups
+// that have a link more. It reports false where the other tree is not from the same index and repository.
+func (t *Tree) Apart(ctx context.Context, other snapshot.Tree) (objects iter.Seq2[entra.Ref, error], was, is iter.Seq2[entra.Link, error], ok bool) {
+	o, ok := other.(*Tree)
+	if !ok || o.x != t.x || o.r.ID() != t.r.ID() {
+		return nil, nil, nil, false
+	}
+	low, high := min(o.s.Number, t.s.Number), max(o.s.Number, t.s.Number)
+	was, is = t.x.links(ctx, "ended", low, high), t.x.links(ctx, "begun", low, high)
+	if o.s.Number > t.s.Number {
+		was, is = is, was
+	}
+	return t.x.refs(ctx, "revised", low, high), was, is, true
+}
+
+// links yields the links that the statement gives, in its order. They are held in numbers.
+func (x *Index) links(ctx context.Context, name string, args ...any) iter.Seq2[entra.Link, error] {
+	return func(yield func(entra.Link, error) bool) {
+		all, err := x.ends(ctx, name, args...)
+		if err != nil {
+			yield(entra.Link{}, err)
+			return
+		}
+		for l, err := range x.spell(ctx, all) {
+			if !yield(l.Link, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // refs yields the refs of the objects whose numbers the statement gives, in its order. The numbers are held
 // in memory, the refs only in pages.
 func (x *Index) refs(ctx context.Context, name string, args ...any) iter.Seq2[entra.Ref, error] {
