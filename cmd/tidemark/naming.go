@@ -26,7 +26,7 @@ var (
 // snapshot finds the snapshot that a person named: a number, an ID's first digits, latest, latest~N, a
 // time or a date, "3 days ago". "live" captures now.
 func (s *session) snapshot(ctx context.Context, name string) (*snapshot.Snapshot, error) {
-	all, err := s.index.Snapshots(ctx)
+	all, err := s.index.Numbers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +46,20 @@ func (s *session) snapshot(ctx context.Context, name string) (*snapshot.Snapshot
 		if back >= len(all) {
 			return nil, usage("snapshot %q: there are only %d snapshots", name, len(all))
 		}
-		return all[len(all)-1-back], nil
+		return s.index.Snapshot(ctx, all[len(all)-1-back])
 	}
 	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
-		if i := slices.IndexFunc(all, func(x *snapshot.Snapshot) bool { return x.Number == n }); i >= 0 {
-			return all[i], nil
+		if _, ok := slices.BinarySearch(all, n); ok {
+			return s.index.Snapshot(ctx, n)
 		}
 	}
 	if prefix := strings.ToLower(name); hexForm.MatchString(prefix) {
+		snapshots, err := s.index.Snapshots(ctx)
+		if err != nil {
+			return nil, err
+		}
 		var found []*snapshot.Snapshot
-		for _, x := range all {
+		for _, x := range snapshots {
 			if strings.HasPrefix(x.ID.String(), prefix) {
 				found = append(found, x)
 			}
@@ -77,7 +81,11 @@ func (s *session) snapshot(ctx context.Context, name string) (*snapshot.Snapshot
 	}
 	found, err := s.index.At(ctx, at)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("no snapshot is as old as %s; the first is number %d of %s", at.UTC().Format(time.RFC3339), all[0].Number, all[0].Ended.UTC().Format(time.RFC3339))
+		first, err := s.index.Snapshot(ctx, all[0])
+		if err != nil {
+			return nil, err
+		}
+		return nil, usage("no snapshot is as old as %s; the first is number %d of %s", at.UTC().Format(time.RFC3339), first.Number, first.Ended.UTC().Format(time.RFC3339))
 	}
 	return found, err
 }

@@ -11,7 +11,6 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -27,8 +26,8 @@ import (
 
 // A Source answers what a history is told from.
 type Source interface {
-	// Snapshots returns all snapshots, ascending by number.
-	Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error)
+	// Before returns the number of the last snapshot before the one with the number, 0 where there is none.
+	Before(ctx context.Context, number int64) (int64, error)
 	// Aliases maps the ref of an object to the ref it was re-created under.
 	Aliases(ctx context.Context) (map[entra.Ref]entra.Ref, error)
 	// Tree returns what the snapshot with the number names.
@@ -180,19 +179,15 @@ func isObject(v any) bool {
 
 // A life is what the events of an object are made from.
 type life struct {
-	source    Source
-	refs      []entra.Ref // all names the object had, ascending
-	aliases   map[entra.Ref]entra.Ref
-	snapshots []*snapshot.Snapshot
-	moments   []int64 // ascending
+	source  Source
+	refs    []entra.Ref // all names the object had, ascending
+	aliases map[entra.Ref]entra.Ref
+	moments []int64 // ascending
 }
 
 func begin(ctx context.Context, s Source, ref entra.Ref) (*life, error) {
 	l := &life{source: s}
 	var err error
-	if l.snapshots, err = s.Snapshots(ctx); err != nil {
-		return nil, err
-	}
 	if l.aliases, err = s.Aliases(ctx); err != nil {
 		return nil, err
 	}
@@ -227,31 +222,31 @@ func begin(ctx context.Context, s Source, ref entra.Ref) (*life, error) {
 
 // at returns the events that led to the snapshot of the moment with the given place.
 func (l *life) at(ctx context.Context, i int) ([]Event, error) {
-	n := slices.IndexFunc(l.snapshots, func(s *snapshot.Snapshot) bool { return s.Number == l.moments[i] })
-	if n < 0 {
-		return nil, errors.New("it is not in the repository")
-	}
-	after, err := l.source.Tree(ctx, l.snapshots[n].Number)
+	after, err := l.source.Tree(ctx, l.moments[i])
 	if err != nil {
 		return nil, err
 	}
-	before, last := snapshot.Tree(snapshot.NewMemory(&snapshot.Snapshot{}, nil, nil, nil)), int64(0)
-	if n > 0 {
-		last = l.snapshots[n-1].Number
+	last, err := l.source.Before(ctx, l.moments[i])
+	if err != nil {
+		return nil, err
+	}
+	before := snapshot.Tree(snapshot.NewMemory(&snapshot.Snapshot{}, nil, nil, nil))
+	if last != 0 {
 		if before, err = l.source.Tree(ctx, last); err != nil {
 			return nil, err
 		}
 	}
+	now, then := after.Snapshot(), before.Snapshot()
 	var events []Event
 	acts := map[window][]catalog.Act{}
 	for c, err := range diff.Trees(ctx, before, after, diff.Options{Aliases: l.aliases, Refs: l.refs}) {
 		if err != nil {
 			return nil, err
 		}
-		e := Event{Before: l.snapshots[n].Ended, Snapshot: l.snapshots[n].Number, Last: last, Change: c}
-		if n > 0 {
-			e.After = l.snapshots[n-1].Began
-			if p := l.snapshots[n-1].Part(c.Ref.Type, c.Link.Rel); !p.Read.IsZero() && p.Read.Before(e.After) {
+		e := Event{Before: now.Ended, Snapshot: now.Number, Last: last, Change: c}
+		if last != 0 {
+			e.After = then.Began
+			if p := then.Part(c.Ref.Type, c.Link.Rel); !p.Read.IsZero() && p.Read.Before(e.After) {
 				e.After = p.Read // it was carried from an earlier reading
 			}
 			if e.Acts, err = l.acts(ctx, c, window{e.After, e.Before}, acts); err != nil {

@@ -26,12 +26,13 @@ type shelf struct {
 	audit   []entra.Body
 }
 
-func (s *shelf) Snapshots(context.Context) ([]*snapshot.Snapshot, error) {
-	var all []*snapshot.Snapshot
+func (s *shelf) Before(_ context.Context, number int64) (before int64, err error) {
 	for _, t := range s.trees {
-		all = append(all, t.Snapshot())
+		if n := t.Snapshot().Number; n < number {
+			before = max(before, n)
+		}
 	}
-	return all, nil
+	return before, nil
 }
 
 func (s *shelf) Aliases(context.Context) (map[entra.Ref]entra.Ref, error) { return s.aliases, nil }

@@ -43,8 +43,8 @@ type stored struct {
 	repo  *repository.Repository
 }
 
-func (s stored) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
-	return s.index.Snapshots(ctx)
+func (s stored) Before(ctx context.Context, number int64) (int64, error) {
+	return s.index.Before(ctx, number)
 }
 
 func (s stored) Aliases(ctx context.Context) (map[entra.Ref]entra.Ref, error) {

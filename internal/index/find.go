@@ -41,7 +41,7 @@ const shortest = 4
 // Find returns the objects that fit the query: first those whose name or ID is the text, then the living,
 // then by name.
 func (x *Index) Find(ctx context.Context, q Query) ([]Found, error) {
-	numbers, err := x.numbers(ctx)
+	numbers, err := x.Numbers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ func (x *Index) Find(ctx context.Context, q Query) ([]Found, error) {
 	err = x.read(ctx, "find", func(rows *sql.Rows) error {
 		var f Found
 		err := rows.Scan(&f.Ref.Type, &f.Ref.ID, &f.Name, &f.First, &f.Last, &f.seen)
-		f.First, f.Last = numbers.span(f.First, f.Last)
-		f.seen, _ = numbers.span(f.seen, forever)
+		f.First, f.Last = span(numbers, f.First, f.Last)
+		f.seen, _ = span(numbers, f.seen, forever)
 		found = append(found, f)
 		return err
 	}, match(whole), id, q.At, string(q.Type), whole, limit)
@@ -94,7 +94,7 @@ type Span struct {
 
 // Spans returns the life of an object, oldest first; nothing where no snapshot has it.
 func (x *Index) Spans(ctx context.Context, r entra.Ref) ([]Span, error) {
-	numbers, err := x.numbers(ctx)
+	numbers, err := x.Numbers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (x *Index) Spans(ctx context.Context, r entra.Ref) ([]Span, error) {
 			return err
 		}
 		copy(s.Version[:], hash)
-		s.First, s.Last = numbers.span(s.First, s.Last)
+		s.First, s.Last = span(numbers, s.First, s.Last)
 		spans = append(spans, s)
 		return nil
 	}, string(r.Type), string(r.ID))
@@ -124,13 +124,13 @@ type LinkSpan struct {
 // then by time.
 func (x *Index) LinkSpans(ctx context.Context, r entra.Ref) iter.Seq2[LinkSpan, error] {
 	return func(yield func(LinkSpan, error) bool) {
-		numbers, err := x.numbers(ctx)
+		numbers, err := x.Numbers(ctx)
 		if err != nil {
 			yield(LinkSpan{}, err)
 			return
 		}
 		for l, err := range x.around(ctx, r, 0) {
-			l.First, l.Last = numbers.span(l.First, l.Last)
+			l.First, l.Last = span(numbers, l.First, l.Last)
 			if !yield(l, err) {
 				return
 			}
@@ -141,8 +141,9 @@ func (x *Index) LinkSpans(ctx context.Context, r entra.Ref) iter.Seq2[LinkSpan, 
 // Moments returns the numbers of the snapshots in which the object, or a link at either end of which it
 // stands, came, went or changed, ascending.
 func (x *Index) Moments(ctx context.Context, r entra.Ref) ([]int64, error) {
-	numbers, err := x.numbers(ctx)
-	if err != nil || len(numbers) == 0 {
+	var first int64
+	err := x.read(ctx, "first", func(rows *sql.Rows) error { return rows.Scan(&first) })
+	if err != nil || first == 0 {
 		return nil, err
 	}
 	var all []int64
@@ -150,7 +151,7 @@ func (x *Index) Moments(ctx context.Context, r entra.Ref) ([]int64, error) {
 		var n int64
 		err := rows.Scan(&n)
 		if n != forever {
-			all = append(all, max(n, numbers[0]))
+			all = append(all, max(n, first))
 		}
 		return err
 	}, string(r.Type), string(r.ID))
@@ -210,11 +211,9 @@ func (x *Index) ActsSince(ctx context.Context, since time.Time) ([]string, error
 	return ids, err
 }
 
-// numbers are those of all snapshots, ascending.
-type numbers []int64
-
-func (x *Index) numbers(ctx context.Context) (numbers, error) {
-	var all numbers
+// Numbers returns the numbers of all snapshots, ascending.
+func (x *Index) Numbers(ctx context.Context) ([]int64, error) {
+	var all []int64
 	err := x.read(ctx, "numbers", func(rows *sql.Rows) error {
 		var n int64
 		err := rows.Scan(&n)
@@ -225,7 +224,7 @@ func (x *Index) numbers(ctx context.Context) (numbers, error) {
 }
 
 // span turns the a and z of a row into the first and the last snapshot that have it, 0 for still.
-func (n numbers) span(a, z int64) (first, last int64) {
+func span(n []int64, a, z int64) (first, last int64) {
 	if len(n) == 0 {
 		return a, 0
 	}

@@ -149,6 +149,12 @@ func (x *Index) Latest(ctx context.Context) (*snapshot.Snapshot, error) {
 	return one(x.snapshots(ctx, "latest"))("latest snapshot")
 }
 
+// Before returns the number of the last snapshot before the one with the number, 0 where there is none.
+func (x *Index) Before(ctx context.Context, number int64) (before int64, err error) {
+	err = x.read(ctx, "before", func(rows *sql.Rows) error { return rows.Scan(&before) }, number)
+	return before, err
+}
+
 // At returns the last snapshot that had ended by the time. The error wraps fs.ErrNotExist where there is none.
 func (x *Index) At(ctx context.Context, when time.Time) (*snapshot.Snapshot, error) {
 	return one(x.snapshots(ctx, "at", nano(when)))("snapshot at " + when.UTC().Format(time.RFC3339))
