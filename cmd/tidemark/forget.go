@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tidemark-backup/tidemark/internal/repository"
 	"github.com/tidemark-backup/tidemark/internal/store"
 )
 
@@ -96,16 +95,9 @@ func (s *session) forget(ctx context.Context, before, yes string, dry bool) erro
 
 // forgettable finds what is to be forgotten.
 func (s *session) forgettable(ctx context.Context, before string) (*forgetDoc, error) {
-	var all []repository.Record
-	for rec, err := range s.repo.Records(ctx, 0) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rec)
-	}
 	// A clock that runs ahead must not make everything old.
 	clock := *s.env
-	if newest := all[len(all)-1].At; newest.Before(s.now()) {
+	if newest := s.repo.Witnessed(); newest.Before(s.now()) {
 		clock.now = func() time.Time { return newest }
 	}
 	at, err := clock.moment(before)
@@ -113,12 +105,9 @@ func (s *session) forgettable(ctx context.Context, before string) (*forgetDoc, e
 		return nil, usage("--before %q: want a time such as 2026-03-03T10:00Z, a date, or \"2 years ago\"", before)
 	}
 	doc := &forgetDoc{Before: at.UTC(), Snapshots: []int64{}, Held: []int64{}}
-	var older []repository.Record
-	var witnessed time.Time
-	for _, rec := range all {
-		if witnessed = later(witnessed, rec.At); rec.Kind == repository.KindSnapshot && !witnessed.After(at) && !s.repo.Forgotten(rec) {
-			older = append(older, rec)
-		}
+	older, err := s.repo.Older(ctx, at)
+	if err != nil {
+		return nil, err
 	}
 	if len(older) == 0 {
 		return doc, nil
@@ -138,13 +127,6 @@ func (s *session) forgettable(ctx context.Context, before string) (*forgetDoc, e
 	sum := sha256.Sum256(fmt.Append(nil, s.repo.ID(), doc.From, doc.Snapshots, doc.Held))
 	doc.Digest = hex.EncodeToString(sum[:])
 	return doc, nil
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // agreed asks the person, unless --yes has answered.

@@ -156,6 +156,42 @@ func (r *Repository) Restated(number int64) bool {
 	return ok
 }
 
+// Older returns the snapshots that count as no newer than a time and are not forgotten, ascending. A record is as new as the
+// newest time of it and of all before it, so what is appended later makes nothing older, whatever its clock says; and a
+// clock that was behind makes only what it wrote look newer than it said.
+func (r *Repository) Older(ctx context.Context, at time.Time) ([]Record, error) {
+	if err := r.refresh(ctx); err != nil {
+		return nil, fmt.Errorf("snapshots before %s: %w", at.UTC().Format(time.RFC3339), err)
+	}
+	r.mu.RLock()
+	records := r.records
+	r.mu.RUnlock()
+	var older []Record
+	var witnessed time.Time
+	for _, rec := range records {
+		if rec.At.After(witnessed) {
+			witnessed = rec.At
+		}
+		if rec.Kind == KindSnapshot && !witnessed.After(at) && !r.Forgotten(rec) {
+			older = append(older, rec)
+		}
+	}
+	return older, nil
+}
+
+// Witnessed returns the newest time that any record states: it was later than that when the last one was written, unless a
+// clock was ahead.
+func (r *Repository) Witnessed() (newest time.Time) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, rec := range r.records {
+		if rec.At.After(newest) {
+			newest = rec.At
+		}
+	}
+	return newest
+}
+
 // A Forgetting is what is to be forgotten.
 type Forgetting struct {
 	To        int64   // the snapshot from which on all stays

@@ -2,6 +2,8 @@ package repository_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,76 @@ func TestDue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Law: whatever is appended by whatever clock, nothing that was there counts as older for it; and a clock that is wrong for a
+// while makes nothing of what was written before or after older than it is.
+func TestNothingGrowsOld(t *testing.T) {
+	rounds := 5
+	if long() {
+		rounds = 50
+	}
+	random := rand.New(rand.NewPCG(7, 8))
+	for round := range rounds {
+		k, at := newKeys(t), start
+		s := new(mem.Store)
+		create(t, s, k)
+		o := k.options()
+		skew := time.Duration(0)
+		o.Now = func() time.Time { return at.Add(skew) }
+		r, err := repository.Open(t.Context(), s, o)
+		must(t, err)
+		now := newState()
+		var last *snapshot.Snapshot
+		real := map[int64]time.Time{}
+		capture := func() {
+			var parent snapshot.Base
+			if last != nil {
+				parent = now.tree(last)
+			}
+			w, err := r.Begin(t.Context(), parent, at)
+			must(t, err)
+			must(t, w.End(t.Context(), snapshot.Part{Type: "user", Coverage: snapshot.Complete}, true))
+			last, err = w.Commit(t.Context())
+			must(t, err)
+			real[last.Number] = at
+			at = at.Add(24 * time.Hour)
+		}
+		numbers := func(before time.Time) (all []int64) {
+			older, err := r.Older(t.Context(), before)
+			must(t, err)
+			for _, rec := range older {
+				all = append(all, rec.Number)
+			}
+			return all
+		}
+		for range 12 {
+			capture()
+		}
+		honest := last.Number
+		before := at.Add(-5 * 24 * time.Hour)
+		was := numbers(before)
+		if len(was) != 8 {
+			t.Fatalf("%d of 12 snapshots are older", len(was))
+		}
+		// Whoever has the machine writes with a clock that is years ahead or behind, as often as they like.
+		for range 1 + random.IntN(6) {
+			skew = time.Duration(random.IntN(8000)-4000) * 24 * time.Hour
+			capture()
+		}
+		for _, n := range numbers(before) {
+			if n <= honest && !slices.Contains(was, n) {
+				t.Errorf("round %d: snapshot %d counts as older since something was appended", round, n)
+			}
+			if n > honest {
+				t.Errorf("round %d: snapshot %d of %s counts as older than %s, by a clock that is %s off", round, n, real[n], before, skew)
+			}
+		}
+		if got := numbers(before); len(got) < len(was) {
+			t.Errorf("round %d: %d of %d count as older", round, len(got), len(was))
+		}
+	}
+	t.Logf("%d rounds", rounds)
 }
 
 // noise is text that compresses to about half.
