@@ -63,11 +63,13 @@ func (e *env) printManifest(who string) error {
 
 // scopeIDs are the IDs of delegated permissions of Microsoft Graph, which are the same in every tenant.
 var scopeIDs = map[string]string{
-	"AgreementAcceptance.Read.All":     "a66a5341-e66e-4897-9d52-c2df58c2bfb9",
-	"Application.Read.All":             "c79f8feb-a9db-4090-85f9-90d820caa0eb",
-	"Group.Read.All":                   "5f8c59db-677d-491f-a6b8-5f174b11ec1d",
-	"Policy.Read.All":                  "572fea84-0151-49b2-9301-11cb16974376",
-	"RiskPreventionProviders.Read.All": "e197c06f-ae7b-4398-b0a2-89f76ebca159",
+	"AgreementAcceptance.Read.All":               "a66a5341-e66e-4897-9d52-c2df58c2bfb9",
+	"Application.Read.All":                       "c79f8feb-a9db-4090-85f9-90d820caa0eb",
+	"Directory.ReadWrite.All":                    "c5366453-9fb0-48a5-a156-24f0c49a4b84",
+	"Group.Read.All":                             "5f8c59db-677d-491f-a6b8-5f174b11ec1d",
+	"OnPremisesPublishingProfiles.ReadWrite.All": "8c4d5184-71c2-4bf8-bb9d-bc3378c9ad42",
+	"Policy.Read.All":                            "572fea84-0151-49b2-9301-11cb16974376",
+	"RiskPreventionProviders.Read.All":           "e197c06f-ae7b-4398-b0a2-89f76ebca159",
 }
 
 // permissionIDs are the IDs of application permissions of Microsoft Graph, which are the same in every tenant.

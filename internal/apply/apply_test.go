@@ -324,7 +324,18 @@ func TestEveryTypeComesBack(t *testing.T) {
 					damage{"purge alone", func(v *vandal) int { return some(v, 3, func(o entra.Object) bool { return v.purge(r, o, true) }) }})
 			}
 			for _, rel := range r.Links {
-				if rel.Write {
+				if rel.Sole {
+					damages = append(damages, damage{"move " + rel.Rel, func(v *vandal) (n int) {
+						from := v.objects(r)
+						for _, l := range v.links(r, rel) {
+							to := from[random.IntN(len(from))].Ref
+							if c, err := r.Bind(entra.Link{From: to, Rel: rel.Rel, To: l.To}); err == nil && to != l.From && v.do(c) {
+								n++
+							}
+						}
+						return n
+					}})
+				} else if rel.Write {
 					damages = append(damages, damage{"unlink " + rel.Rel, func(v *vandal) (n int) {
 						all := v.links(r, rel)
 						for _, i := range random.Perm(len(all)) {
@@ -366,6 +377,28 @@ func TestEveryTypeComesBack(t *testing.T) {
 			if p, declared := r.Property(property); !ok || !declared || p.Write != catalog.Both && p.Write != catalog.OnUpdate {
 				t.Errorf("%s is left alone because it %q, and cannot be written", name, why)
 			}
+		}
+	})
+}
+
+// What is in one place always and was in none cannot be taken away, and the plan says so.
+func TestWhatIsInOnePlaceAlways(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		l.SignIn()
+		goal := l.Capture()
+		_, app := tenant.Do("POST", "/v1.0/applications", map[string]any{"displayName": "Inside"})
+		one := fmt.Sprint("/beta/applications/", app["id"])
+		tenant.Do("PATCH", one, map[string]any{"onPremisesPublishing": map[string]any{"internalUrl": "https://in.example", "externalUrl": "https://out.example"}})
+		_, groups := tenant.Do("GET", "/beta/onPremisesPublishingProfiles/applicationProxy/connectorGroups", nil)
+		group := fmt.Sprint(groups["value"].([]any)[0].(map[string]any)["id"])
+		if status, answer := tenant.Do("PUT", one+"/connectorGroup/$ref", map[string]any{"@odata.id": tenant.URL() + "/beta/onPremisesPublishingProfiles/applicationProxy/connectorGroups/" + group}); status != 204 {
+			t.Fatal(status, answer)
+		}
+		p := l.Plan(l.Capture(), goal, plan.Request{Scope: plan.Scope{Types: []entra.Type{"connectorGroup"}, Delete: true}})
+		if len(p.Steps) != 0 || len(p.Gaps) != 1 || !strings.Contains(p.Gaps[0].Reason, "in one such place always") {
+			t.Errorf("%d steps, gaps %+v", len(p.Steps), p.Gaps)
 		}
 	})
 }

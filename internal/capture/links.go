@@ -100,9 +100,17 @@ func (l *linking) link(ctx context.Context, from entra.Ref, item any) error {
 // ends asks for the ends at one object.
 func (l *linking) ends(id entra.ID) catalog.Call { return l.resource.Ends(l.relation, id) }
 
+// bare returns what says of an object whose list is not found that there are none; nil where that is no way to say so.
+func (l *linking) bare() func(of entra.ID) bool {
+	if !l.relation.Bare {
+		return nil
+	}
+	return func(entra.ID) bool { return true }
+}
+
 // byList asks for the relation object by object.
 func (l *linking) byList(ctx context.Context, from []entra.ID) error {
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, nil, func(id entra.ID, items [][]byte) error {
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, l.bare(), func(id entra.ID, items [][]byte) error {
 		for _, item := range items {
 			m, err := entra.Decode(item)
 			if err != nil {

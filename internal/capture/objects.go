@@ -378,7 +378,7 @@ func (rd *reading) contents(ctx context.Context, r *catalog.Resource) error {
 		if err != nil {
 			return n, err
 		}
-		err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, r, take)
+		err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, rd.hollow(ctx, r), take)
 		return n, err
 	}
 	var n int64
@@ -561,11 +561,16 @@ func (rd *reading) hangs(p *snapshot.Part, t entra.Type) bool {
 // chunk is how many requests are handed over at a time, so that memory does not grow with the tenant.
 const chunk = 200
 
+// hollow returns what says of an object that it can contain nothing of a type.
+func (rd *reading) hollow(ctx context.Context, r *catalog.Resource) func(of entra.ID) bool {
+	return func(of entra.ID) bool { return rd.barren(ctx, r, of) }
+}
+
 // batch reads one small list for each of the given objects of a type and hands over those that arrived whole. A
 // list that did not keeps no other from being read; the error names the first. The list of an object that has
-// gone since it was listed is empty; so is that of one that can contain nothing of the type in, and with single any
-// other that is not found.
-func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, ask func(entra.ID) catalog.Call, single bool, in *catalog.Resource, do func(of entra.ID, items [][]byte) error) error {
+// gone since it was listed is empty; so is one that is not found and that empty says is, and with single any other that is
+// not found.
+func (rd *reading) batch(ctx context.Context, version string, of entra.Type, from []entra.ID, ask func(entra.ID) catalog.Call, single bool, empty func(of entra.ID) bool, do func(of entra.ID, items [][]byte) error) error {
 	var lost error
 	n := 0
 	for some := range slices.Chunk(from, chunk) {
@@ -584,7 +589,7 @@ func (rd *reading) batch(ctx context.Context, version string, of entra.Type, fro
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, some[i]) || in != nil && rd.barren(ctx, in, some[i])) {
+			if errors.Is(err, fs.ErrNotExist) && (single || rd.absent(ctx, of, some[i]) || empty != nil && empty(some[i])) {
 				items, err = nil, nil
 			}
 			if err == nil {

@@ -465,7 +465,7 @@ func (a *aim) contents(ctx context.Context, objects []entra.Object) error {
 			}
 			has := map[entra.Ref]bool{}
 			if can, known := a.roll(r.Under).holds(o.Ref.ID, r.Type); there && (can || !known) {
-				err := a.batch(ctx, r.Version, r.Under, []entra.ID{o.Ref.ID}, a.extended(r).Listing, r.One, r, func(_ entra.ID, items [][]byte) error {
+				err := a.batch(ctx, r.Version, r.Under, []entra.ID{o.Ref.ID}, a.extended(r).Listing, r.One, a.hollow(ctx, r), func(_ entra.ID, items [][]byte) error {
 					for _, item := range items {
 						in, err := r.Object(item, o.Ref.ID)
 						if errors.Is(err, catalog.ErrNone) {
@@ -629,7 +629,7 @@ func (a *aim) ends(ctx context.Context, r *catalog.Resource, rel catalog.Relatio
 		}
 		var links []entra.Link
 		items, err := itemsOf(ctx, a.via(call), request(call), result, !rel.Many)
-		if errors.Is(err, fs.ErrNotExist) && !rel.Many {
+		if errors.Is(err, fs.ErrNotExist) && (!rel.Many || rel.Bare) {
 			err = nil
 		}
 		for _, item := range items {

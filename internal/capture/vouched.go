@@ -207,7 +207,7 @@ func (rd *reading) relink(ctx context.Context, r *catalog.Resource, rel catalog.
 
 // again asks for the relation at some objects once more.
 func (l *linking) again(ctx context.Context, from []entra.ID) error {
-	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, nil, func(id entra.ID, items [][]byte) error {
+	return l.batch(ctx, l.resource.Version, l.resource.Type, from, l.ends, !l.relation.Many, l.bare(), func(id entra.ID, items [][]byte) error {
 		return l.exactly(ctx, entra.Ref{Type: l.resource.Type, ID: id}, items)
 	})
 }
@@ -263,7 +263,7 @@ func (rd *reading) recontent(ctx context.Context, r *catalog.Resource) error {
 			listed[id] = true // and has nothing
 		}
 	}
-	err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, r, func(parent entra.ID, items [][]byte) error {
+	err = rd.batch(ctx, r.Version, r.Under, ask, r.Listing, r.One, rd.hollow(ctx, r), func(parent entra.ID, items [][]byte) error {
 		m, err := rd.fill(ctx, r, parent, items, seen)
 		listed[parent] = err == nil
 		n += m

@@ -210,6 +210,8 @@ type Relation struct {
 	Batch bool   // BindMany works
 	Back  string // what to list of an object to learn where links that end there start: "memberOf"; "" where there is no such list
 	Kept  bool   // an undelete of either end brings links back by itself; which ones, nobody promises
+	Sole  bool   // with Write: what it leads to has one such link always, so Bind takes it from elsewhere, and there is no Unbind
+	Bare  bool   // where there are none the service does not find the list
 	Said  string // the collection under which a write names what a link leads to; "" is directoryObjects
 
 	Turned map[entra.Type]string // with Write: it is written at what it leads to, by these paths: "/servicePrincipals/{id}/claimsMappingPolicies"

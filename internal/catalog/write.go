@@ -408,6 +408,9 @@ func (r *Resource) Bind(l entra.Link) (Call, error) {
 	}
 	if path, turned := rel.Turned[l.To.Type]; turned {
 		c := Call{Method: "POST", Version: r.Version, Path: strings.ReplaceAll(path, "{id}", escape(l.To.ID)) + "/$ref"}
+		if rel.Sole {
+			c.Method = "PUT"
+		}
 		c.Body, err = encode(map[string]any{"@odata.id": "{endpoint}/" + r.Version + r.at(l.From.ID)})
 		return c, err
 	}
@@ -425,6 +428,9 @@ func (r *Resource) Unbind(l entra.Link) (Call, error) {
 	rel, err := r.writable(l)
 	if err != nil {
 		return Call{}, err
+	}
+	if rel.Sole {
+		return Call{}, fmt.Errorf("%s: it has no other place: %w", l, ErrRelation)
 	}
 	path := rel.at(l.From.ID)
 	if at, turned := rel.Turned[l.To.Type]; turned {

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -460,7 +461,7 @@ func TestUnbindNeverDeletesAnObject(t *testing.T) {
 		r := rapid.SampledFrom(linked).Draw(t, "type")
 		id := rapid.StringMatching(`[a-zA-Z0-9/?#%$.& -]{0,12}`)
 		for _, rel := range r.Links {
-			if !rel.Write {
+			if !rel.Write || rel.Sole {
 				continue
 			}
 			n++
@@ -476,7 +477,7 @@ func TestUnbindNeverDeletesAnObject(t *testing.T) {
 				segments++
 			}
 			if rel.Turned != nil {
-				segments = 5
+				segments = strings.Count(rel.Turned[rel.To[0]], "/") + 2
 			}
 			if !strings.HasSuffix(c.Path, "/$ref") || strings.Count(c.Path, "/") != segments || strings.ContainsAny(c.Path, "?#") || c.Method != "DELETE" || c.Query != nil {
 				t.Fatalf("%s: %s", l, show(c))
@@ -572,5 +573,38 @@ PATCH /v1.0/users/u/authentication/phoneMethods/p {"phoneNumber":"+1 3"}
 	}
 	if _, err := r.Update("u/p", map[string]any{"phoneNumber": nil}, object("u/p", phone).Body.Decode()); err == nil {
 		t.Error("a number can be cleared")
+	}
+}
+
+// What is in one place always is put elsewhere, and taken away by nothing.
+func TestOnePlaceAlways(t *testing.T) {
+	r, _ := catalog.Lookup("connectorGroup")
+	group := entra.Ref{Type: r.Type, ID: "g"}
+	for want, l := range map[string]entra.Link{
+		`POST /beta/onPremisesPublishingProfiles/applicationProxy/connectorGroups/g/members/$ref {"@odata.id":"{endpoint}/beta/onPremisesPublishingProfiles/applicationProxy/connectors/c"}
+`: {From: group, Rel: "members", To: entra.Ref{Type: "connector", ID: "c"}},
+		`PUT /beta/applications/a/connectorGroup/$ref {"@odata.id":"{endpoint}/beta/onPremisesPublishingProfiles/applicationProxy/connectorGroups/g"}
+`: {From: group, Rel: "applications", To: entra.Ref{Type: "application", ID: "a"}},
+	} {
+		c, err := r.Bind(l)
+		if d := cmp.Diff(want, show(c)); d != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", l, err, d)
+		}
+		if c, err := r.Unbind(l); !errors.Is(err, catalog.ErrRelation) {
+			t.Errorf("%s: it is taken away: %s", l, show(c))
+		}
+	}
+}
+
+// What an application left is not written.
+func TestPoliciesOfGoneApplications(t *testing.T) {
+	for valid, frozen := range map[string]bool{"true": false, "false": true} {
+		o := entra.Object{Ref: entra.Ref{Type: "mobileAppManagementPolicy", ID: "p"}, Body: entra.Body(`{"isValid":` + valid + `}`)}
+		if why := catalog.Frozen(o); (why != "") != frozen {
+			t.Errorf("isValid %s: %q", valid, why)
+		}
+		if why := catalog.FrozenLinks(o, "includedGroups"); (why != "") != frozen {
+			t.Errorf("isValid %s: %q", valid, why)
+		}
 	}
 }

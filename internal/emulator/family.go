@@ -77,11 +77,11 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds(), claimKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds(), claimKinds(), publishingKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
-	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds), previewTies(kinds), rolloutTies(kinds))
+	return slices.Concat(signInTies(), deviceTies(kinds), entitlementTies(kinds), externalTies(kinds), previewTies(kinds), rolloutTies(kinds), publishingTies(kinds))
 }
 
 const firstFamily = kExtension + 1
@@ -510,7 +510,7 @@ func familyRoles(roles []string, write bool) []string {
 	}
 	for _, f := range kin().all {
 		if !write {
-			if !writes(f.read[0]) {
+			if !f.people && !writes(f.read[0]) { // with no permission is an application let near what is for people
 				add(f.read[:1])
 			}
 		} else if len(f.access.write) > 0 {

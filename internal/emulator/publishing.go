@@ -1,6 +1,10 @@
 package emulator
 
-import "maps"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // This is how applications inside a network are reached from outside.
 
@@ -49,4 +53,221 @@ func (t *Tenant) seedPublished() {
 		d.p["onPremisesPublishing"] = p
 		t.put(d, nil)
 	}
+}
+
+const (
+	proxyPath       = "onPremisesPublishingProfiles/applicationProxy"
+	connectorPath   = proxyPath + "/connectors"
+	connectorGroups = proxyPath + "/connectorGroups"
+	agentsPath      = "onPremisesPublishingProfiles/provisioning/agents"
+	agentGroupPath  = "onPremisesPublishingProfiles/provisioning/agentGroups"
+	targetPath      = "onPremisesPublishingProfiles/provisioning/publishedResources"
+)
+
+func publishingKinds() []*family {
+	all := access{"directory", []string{"Directory.ReadWrite.All"}, []string{"Directory.ReadWrite.All"}, nil}
+	hybrid := []string{"Policy.Read.HybridAuthentication", "Directory.ReadWrite.All", "Policy.ReadWrite.HybridAuthentication"}
+	manage := []string{"OnPremisesPublishingProfiles.ReadWrite.All"}
+	kind := func(path, typ, noun, verbs string, a access) *family {
+		return &family{path: path, types: []string{typ}, noun: noun, verbs: verbs, beta: true, people: true, access: a}
+	}
+
+	machines := kind(connectorPath, "connector", "connector", "", all)
+	machines.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"machineName": "connector" + itoa(i) + ".corp.example", "externalIp": "198.51.100.2" + itoa(i), "status": []string{"active", "inactive", "active"}[i], "version": "1.5.3437.0"}
+	}
+
+	groups := kind(connectorGroups, "connectorGroup", "connector group", "POST PATCH DELETE", all)
+	groups.full = true
+	groups.create = func(_ *call, o *object, _ checked) error {
+		o.p["connectorGroupType"], o.p["isDefault"] = "applicationProxy", false
+		if o.p["region"] == nil {
+			o.p["region"] = "nam"
+		}
+		return nil
+	}
+	used := func(o *object) bool { return len(asList(o.p["_members"]))+len(asList(o.p["_applications"])) > 0 }
+	groups.change = func(_ *call, o, d *object, _ checked) error {
+		if o.p["region"] != d.p["region"] && used(o) {
+			return bad("The region can be set only while no connector and no application is assigned to the group.")
+		}
+		return nil
+	}
+	groups.remove = func(_ *call, o *object) error {
+		if flag(o.p["isDefault"]) || used(o) {
+			return bad("A connector group that is the default or in use cannot be deleted.")
+		}
+		return nil
+	}
+	groups.act = func(c *call, o *object, rest []string) (bool, answer, error) {
+		far, code := kin().kinds[connectorPath], "ConnectorGroup_NotFound"
+		switch rest[0] {
+		case "members":
+		case "applications":
+			far, code = kApp, "ApplicationsForGroup_NotFound"
+		default:
+			return false, answer{}, nil
+		}
+		if c.method == "GET" && len(rest) == 1 {
+			ids := texts(o.p["_"+rest[0]])
+			if len(ids) == 0 {
+				return true, answer{}, refuse(404, code, "Nothing is assigned to the connector group.")
+			}
+			a, err := c.page(listing{kind: far, name: collectionName(far), n: len(ids), types: c.types(far), at: func(i int) *object {
+				if x := c.see(c.t.get(ids[i])); x.live() {
+					return x
+				}
+				return nil
+			}})
+			return true, a, err
+		}
+		if c.method != "POST" || rest[0] != "members" || len(rest) != 2 || rest[1] != "$ref" {
+			return true, answer{}, notAllowed()
+		}
+		if err := c.allow(o.kind, true); err != nil {
+			return true, answer{}, err
+		}
+		x, err := c.named(connectorPath)
+		if err != nil {
+			return true, answer{}, err
+		}
+		return true, answer{status: 204}, c.regroup(o, "_members", x.id)
+	}
+	groups.sample = func(t *Tenant, i int, _ *object) map[string]any {
+		p := props{"name": []string{"Default", "Branch", "Spare"}[i], "region": []string{"eur", "eur", "nam"}[i], "connectorGroupType": "applicationProxy", "isDefault": i == 0}
+		if i < 2 {
+			p["_members"], p["_applications"] = list(t.first(kin().kinds[connectorPath], samples)[i].id), list(t.first(kApp, samples)[i].id)
+		}
+		return p
+	}
+
+	profile := func(id string) *family {
+		f := kind("onPremisesPublishingProfiles/"+id, "onPremisesPublishingProfile", "publishing profile", "PATCH", access{"directory", hybrid, append(slices.Clone(manage), "Directory.ReadWrite.All"), nil})
+		f.one = id
+		f.seed = func(t *Tenant, _ string) {
+			t.plant(f.path, f.one, props{"isEnabled": id == "applicationProxy", "isDefaultAccessEnabled": false, "hybridAgentUpdaterConfiguration": props{"allowUpdateConfigurationOverride": false,
+				"deferUpdateDateTime": "2026-01-01T12:00:00Z", "updateWindow": props{"updateWindowStartTime": "00:00:00", "updateWindowEndTime": "23:59:00"}}})
+		}
+		return f
+	}
+
+	// What is in a group of agents is assigned where it is.
+	assigned := func(f *family, rel string) *family {
+		f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
+			if rest[0] != "agentGroups" || len(rest) < 2 || rest[len(rest)-1] != "$ref" {
+				return false, answer{}, nil
+			}
+			if !c.holds(manage...) {
+				return true, answer{}, denied()
+			}
+			r, _ := relOf(kin().kinds[agentGroupPath], rel)
+			if c.method == "DELETE" && len(rest) == 3 {
+				g := c.t.get(rest[1])
+				if g == nil || !c.t.linked(g, r, o.id) {
+					return true, answer{}, notFound(rest[1])
+				}
+				c.t.unlink(g, r, o.id)
+				return true, answer{status: 204}, nil
+			}
+			if c.method != "POST" || len(rest) != 2 {
+				return true, answer{}, notAllowed()
+			}
+			g, err := c.named(agentGroupPath)
+			if err != nil {
+				return true, answer{}, err
+			}
+			if c.t.linked(g, r, o.id) {
+				return true, answer{}, bad("One or more added object references already exist for the following modified properties: 'agentGroups'.")
+			}
+			c.t.link(g, r, o.id)
+			return true, answer{status: 204}, nil
+		}
+		return f
+	}
+	workers := assigned(kind(agentsPath, "onPremisesAgent", "on-premises agent", "", access{"directory", hybrid, nil, nil}), "agents")
+	workers.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"machineName": "agent" + itoa(i) + ".corp.example", "externalIp": "198.51.100.3" + itoa(i), "status": "active", "supportedPublishingTypes": list("provisioning")}
+	}
+	teams := kind(agentGroupPath, "onPremisesAgentGroup", "on-premises agent group", "POST PATCH DELETE", access{"directory", hybrid, []string{"Directory.ReadWrite.All"}, nil})
+	teams.create = func(_ *call, o *object, _ checked) error {
+		o.p["isDefault"], o.p["publishingType"] = false, "provisioning"
+		return nil
+	}
+	teams.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "Group " + itoa(i), "isDefault": false, "publishingType": "provisioning"}
+	}
+	targets := assigned(kind(targetPath, "publishedResource", "published resource", "POST PATCH DELETE", access{"directory", manage, manage, nil}), "publishedResources")
+	targets.create = func(c *call, o *object, _ checked) error {
+		if c.t.countLive(o.kind, func(x *object) bool { return x.p["resourceName"] == o.p["resourceName"] }) > 0 {
+			return conflict("resourceName")
+		}
+		o.p["publishingType"] = "provisioning"
+		return nil
+	}
+	targets.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "Target " + itoa(i), "resourceName": "domain" + itoa(i) + ".corp.example", "publishingType": "provisioning"}
+	}
+	return []*family{machines, groups, profile("applicationProxy"), profile("provisioning"), workers, teams, targets}
+}
+
+func publishingTies(kinds map[string]kindID) []tie {
+	teams := []kindID{kinds[agentGroupPath]}
+	return []tie{{from: teams, name: "agents", to: agentsPath}, {from: teams, name: "publishedResources", to: targetPath}}
+}
+
+// named returns the object that the body of a write to $ref names, of a collection.
+func (c *call) named(collection string) (*object, error) {
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	ref := text(body["@odata.id"])
+	id := ref[strings.LastIndexByte(ref, '/')+1:]
+	if len(body) != 1 || !strings.HasSuffix(ref, "/"+collection+"/"+id) {
+		return nil, bad("Invalid entity reference '%s'.", ref)
+	}
+	x := c.see(c.t.get(id))
+	if !x.live() || x.kind != kin().kinds[collection] {
+		return nil, notFound(id)
+	}
+	return x, nil
+}
+
+// regroup puts a connector or an application into a connector group, and so takes it from that in which it was.
+func (c *call) regroup(to *object, name, id string) error {
+	var all []*object
+	c.t.each(to.kind, func(g *object) bool {
+		if g.live() && (g.id == to.id || slices.Contains(texts(g.p[name]), id)) {
+			all = append(all, g)
+		}
+		return true
+	})
+	for _, g := range all {
+		d := g.clone()
+		ids := slices.DeleteFunc(slices.Clone(asList(g.p[name])), func(x any) bool { return x == id })
+		if g.id == to.id {
+			ids = append(ids, id)
+		}
+		d.p[name] = ids
+		c.t.put(d, []string{name})
+	}
+	return nil
+}
+
+// connected puts an application into the connector group that the body names.
+func (c *call) connected(app *object, rest []string) (answer, error) {
+	if c.version != "beta" || c.method != "PUT" || len(rest) != 1 || rest[0] != "$ref" {
+		return answer{}, notAllowed()
+	}
+	if err := c.allow(kin().kinds[connectorGroups], true); err != nil {
+		return answer{}, err
+	}
+	if app.p["onPremisesPublishing"] == nil {
+		return answer{}, bad("The application is not published.")
+	}
+	g, err := c.named(connectorGroups)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: 204}, c.regroup(g, "_applications", app.id)
 }

@@ -208,6 +208,9 @@ func (c *call) below(o *object, rest []string) (answer, error) {
 	if done, a, err := c.streamed(o, rest); done {
 		return a, err
 	}
+	if o.kind == kApp && name == "connectorGroup" {
+		return c.connected(o, rest[1:])
+	}
 	if o.kind == kOrg && name == "branding" && len(rest) == 1 {
 		return c.branding(o)
 	}

@@ -197,3 +197,69 @@ func TestPublished(t *testing.T) {
 		t.Error("it is told unasked")
 	}
 }
+
+// A connector and a published application are in one connector group always, and a group is emptied before it goes.
+func TestConnectorGroups(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	const list, machines = "/beta/onPremisesPublishingProfiles/applicationProxy/connectorGroups", "/onPremisesPublishingProfiles/applicationProxy/connectors"
+	app := newClient(t, at, at.RestoreApp())
+	for _, path := range []string{list, "/beta" + machines, "/beta/onPremisesPublishingProfiles/applicationProxy", "/beta/onPremisesPublishingProfiles/provisioning/agents"} {
+		if got := app.do("GET", path, ""); got.status != 403 {
+			t.Errorf("an application sees %s: %d", path, got.status)
+		}
+	}
+	groups := map[string]string{}
+	for _, g := range must(t, at, 200, "GET", list, nil)["value"].([]any) {
+		groups[g.(map[string]any)["name"].(string)] = list + "/" + g.(map[string]any)["id"].(string)
+	}
+	end := func(path string) string {
+		all := must(t, at, 200, "GET", path, nil)["value"].([]any)
+		if len(all) != 1 {
+			t.Fatalf("%s: %v", path, all)
+		}
+		return all[0].(map[string]any)["id"].(string)
+	}
+	machine, published := end(groups["Branch"]+"/members"), end(groups["Branch"]+"/applications")
+	must(t, at, 404, "GET", groups["Spare"]+"/members", nil)
+	must(t, at, 404, "GET", groups["Spare"]+"/applications", nil)
+	must(t, at, 400, "PATCH", groups["Branch"], map[string]any{"region": "asia"})
+	must(t, at, 400, "DELETE", groups["Branch"], nil)
+	must(t, at, 400, "DELETE", groups["Default"], nil)
+	must(t, at, 405, "DELETE", groups["Branch"]+"/members/"+machine+"/$ref", nil)
+	must(t, at, 405, "DELETE", "/beta"+machines+"/"+machine, nil)
+	must(t, at, 204, "POST", groups["Spare"]+"/members/$ref", map[string]any{"@odata.id": at.URL() + "/beta" + machines + "/" + machine})
+	must(t, at, 404, "GET", groups["Branch"]+"/members", nil)
+	spare := map[string]any{"@odata.id": at.URL() + groups["Spare"]}
+	must(t, at, 204, "PUT", "/beta/applications/"+published+"/connectorGroup/$ref", spare)
+	must(t, at, 405, "DELETE", "/beta/applications/"+published+"/connectorGroup/$ref", nil)
+	other := must(t, at, 201, "POST", "/v1.0/applications", map[string]any{"displayName": "Inside"})["id"].(string)
+	must(t, at, 400, "PUT", "/beta/applications/"+other+"/connectorGroup/$ref", spare)
+	if end(groups["Spare"]+"/members") != machine || end(groups["Spare"]+"/applications") != published {
+		t.Error("they are not in the other group")
+	}
+	must(t, at, 200, "PATCH", groups["Branch"], map[string]any{"region": "asia"})
+	must(t, at, 204, "DELETE", groups["Branch"], nil)
+}
+
+// Agents and what they publish are assigned to groups of agents where they are.
+func TestAgentGroups(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	const home = "/beta/onPremisesPublishingProfiles/provisioning"
+	must(t, at, 405, "POST", home+"/agents", map[string]any{"machineName": "mine"})
+	must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "No name"})
+	must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "Again", "resourceName": "domain0.corp.example"})
+	group := must(t, at, 201, "POST", home+"/agentGroups", map[string]any{"displayName": "Mine"})["id"].(string)
+	for rel, list := range map[string]string{"agents": "/agents", "publishedResources": "/publishedResources"} {
+		one := home + list + "/" + must(t, at, 200, "GET", home+list, nil)["value"].([]any)[0].(map[string]any)["id"].(string)
+		ref := map[string]any{"@odata.id": at.URL() + home + "/agentGroups/" + group}
+		must(t, at, 204, "POST", one+"/agentGroups/$ref", ref)
+		must(t, at, 400, "POST", one+"/agentGroups/$ref", ref)
+		if got := must(t, at, 200, "GET", home+"/agentGroups/"+group+"?$expand="+rel+"($select=id)", nil)[rel].([]any); len(got) != 1 {
+			t.Error(got)
+		}
+		must(t, at, 204, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
+		must(t, at, 404, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
+	}
+	must(t, at, 204, "PATCH", home, map[string]any{"hybridAgentUpdaterConfiguration": map[string]any{"allowUpdateConfigurationOverride": true}})
+	must(t, at, 405, "DELETE", home, nil)
+}

@@ -380,9 +380,21 @@ func (m *maker) relate(links []diff.Change) error {
 		return ok && !rel.Many
 	}
 	start := func(l entra.Link) string { return l.From.String() + " " + l.Rel }
+	sole := func(l entra.Link) bool {
+		r, ok := catalog.Lookup(l.From.Type)
+		if !ok {
+			return false
+		}
+		rel, ok := r.Relation(l.Rel)
+		return ok && rel.Sole
+	}
+	moved := map[entra.Link]bool{} // ends that are taken from elsewhere
 	asked := map[string]bool{}
 	for _, c := range links {
 		missing := c.Kind == diff.Linked || c.Kind == diff.Unknown && c.Reason == diff.NoBefore
+		if sole(c.Link) && missing && m.inLinks(c.Link) {
+			moved[entra.Link{Rel: c.Link.Rel, To: m.baseName(c.Link.To)}] = true
+		}
 		if single(c.Link) && missing && !asked[start(c.Link)] {
 			// A comparison of selected objects may not see the link that is to be replaced.
 			asked[start(c.Link)] = true
@@ -413,6 +425,17 @@ func (m *maker) relate(links []diff.Change) error {
 		case c.Kind == diff.Unlinked && m.q.Scope.Delete:
 			if single(l) && asked[start(l)] {
 				continue // another takes its place
+			}
+			if sole(l) {
+				if to := m.baseName(l.To); !moved[entra.Link{Rel: l.Rel, To: to}] && !m.deleted(to) {
+					from := m.baseName(l.From)
+					o, _, err := get(m.ctx, m.world, from)
+					if err != nil {
+						return err
+					}
+					m.gap(from, catalog.Name(o), linkField(l), "it holds now and did not; what it leads to is in one such place always, so give it another")
+				}
+				continue
 			}
 			if err := m.detach(l); err != nil {
 				return err
