@@ -128,24 +128,22 @@ func (l *Lab) client(app emulator.App, scale graph.Scale) *graph.Client {
 // permissions that any type needs.
 func (l *Lab) SignIn() {
 	l.t.Helper()
-	app, scopes, writes := l.Tenant.RestoreApp(), map[string]bool{}, map[string]bool{}
+	app, reads, writes := l.Tenant.RestoreApp(), map[string]bool{}, map[string]bool{}
 	for r := range catalog.All() {
-		for _, p := range r.Write {
-			scopes[p], writes[p] = true, true
-		}
 		for _, p := range r.Read {
-			scopes[p] = true
+			reads[p] = true
+		}
+		for _, p := range r.Write {
+			writes[p] = true
 		}
 	}
-	// A consent takes so many only: whoever may write may read, where no type asks for both by name.
-	maps.DeleteFunc(scopes, func(p string, _ bool) bool {
-		both := strings.Replace(p, ".Read.", ".ReadWrite.", 1)
-		return both != p && scopes[both] && !writes[p]
-	})
 	l.do(http.MethodPatch, "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"isFallbackPublicClient": true})
-	l.do(http.MethodPost, "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals",
-		"resourceId": l.Tenant.Find("servicePrincipals", "Microsoft Graph"), "scope": strings.Join(slices.Sorted(maps.Keys(scopes)), " ")})
 	_, ada := l.Tenant.Do(http.MethodGet, "/v1.0/users/"+l.Tenant.Find("users", "Ada Admin"), nil)
+	// A consent takes so many only: everybody's is for what is read, the administrator's own for what is written.
+	consent := map[string]any{"clientId": app.ObjectID, "consentType": "AllPrincipals", "resourceId": l.Tenant.Find("servicePrincipals", "Microsoft Graph"), "scope": strings.Join(slices.Sorted(maps.Keys(reads)), " ")}
+	l.do(http.MethodPost, "/v1.0/oauth2PermissionGrants", consent)
+	consent["consentType"], consent["principalId"], consent["scope"] = "Principal", ada["id"], strings.Join(slices.Sorted(maps.Keys(writes)), " ")
+	l.do(http.MethodPost, "/v1.0/oauth2PermissionGrants", consent)
 	h := &http.Client{Transport: l.Wire}
 	cred, err := graph.Login(graph.Identity{Tenant: l.Tenant.ID(), ClientID: app.ClientID, Authority: l.Tenant.URL(), Scope: l.Tenant.URL() + "/.default", HTTP: h, Custom: true,
 		Person: &graph.Person{Code: func(address, code string) error {
