@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"math/bits"
 	"slices"
 
@@ -273,6 +272,7 @@ func (c *checker) blobs(ctx context.Context, all []binding) error {
 // deep opens everything and replays the log.
 func (c *checker) deep(ctx context.Context, records []Record) error {
 	s := newShadow()
+	defer func() { s.settle() }()
 	for _, rec := range records {
 		if rec.Kind == KindCheckpoint && !c.r.dropped(rec) {
 			if err := c.restates(ctx, rec); err != nil {
@@ -316,6 +316,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 // restates plays a checkpoint by itself, and compares what it holds with what it says that its snapshot held.
 func (c *checker) restates(ctx context.Context, rec Record) error {
 	s := newShadow()
+	defer func() { s.settle() }()
 	for l, err := range c.r.Replay(ctx, rec) {
 		if err == nil {
 			if snap, ok := l.(Snapshot); ok {
@@ -333,69 +334,116 @@ func (c *checker) restates(ctx context.Context, rec Record) error {
 	return nil
 }
 
-// A shadow is the tree that replaying the log gives, bodies left out.
+// A shadow is the tree that replaying the log gives, bodies left out. It numbers the IDs of each type, and adds up on all
+// processors.
 type shadow struct {
-	objects map[entra.Type]map[entra.ID]entra.Version
-	links   map[partKey]map[entra.Link]bool
-	sums    map[partKey]*snapshot.Sum
-	trees   map[partKey]treeRoot // of format 1
-	lost    bool
+	ids      map[entra.Type]*entra.IDs
+	versions map[entra.Type]*list[entra.Version]        // by number, zero for none
+	count    map[entra.Type]int64                       // of those that are not zero
+	links    map[partKey]map[entra.Type]map[uint64]bool // by the type of the far end, the numbers of both, as end has them
+	sums     map[partKey]*summer
+	trees    map[partKey]treeRoot // of format 1
+	lost     bool
 }
 
 func newShadow() *shadow {
-	return &shadow{objects: map[entra.Type]map[entra.ID]entra.Version{}, links: map[partKey]map[entra.Link]bool{}, sums: map[partKey]*snapshot.Sum{}, trees: map[partKey]treeRoot{}}
+	return &shadow{ids: map[entra.Type]*entra.IDs{}, versions: map[entra.Type]*list[entra.Version]{}, count: map[entra.Type]int64{},
+		links: map[partKey]map[entra.Type]map[uint64]bool{}, sums: map[partKey]*summer{}, trees: map[partKey]treeRoot{}}
 }
 
-func (s *shadow) sum(k partKey) *snapshot.Sum {
+func (s *shadow) sum(k partKey) *summer {
 	if s.sums[k] == nil {
-		s.sums[k] = &snapshot.Sum{}
+		s.sums[k] = newSummer(snapshot.Sum{})
 	}
 	return s.sums[k]
+}
+
+// number returns the number of an object's ID.
+func (s *shadow) number(r entra.Ref) uint32 {
+	of := s.ids[r.Type]
+	if of == nil {
+		of = &entra.IDs{}
+		s.ids[r.Type], s.versions[r.Type] = of, &list[entra.Version]{}
+	}
+	n := of.Add(r.ID)
+	if all := s.versions[r.Type]; int(n) == all.n {
+		all.add(entra.Version{})
+	}
+	return n
 }
 
 func (s *shadow) play(l Line) {
 	switch l := l.(type) {
 	case Anew:
+		s.settle()
 		*s = *newShadow()
 	case Object:
-		of := s.objects[l.Ref.Type]
-		if of == nil {
-			of = map[entra.ID]entra.Version{}
-			s.objects[l.Ref.Type] = of
-		}
-		s.leave(l.Ref)
-		of[l.Ref.ID] = l.Version
-		s.sum(partKey{l.Ref.Type, ""}).AddEntry(l.Ref, l.Version)
+		s.set(l.Ref, l.Version)
 	case Gone:
-		s.leave(l.Ref)
+		s.set(l.Ref, entra.Version{})
 	case Links:
 		k := partKey{l.From.Type, l.Rel}
 		of := s.links[k]
 		if of == nil {
-			of = map[entra.Link]bool{}
+			of = map[entra.Type]map[uint64]bool{}
 			s.links[k] = of
 		}
-		for _, to := range l.Add {
-			if link := (entra.Link{From: l.From, Rel: l.Rel, To: to}); !of[link] {
-				of[link] = true
-				s.sum(k).AddLink(link)
+		sum, from := s.sum(k), uint64(s.number(l.From))<<32
+		for i, to := range slices.Concat(l.Add, l.Remove) {
+			all, pair := of[to.Type], from|uint64(s.number(to))
+			if all == nil {
+				all = map[uint64]bool{}
+				of[to.Type] = all
 			}
-		}
-		for _, to := range l.Remove {
-			if link := (entra.Link{From: l.From, Rel: l.Rel, To: to}); of[link] {
-				delete(of, link)
-				s.sum(k).SubLink(link)
+			link := entra.Link{From: l.From, Rel: l.Rel, To: to}
+			switch begins := i < len(l.Add); {
+			case begins && !all[pair]:
+				all[pair] = true
+				sum.link(link)
+			case !begins && all[pair]:
+				delete(all, pair)
+				sum.change(func(part *snapshot.Sum) { part.SubLink(link) })
 			}
 		}
 	}
 }
 
-// leave takes away the version of an object that the tree has, if any.
-func (s *shadow) leave(r entra.Ref) {
-	if v, ok := s.objects[r.Type][r.ID]; ok {
-		delete(s.objects[r.Type], r.ID)
-		s.sum(partKey{r.Type, ""}).SubEntry(r, v)
+// set gives the object a version, the zero Version for none.
+func (s *shadow) set(r entra.Ref, v entra.Version) {
+	n := s.number(r)
+	place := s.versions[r.Type].at(n)
+	was := *place
+	if was == v {
+		return
 	}
+	*place = v
+	sum := s.sum(partKey{r.Type, ""})
+	if was != (entra.Version{}) {
+		s.count[r.Type]--
+		sum.change(func(part *snapshot.Sum) { part.SubEntry(r, was) })
+	}
+	if v != (entra.Version{}) {
+		s.count[r.Type]++
+		sum.change(func(part *snapshot.Sum) { part.AddEntry(r, v) })
+	}
+}
+
+// settle waits until all is added up.
+func (s *shadow) settle() {
+	for _, sum := range s.sums {
+		sum.root()
+	}
+}
+
+// size returns how much the tree has of a part.
+func (s *shadow) size(k partKey) (n int64) {
+	if k.rel == "" {
+		return s.count[k.t]
+	}
+	for _, all := range s.links[k] {
+		n += int64(len(all))
+	}
+	return n
 }
 
 // compare returns the first part of the snapshot that is not what the tree holds, or "".
@@ -404,21 +452,17 @@ func (s *shadow) compare(snap Snapshot) string {
 	for _, p := range snap.Parts {
 		k := partKey{p.Type, p.Relation}
 		parts[k] = true
-		size := int64(len(s.links[k]))
-		if k.rel == "" {
-			size = int64(len(s.objects[k.t]))
-		}
-		if size != p.Objects+p.Links || s.root(k, snap.Format) != p.Root {
+		if s.size(k) != p.Objects+p.Links || s.root(k, snap.Format) != p.Root {
 			return k.String()
 		}
 	}
-	for t, of := range s.objects {
-		if len(of) > 0 && !parts[partKey{t, ""}] {
+	for t, n := range s.count {
+		if n > 0 && !parts[partKey{t, ""}] {
 			return string(t)
 		}
 	}
-	for k, of := range s.links {
-		if len(of) > 0 && !parts[k] {
+	for k := range s.links {
+		if !parts[k] && s.size(k) > 0 {
 			return k.String()
 		}
 	}
@@ -427,7 +471,7 @@ func (s *shadow) compare(snap Snapshot) string {
 
 // root returns a part's root by the rule of a format.
 func (s *shadow) root(k partKey, format int64) snapshot.Root {
-	sum := s.sum(k).Root()
+	sum := s.sum(k).root()
 	if format >= 2 {
 		return sum
 	}
@@ -445,13 +489,27 @@ type treeRoot struct{ of, root snapshot.Root }
 // tree returns a part's root by format 1: the RFC 6962 tree hash over what it has, in order.
 func (s *shadow) tree(k partKey) snapshot.Root {
 	var leaves []tlog.Hash
+	ids := func(t entra.Type, n uint32) entra.Ref { return entra.Ref{Type: t, ID: s.ids[t].At(n)} }
 	if k.rel == "" {
-		of := s.objects[k.t]
-		for _, id := range slices.Sorted(maps.Keys(of)) {
-			leaves = append(leaves, tlog.RecordHash(fmt.Appendf(nil, "%s %s", entra.Ref{Type: k.t, ID: id}, of[id])))
+		var there []uint32
+		for n := range uint32(s.versions[k.t].len()) {
+			if *s.versions[k.t].at(n) != (entra.Version{}) {
+				there = append(there, n)
+			}
+		}
+		slices.SortFunc(there, func(m, n uint32) int { return s.ids[k.t].Compare(m, n) })
+		for _, n := range there {
+			leaves = append(leaves, tlog.RecordHash(fmt.Appendf(nil, "%s %s", ids(k.t, n), *s.versions[k.t].at(n))))
 		}
 	} else {
-		for _, l := range slices.SortedFunc(maps.Keys(s.links[k]), entra.Link.Compare) {
+		var there []entra.Link
+		for t, all := range s.links[k] {
+			for pair := range all {
+				there = append(there, entra.Link{From: ids(k.t, uint32(pair>>32)), Rel: k.rel, To: ids(t, uint32(pair))})
+			}
+		}
+		slices.SortFunc(there, entra.Link.Compare)
+		for _, l := range there {
 			leaves = append(leaves, tlog.RecordHash([]byte(l.String())))
 		}
 	}

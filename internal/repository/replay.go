@@ -39,22 +39,23 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A visitor is told each frame of a blob in turn: its decompressed bytes, which it may not keep, and where
-// the frame lies in the blob's plaintext.
-type visitor func(data []byte, off int64, size int) error
+// A visitor is told each frame of a blob in turn: its decompressed bytes, which it may not keep, what was made of them,
+// and where the frame lies in the blob's plaintext.
+type visitor func(data []byte, made any, off int64, size int) error
 
 // errStop is how a visitor says that it has seen enough.
 var errStop = errors.New("enough")
 
-// frames reads a blob from front to back. Whatever it meets, it reports damage only after comparing the
+// frames reads a blob from front to back. Frames are decompressed and given to prepare, if any, several at a time and ahead
+// of the visitor. Whatever it meets, it reports damage only after comparing the
 // blob with the hash that the log binds. A visitor's own error comes back as it is.
-func (r *Repository) frames(ctx context.Context, rec Record, b Blob, visit visitor) error {
+func (r *Repository) frames(ctx context.Context, rec Record, b Blob, prepare func(data []byte) any, visit visitor) error {
 	f, err := r.store.Get(ctx, b.Name, 0, -1)
 	if err != nil {
 		return missing(b.Name, rec, err)
 	}
 	src := &source{in: f, hash: sha256.New()}
-	stopped, err := r.decode(ctx, src, visit)
+	stopped, err := r.decode(ctx, src, prepare, visit)
 	if stopped == nil && src.err == nil {
 		_, _ = io.Copy(io.Discard, src) // what it could not read is in src.err
 	}
@@ -63,12 +64,12 @@ func (r *Repository) frames(ctx context.Context, rec Record, b Blob, visit visit
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case stopped != nil: // before what was met while reading ahead
+		return stopped
 	case src.err != nil:
 		return fmt.Errorf("read %s: %w", b.Name, src.err)
-	case stopped == nil && (src.size != b.Size || !bytes.Equal(src.hash.Sum(nil), b.Hash[:])):
+	case src.size != b.Size || !bytes.Equal(src.hash.Sum(nil), b.Hash[:]):
 		return spoilt(b.Name, rec, "is not what the log binds")
-	case stopped != nil:
-		return stopped
 	case errors.Is(err, ErrKey):
 		return err
 	case err != nil:
@@ -79,39 +80,85 @@ func (r *Repository) frames(ctx context.Context, rec Record, b Blob, visit visit
 	return nil
 }
 
+// A frame is one that is read ahead.
+type frame struct {
+	raw  []byte
+	h    zstd.Header
+	data []byte
+	made any
+	err  error
+	done chan struct{} // closed once all this is there
+}
+
+// ahead reads frames until the source ends, and opens several at a time. What it sends last has an error. It goes on until
+// then or until stop is closed.
+func ahead(in *bufio.Reader, z *zstd.Decoder, prepare func([]byte) any, order chan<- *frame, stop <-chan struct{}) {
+	defer close(order)
+	for {
+		raw, h, err := nextFrame(in)
+		f := &frame{raw: raw, h: h, err: err, done: make(chan struct{})}
+		if err != nil || h.Skippable {
+			close(f.done)
+		} else {
+			go func() {
+				defer close(f.done)
+				if f.data, f.err = inflate(z, f.raw, f.h); f.err == nil && prepare != nil {
+					f.made = prepare(f.data)
+				}
+			}()
+		}
+		select {
+		case order <- f:
+		case <-stop:
+			<-f.done
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
 // decode is frames without the store. It returns the visitor's error apart from its own.
-func (r *Repository) decode(ctx context.Context, src io.Reader, visit visitor) (stopped, err error) {
+func (r *Repository) decode(ctx context.Context, src io.Reader, prepare func([]byte) any, visit visitor) (stopped, err error) {
 	plain, err := r.decrypt(src)
 	if err != nil {
 		return nil, err
 	}
-	z, err := newDecoder()
+	z, err := newDecoder(compressors())
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	in := bufio.NewReaderSize(plain, 64<<10)
+	order, stop := make(chan *frame, compressors()), make(chan struct{})
+	go ahead(bufio.NewReaderSize(plain, 64<<10), z, prepare, order, stop)
+	defer func() {
+		close(stop)
+		for f := range order {
+			<-f.done
+		}
+	}()
 	var seen, table []frameSizes
 	var off int64
-	for {
+	for f := range order {
+		<-f.done
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		raw, h, err := nextFrame(in)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(f.err, io.EOF) {
 			if table == nil {
 				return nil, errors.New("ends without a seek table")
 			}
 			return nil, nil
 		}
-		if err != nil {
-			return nil, err
-		}
 		if table != nil {
 			return nil, errors.New("goes on after the seek table")
 		}
-		if h.Skippable {
-			if table, err = parseSeekTable(raw); err != nil {
+		if f.err != nil {
+			return nil, f.err
+		}
+		if f.h.Skippable {
+			if table, err = parseSeekTable(f.raw); err != nil {
 				return nil, err
 			}
 			if !slices.Equal(table, seen) {
@@ -119,16 +166,13 @@ func (r *Repository) decode(ctx context.Context, src io.Reader, visit visitor) (
 			}
 			continue
 		}
-		data, err := inflate(z, raw, h)
-		if err != nil {
-			return nil, err
-		}
-		if err := visit(data, off, len(raw)); err != nil {
+		if err := visit(f.data, f.made, off, len(f.raw)); err != nil {
 			return err, nil
 		}
-		seen = append(seen, frameSizes{uint32(len(raw)), uint32(len(data))})
-		off += int64(len(raw))
+		seen = append(seen, frameSizes{uint32(len(f.raw)), uint32(len(f.data))})
+		off += int64(len(f.raw))
 	}
+	return nil, errors.New("ends without an end") // unreachable: the last frame has an error
 }
 
 func (r *Repository) decrypt(src io.Reader) (io.Reader, error) {
@@ -174,7 +218,7 @@ func (r *Repository) Data(ctx context.Context, rec Record) ([]byte, error) {
 			continue
 		}
 		data := []byte{}
-		err := r.frames(ctx, rec, b, func(part []byte, _ int64, _ int) error {
+		err := r.frames(ctx, rec, b, nil, func(part []byte, _ any, _ int64, _ int) error {
 			if data = append(data, part...); len(data) > maxData {
 				return spoilt(b.Name, rec, "is too long for a record's data")
 			}
@@ -259,7 +303,7 @@ func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64
 		}
 		p.begin(i, counts[b.Role], b)
 		counts[b.Role]++
-		if err := r.frames(ctx, rec, b, p.frame); err != nil {
+		if err := r.frames(ctx, rec, b, parseLines, p.frame); err != nil {
 			return err
 		}
 		if p.stopped {
@@ -306,25 +350,46 @@ func (p *player) bad(format string, args ...any) error {
 	return spoilt(p.blob.Name, p.rec, fmt.Sprintf(format, args...))
 }
 
-// frame takes in one frame of whole lines.
-func (p *player) frame(data []byte, off int64, size int) error {
-	at := Position{Record: p.rec.Number, Blob: p.index, Frame: off, Size: int32(size)}
+// A parsed line is one of a frame, in a form on disk.
+type parsed struct {
+	v          any
+	err        error
+	start, end int // end is 0 where the frame ends within it
+}
+
+// parseLines reads the lines of a frame, up to the first that is wrong. It returns []parsed.
+func parseLines(data []byte) any {
+	var lines []parsed
 	for start := 0; start < len(data); {
 		n := bytes.IndexByte(data[start:], '\n')
 		if n < 0 {
+			return append(lines, parsed{start: start})
+		}
+		l := parsed{start: start, end: start + n + 1}
+		l.v, l.err = parseLine(data[start:l.end])
+		if lines = append(lines, l); l.err != nil {
+			break
+		}
+		start = l.end
+	}
+	return lines
+}
+
+// frame takes in one frame of whole lines, as parseLines returned them.
+func (p *player) frame(data []byte, made any, off int64, size int) error {
+	at := Position{Record: p.rec.Number, Blob: p.index, Frame: off, Size: int32(size)}
+	for _, l := range made.([]parsed) {
+		if l.end == 0 {
 			return p.bad("a frame ends within a line")
 		}
-		line := data[start : start+n+1]
-		at.Off = int32(start)
-		start += n + 1
+		at.Off = int32(l.start)
 		if p.ended {
 			return p.bad("goes on after its end line")
 		}
-		v, err := parseLine(line)
-		if err != nil {
-			return p.bad("%v", err)
+		if l.err != nil {
+			return p.bad("%v", l.err)
 		}
-		if end, ok := v.(endLine); ok {
+		if end, ok := l.v.(endLine); ok {
 			if end != p.hash.end() {
 				return p.bad("end line does not fit what came before it")
 			}
@@ -332,12 +397,12 @@ func (p *player) frame(data []byte, off int64, size int) error {
 			p.says.blob(end.Hash)
 			continue
 		}
-		l, err := p.line(v, at)
+		said, err := p.line(l.v, at)
 		if err != nil {
 			return err
 		}
-		p.hash.add(line)
-		if l != nil && !p.yield(l) {
+		p.hash.add(data[l.start:l.end])
+		if said != nil && !p.yield(said) {
 			p.stopped = true
 			return errStop
 		}
@@ -452,7 +517,11 @@ func (p *player) ord(l ordLine) (Line, error) {
 	if p.kind != kindCheckpoint || l.From >= n || l.Add[len(l.Add)-1] >= n {
 		return nil, p.bad("an ordinal stands for nothing")
 	}
-	slices.SortFunc(l.Add, p.ordinals.compare)
+	compare := p.ordinals.compare
+	if p.ordinals.span(l.Add[0]) == p.ordinals.span(l.Add[len(l.Add)-1]) { // and so all between
+		compare = func(m, n int64) int { return p.ordinals.ids.Compare(uint32(m), uint32(n)) }
+	}
+	slices.SortFunc(l.Add, compare)
 	links := Links{From: p.ordinals.ref(l.From), Rel: l.Rel, Add: make([]entra.Ref, len(l.Add)), Ordinals: append([]int64{l.From}, l.Add...)}
 	for i, o := range l.Add {
 		links.Add[i] = p.ordinals.ref(o)
@@ -481,11 +550,14 @@ func (o *ordinals) add(r entra.Ref) {
 	o.ids.Add(r.ID)
 }
 
-// kind returns the type of the object with the ordinal.
-func (o *ordinals) kind(n int64) entra.Type {
+// span returns which span the ordinal is in.
+func (o *ordinals) span(n int64) int {
 	i, _ := slices.BinarySearchFunc(o.spans, n+1, func(s span, n int64) int { return cmp.Compare(s.begin, n) })
-	return o.spans[i-1].t
+	return i - 1
 }
+
+// kind returns the type of the object with the ordinal.
+func (o *ordinals) kind(n int64) entra.Type { return o.spans[o.span(n)].t }
 
 // ref returns what the ordinal stands for, which must be below len.
 func (o *ordinals) ref(n int64) entra.Ref {
@@ -588,7 +660,7 @@ func (r *Repository) dig(ctx context.Context, p Position) (*digger, error) {
 		d.ctx = ctx
 		return d, nil
 	}
-	z, err := newDecoder()
+	z, err := newDecoder(1)
 	return &digger{r: r, z: z, ctx: ctx}, err
 }
 

@@ -226,9 +226,9 @@ func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
 		zstd.WithWindowSize(frameSize)) // a larger one is memory that no frame fills
 }
 
-// newDecoder returns a decoder that writes no more than the capacity it is given.
-func newDecoder() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(2*maxLine))
+// newDecoder returns a decoder of so many frames at once that writes no more than the capacity it is given.
+func newDecoder(frames int) (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(frames), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderMaxMemory(2*maxLine))
 }
 
 // nextFrame reads one whole frame without decompressing it.

@@ -12,8 +12,9 @@ import (
 
 // A summer brings a part's sum up to date, on all processors, since the hashing of a first snapshot takes long.
 type summer struct {
-	work  errgroup.Group
-	links []entra.Link // to be added
+	work    errgroup.Group
+	links   []entra.Link          // to be added
+	changes []func(*snapshot.Sum) // to be made
 
 	mu  sync.Mutex
 	sum snapshot.Sum
@@ -47,12 +48,25 @@ func (s *summer) link(l entra.Link) {
 	}
 }
 
+// change is do for one of many small changes.
+func (s *summer) change(change func(*snapshot.Sum)) {
+	if s.changes = append(s.changes, change); len(s.changes) == summed {
+		s.flush()
+	}
+}
+
 func (s *summer) flush() {
-	links := s.links
-	s.links = nil
+	links, changes := s.links, s.changes
+	s.links, s.changes = nil, nil
+	if len(links)+len(changes) == 0 {
+		return
+	}
 	s.do(func(part *snapshot.Sum) {
 		for _, l := range links {
 			part.AddLink(l)
+		}
+		for _, change := range changes {
+			change(part)
 		}
 	})
 }

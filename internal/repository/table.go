@@ -174,6 +174,14 @@ const listPage = 4096
 // at returns a place, which must be below n.
 func (l *list[T]) at(i uint32) *T { return &l.pages[i/listPage][i%listPage] }
 
+// len is 0 for no list.
+func (l *list[T]) len() int {
+	if l == nil {
+		return 0
+	}
+	return l.n
+}
+
 func (l *list[T]) add(v T) {
 	if l.n%listPage == 0 {
 		l.pages = append(l.pages, nil)
