@@ -31,7 +31,16 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(rebuildIn); dir != "" {
+		if err := rebuild(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // options project bodies {"name", "search", "holds"} and entries {"id", "at", "on"}.
 var options = index.Options{
