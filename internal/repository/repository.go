@@ -213,6 +213,9 @@ func open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 		return nil, err
 	}
 	if err := r.load(ctx); err != nil {
+		if e, ok := errors.AsType[*CorruptError](err); ok && e.Blob == noteName(0) && bindsAnother(ctx, s, raw) {
+			err = corrupt(repoName, "is not what record 0 binds")
+		}
 		return nil, err
 	}
 	if len(r.records) == 0 {
@@ -249,6 +252,19 @@ func open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 		return nil, errors.Join(append([]error{ErrKey}, r.damaged...)...)
 	}
 	return r, nil
+}
+
+// bindsAnother reports whether record 0, which does not fit to repo.json, is sound in itself: its root is its own hash, so
+// what a flipped bit made of repo.json is not blamed on it.
+func bindsAnother(ctx context.Context, s store.Store, raw []byte) bool {
+	msg, err := read(ctx, s, noteName(0), maxNote)
+	if err != nil {
+		return false
+	}
+	text, _, _ := strings.Cut(string(msg), "\n\n")
+	origin, _, _ := strings.Cut(text, "\n")
+	root, rec, err := parseNote(origin, 0, text+"\n")
+	return err == nil && root == rec.Leaf && len(rec.Blobs) == 1 && rec.Blobs[0].Hash != sha256.Sum256(raw)
 }
 
 // fresh returns a repository that has read nothing but its header.
