@@ -213,6 +213,7 @@ func capture(ctx context.Context, t *testing.T, s store.Store, k keys, kept *[]p
 			}
 			tree := now.clone()
 			*kept = append(*kept, promise{rec: rec, tree: &tree})
+			break // what comes after is another's
 		}
 	}
 	return nil

@@ -47,15 +47,12 @@ func (r *Repository) load(ctx context.Context) error {
 			last = max(last, n)
 		}
 	}
-	if last < 0 {
-		return nil
-	}
 	notes := make([][]byte, last+1)
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for n := range last + 1 {
 		g.Go(func() (err error) {
-			notes[n], err = read(ctx, r.store, noteName(n), maxNote)
+			notes[n], err = read(gctx, r.store, noteName(n), maxNote)
 			if errors.Is(err, fs.ErrNotExist) {
 				return corrupt(noteName(n), "missing, though the log goes on to %d", last)
 			}
@@ -70,7 +67,7 @@ func (r *Repository) load(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.readOn(ctx) // a list may lag behind what is there
 }
 
 func noteNumber(name string) (int64, bool) {

@@ -17,7 +17,7 @@ func (f folder) Create(name string) (Draft, error) {
 	return f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
 }
 
-func (f folder) Open(name string) (File, error) { return f.root.Open(name) }
+func (f folder) Open(name string) (File, error) { return f.root.OpenFile(name, os.O_RDONLY|atOnce, 0) }
 
 func (f folder) Link(from, to string) error { return f.root.Link(from, to) }
 
