@@ -222,21 +222,29 @@ func makeIdentity(path string, now time.Time) (string, error) {
 	return identity.Recipient().String(), nil
 }
 
-// writeNew writes a file that must not exist, durably and for its owner only.
-func writeNew(path string, data []byte) (err error) {
+// writeNew writes a file that must not exist, durably and for its owner only. Whoever stops it leaves no half of it.
+func writeNew(path string, data []byte) error {
+	draft, err := writeDraft(path, data, 0o600)
+	if err != nil {
+		return err
+	}
+	linked := os.Link(draft, path)
+	if err := os.Remove(draft); err != nil {
+		return err
+	}
+	if linked == nil || errors.Is(linked, fs.ErrExist) {
+		return linked
+	}
+	// A file system without links, as of a memory stick.
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the person names the file
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
 	}
-	return f.Sync()
+	return errors.Join(err, f.Close())
 }
 
 // newSigner makes this machine's key, or finds the one that an init of the same place left when it was cut

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,9 +101,9 @@ func (b *bench) killed(d time.Duration, args ...string) bool {
 // TestKilledAnywhere kills capture and restore at random moments: the repository opens and is whole, running
 // again finishes, and nothing exists twice.
 func TestKilledAnywhere(t *testing.T) {
-	kills := 10
+	kills := 16 // of most commands, and 100 in all
 	if long() {
-		kills = 100
+		kills = 160
 	}
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("TIDEMARK_SEED"); s != "" {
@@ -133,6 +135,73 @@ func TestKilledAnywhere(t *testing.T) {
 		t.Logf("%d kills in %d captures: the repository is whole after each", hits, rounds)
 	})
 
+	t.Run("init", func(t *testing.T) {
+		dir := t.TempDir()
+		fresh := func(n int) *bench {
+			c := *b
+			c.t, c.dir = t, filepath.Join(dir, strconv.Itoa(n))
+			if err := writeTenant(c.dir, b.tenant); err != nil {
+				t.Fatal(err)
+			}
+			c.env = append(slices.Clone(b.env), "HOME="+c.dir, "XDG_STATE_HOME="+filepath.Join(c.dir, "state"), "XDG_CACHE_HOME="+filepath.Join(c.dir, "cache"),
+				"TIDEMARK_CONFIG="+filepath.Join(c.dir, "tidemark.yaml"))
+			return &c
+		}
+		full := measure(func() { fresh(0).run(0, "init") })
+		hits, rounds := 0, 0
+		for hits < kills {
+			if rounds++; rounds > 4*kills+20 {
+				t.Fatalf("only %d of %d kills in %d rounds", hits, kills, rounds)
+			}
+			c := fresh(rounds)
+			if c.killed(time.Duration(random.Int64N(int64(full))), "init") {
+				hits++
+			}
+			// It is begun again, or was done and nobody was told.
+			cmd, out, errs := c.command("init")
+			_ = cmd.Run() // the exit code is looked at
+			if code := cmd.ProcessState.ExitCode(); code != 0 && (code != 1 || !strings.Contains(errs.String(), "holds a repository already")) {
+				t.Fatalf("init again: exit %d\n%s%s", code, out, errs)
+			}
+			c.run(0, "key", "add", "age1zrkvrsfcf78r9h52lhz6h75qcyhmwy0hxaj0d82xa9dx8vy08f7s9avug0") // signs
+			c.run(0, "check", "--deep")
+		}
+		t.Logf("%d kills in %d inits: each is finished by the next program", hits, rounds)
+	})
+
+	t.Run("keys and copies", func(t *testing.T) {
+		commands := [][]string{{"key", "add", "age1zrkvrsfcf78r9h52lhz6h75qcyhmwy0hxaj0d82xa9dx8vy08f7s9avug0"}, {"key", "rotate"}, {"copy", filepath.Join(b.dir, "second")}}
+		took := make([]time.Duration, len(commands))
+		for i, args := range commands {
+			took[i] = measure(func() { b.run(0, args...) })
+		}
+		hits, left, rounds := make([]int, len(commands)), []int{kills, kills, kills * 7 / 4}, 0
+		for slices.Max(left) > 0 {
+			if rounds++; rounds > 16*kills+20 {
+				t.Fatalf("only %v kills in %d rounds", hits, rounds)
+			}
+			what := slices.Index(left, slices.Max(left))
+			if what == 2 && rounds%2 == 0 {
+				if err := os.RemoveAll(filepath.Join(b.dir, "second")); err != nil { // all of it is to be copied
+					t.Fatal(err)
+				}
+			}
+			if b.killed(time.Duration(random.Int64N(int64(took[what]))), commands[what]...) {
+				hits[what]++
+				left[what]--
+			}
+			if what == 2 {
+				b.run(0, "copy", filepath.Join(b.dir, "second"))
+				b.run(0, "check", "--deep", "--repository", filepath.Join(b.dir, "second"), "--identity", filepath.Join(b.dir, "identity.txt"))
+			} else {
+				b.run(0, "check")
+			}
+		}
+		b.run(0, "key", "test")
+		b.run(0, "check", "--deep")
+		t.Logf("%d kills of key add, %d of key rotate, %d of copy, in %d rounds: each repository is whole", hits[0], hits[1], hits[2], rounds)
+	})
+
 	t.Run("restore", func(t *testing.T) {
 		const lost = 12
 		var names []string
@@ -146,7 +215,7 @@ func TestKilledAnywhere(t *testing.T) {
 		hits, rounds := 0, 0
 		goal := latest(t, b)
 		full := 4 * whole
-		for hits < kills {
+		for hits < kills/2 {
 			if rounds++; rounds > 4*kills+20 {
 				t.Fatalf("only %d of %d kills in %d rounds", hits, kills, rounds)
 			}
@@ -160,7 +229,7 @@ func TestKilledAnywhere(t *testing.T) {
 			for b.killed(time.Duration(random.Int64N(int64(full))), args...) {
 				hits++
 				b.run(0, "check")
-				if hits >= kills {
+				if hits >= kills/2 {
 					break
 				}
 			}

@@ -214,13 +214,39 @@ func (s *session) saw() error {
 	return writeFile(filepath.Join(dir, "head"), []byte(s.repo.Head().String()+"\n"), 0o600)
 }
 
-// writeFile replaces a file at once, so that a crash leaves the old or the new content.
+// writeFile replaces a file at once, so that a crash, a loss of power, or another process that does the same leaves the old
+// content or the new.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
+	if is, err := os.ReadFile(path); err == nil && bytes.Equal(is, data) { //nolint:gosec // our own folder, or named by the person
+		return nil
+	}
+	draft, err := writeDraft(path, data, mode)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	if err := os.Rename(draft, path); err != nil {
+		return errors.Join(err, os.Remove(draft))
+	}
+	return nil
+}
+
+// writeDraft writes a file beside a path, durably, and returns its name.
+func writeDraft(path string, data []byte, mode fs.FileMode) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 // update brings the index up to date with the repository.
