@@ -175,7 +175,7 @@ func TestKilledAnywhere(t *testing.T) {
 		for i, args := range commands {
 			took[i] = measure(func() { b.run(0, args...) })
 		}
-		hits, left, rounds := make([]int, len(commands)), []int{kills, kills, kills * 7 / 4}, 0
+		hits, left, rounds := make([]int, len(commands)), []int{kills, kills, 2 * kills}, 0
 		for slices.Max(left) > 0 {
 			if rounds++; rounds > 16*kills+20 {
 				t.Fatalf("only %v kills in %d rounds", hits, rounds)
@@ -215,7 +215,7 @@ func TestKilledAnywhere(t *testing.T) {
 		hits, rounds := 0, 0
 		goal := latest(t, b)
 		full := 4 * whole
-		for hits < kills/2 {
+		for hits < kills/4 {
 			if rounds++; rounds > 4*kills+20 {
 				t.Fatalf("only %d of %d kills in %d rounds", hits, kills, rounds)
 			}
@@ -229,7 +229,7 @@ func TestKilledAnywhere(t *testing.T) {
 			for b.killed(time.Duration(random.Int64N(int64(full))), args...) {
 				hits++
 				b.run(0, "check")
-				if hits >= kills/2 {
+				if hits >= kills/4 {
 					break
 				}
 			}
