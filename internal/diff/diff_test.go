@@ -325,8 +325,8 @@ type far struct {
 	was, is []entra.Link
 }
 
-func (f far) Apart(context.Context, snapshot.Tree) (objects iter.Seq2[entra.Ref, error], was, is iter.Seq2[entra.Link, error], ok bool) {
-	objects, _ = f.Touched(nil, nil)
+func (f far) Apart(ctx context.Context, _ snapshot.Tree) (objects iter.Seq2[entra.Ref, error], was, is iter.Seq2[entra.Link, error], ok bool) {
+	objects, _ = f.Touched(ctx, nil)
 	return objects, each(f.was), each(f.is), true
 }
 
