@@ -434,7 +434,7 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 		defer t.file.Close()
 		var a *archive
 		var canonical int64
-		middle, loop, first := ratio(turns, func() { canonical = newArchive(b, &mem.Store{}).loop(t) }, func() {
+		middle, loop, first := ratio(2*turns-1, func() { canonical = newArchive(b, &mem.Store{}).loop(t) }, func() {
 			a = newArchive(b, &mem.Store{})
 			a.first(c, t)
 		})
@@ -442,7 +442,11 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 		size := a.size(rec)
 		b.Logf("%d objects, %d links, largest group %d: %.1f MB of canonical JSON, %.1f MB archive, %.2f times smaller", c.objects(), c.links, c.large, float64(canonical)/1e6, float64(size)/1e6, float64(canonical)/float64(size))
 		b.Logf("first write: loop %.2f s, write %.2f s, %.2f times", loop, first, middle)
-		limit(b, "x-write", middle, 1.5)
+		most := 1.5
+		if !long() {
+			most = 1.65 // at a tenth a turn is short, and what a commit does at its end weighs more
+		}
+		limit(b, "x-write", middle, most)
 		if small := float64(canonical) / float64(size); small < 6 {
 			b.Errorf("the archive is %.2f times smaller than the JSON", small)
 		} else {
