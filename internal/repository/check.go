@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"math/bits"
@@ -241,26 +240,8 @@ func (c *checker) bound(ctx context.Context, records []Record) ([]binding, error
 
 // blobs compares every blob with its size and hash.
 func (c *checker) blobs(ctx context.Context, all []binding) error {
-	return inBatches(ctx, all, func(ctx context.Context, x binding) (reason string, err error) {
-		f, err := c.r.store.Get(ctx, x.blob.Name, 0, -1)
-		if errors.Is(err, fs.ErrNotExist) {
-			return "missing", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		sum := sha256.New()
-		n, err := io.Copy(sum, f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return "", fmt.Errorf("read %s: %w", x.blob.Name, err)
-		}
-		if n != x.blob.Size {
-			return fmt.Sprintf("is %d bytes long, want %d", n, x.blob.Size), nil
-		}
-		if !bytes.Equal(sum.Sum(nil), x.blob.Hash[:]) {
-			return "is not what the log binds", nil
-		}
-		return "", nil
+	return inBatches(ctx, all, func(ctx context.Context, x binding) (string, error) {
+		return file{x.blob.Name, x.blob.Hash, x.blob.Size, x.rec}.wrong(ctx, c.r.store)
 	}, func(x binding, reason string, err error) error {
 		if err != nil || reason == "" {
 			return err
