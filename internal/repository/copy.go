@@ -95,7 +95,7 @@ func (c *copying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.log(ctx, header); err != nil {
+	if err := c.log(ctx); err != nil {
 		return err
 	}
 	if err := c.r.seen(c.o.Seen); err != nil {
@@ -230,7 +230,7 @@ func (c *copying) header(ctx context.Context) ([]byte, []file, error) {
 }
 
 // log reads the log of both: where one ends the other goes on, and each note is taken from whoever has it right.
-func (c *copying) log(ctx context.Context, _ []byte) error {
+func (c *copying) log(ctx context.Context) error {
 	most := max(c.sides[0].notes, c.sides[1].notes)
 	for first := int64(1); first < most; first += readers {
 		n := min(readers, most-first)
