@@ -115,6 +115,45 @@ func TestWritesThatAppearLate(t *testing.T) {
 	})
 }
 
+// A change of an object that is there, and a deletion, may be sent again: one that loses its answers four times over,
+// while what is read is old still, is carried out and not given up.
+func TestAnswersThatKeepGettingLost(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Users: 16, Groups: 8, Apps: 1})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		changed := group(t, tenant, "Changed")
+		goal := l.Capture()
+		if status, answer := tenant.Do("PATCH", "/v1.0/groups/"+changed, map[string]any{"description": "other"}); status != 204 {
+			t.Fatalf("%d %v", status, answer)
+		}
+		more := group(t, tenant, "More")
+		base := l.Capture()
+		p := l.Plan(base, goal, plan.Request{Scope: plan.Scope{Delete: true}})
+		if len(p.Steps) != 2 {
+			t.Fatalf("%+v", p.Steps)
+		}
+		tenant.Lag(9)
+		var lost [2]atomic.Int64
+		l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			for i, id := range []string{changed, more} {
+				if writes(r) && strings.HasSuffix(r.URL.Path, id) && lost[i].Add(1) <= 4 {
+					return losses[0].do(l, pass)
+				}
+			}
+			return pass()
+		}
+		report := l.Apply(p, base)
+		l.Wire.Meddle = nil
+		if n := report.Count(apply.Done) + report.Count(apply.AlreadyDone); n != 2 {
+			t.Errorf("%+v", report.Results)
+		}
+		if lost[0].Load() < 2 {
+			t.Errorf("only %d of the changes were sent", lost[0].Load())
+		}
+		tenant.Lag(0)
+	})
+}
+
 // Someone who asks to stop is heard soon: what is under way ends, nothing else begins, and the log says which.
 func TestStopping(t *testing.T) {
 	tenant := lab.Start(t, emulator.Options{Users: 16, Groups: 8, Apps: 1})

@@ -145,6 +145,10 @@ func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) 
 		Body: body})
 }
 
+// attempts is how often a write to an object that has its ID is sent while its outcome stays unknown. Before each the
+// object is read, and written only if that did not happen; a second such write does no harm.
+const attempts = 5
+
 // appears is how long an object that was just made may stay invisible to some replicas (Microsoft Graph
 // documentation promises no time; some minutes are usual, and a quarter of an hour has been seen).
 const appears = 15 * time.Minute
@@ -253,8 +257,7 @@ func (u *run) update(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	}
 	s.Was = names.paths(s.Was)
 	r = r.With(slices.Collect(maps.Keys(set))...)
-	// Twice: a write whose outcome is not known is looked at, and written again only if it did not happen.
-	for range 2 {
+	for range attempts {
 		o, err := u.fetch(ctx, r, ref)
 		if errors.Is(err, fs.ErrNotExist) {
 			return Stale, fmt.Errorf("%w: %w", err, ErrStale)
@@ -339,7 +342,7 @@ func (u *run) undelete(ctx context.Context, r *catalog.Resource, s plan.Step) (O
 	_, asked := u.open[s.Number]
 	u.mu.Unlock()
 	var taken error // its own name: the service no longer takes what has come back, by our hand or with something else
-	for range 2 {
+	for range attempts {
 		if _, err := u.ask(ctx, r, ref.ID); err == nil {
 			return AlreadyDone, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -542,7 +545,7 @@ func (u *run) again(ctx context.Context, refs []entra.Ref, c catalog.Call, settl
 			return Done, nil
 		case err == nil, errors.Is(err, settled):
 			return AlreadyDone, nil
-		case !errors.Is(err, graph.ErrUnknownOutcome) || try == 2:
+		case !errors.Is(err, graph.ErrUnknownOutcome) || try == attempts-1:
 			return Failed, err
 		}
 	}
@@ -554,7 +557,7 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	u.mu.Lock()
 	_, begun := u.open[s.Number]
 	u.mu.Unlock()
-	for range 2 {
+	for range attempts {
 		answer, err := u.ask(ctx, r, ref.ID)
 		if errors.Is(err, fs.ErrNotExist) {
 			return AlreadyDone, nil
