@@ -272,7 +272,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 			continue
 		}
 		broken := false
-		for l, err := range c.r.Replay(ctx, rec) {
+		for l, err := range c.r.said(ctx, rec, false) {
 			if err == nil {
 				if snap, ok := l.(Snapshot); ok && !s.lost {
 					if part := s.compare(snap); part != "" {
@@ -298,7 +298,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 func (c *checker) restates(ctx context.Context, rec Record) error {
 	s := newShadow()
 	defer func() { s.settle() }()
-	for l, err := range c.r.Replay(ctx, rec) {
+	for l, err := range c.r.said(ctx, rec, false) {
 		if err == nil {
 			if snap, ok := l.(Snapshot); ok {
 				if part := s.compare(snap); part != "" {

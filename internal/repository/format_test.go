@@ -25,7 +25,7 @@ func TestTheDocumentsExamplesAreOfThisFormat(t *testing.T) {
 			}
 		case "line":
 			for line := range strings.Lines(body) {
-				v, err := parseLine([]byte(line))
+				v, err := parseLine(line, false)
 				if err != nil {
 					t.Errorf("%s%v", line, err)
 					continue

@@ -141,7 +141,7 @@ func (r *Repository) prove(ctx context.Context, number int64, ref entra.Ref, siz
 		}
 		p.Leaves = n + 1
 	}
-	err = r.replayed(ctx, rec, found, func(l Line) bool {
+	err = r.replayed(ctx, rec, false, found, func(l Line) bool {
 		if o, ok := l.(Object); ok && o.Ref == ref {
 			p.Body, want = string(o.Body), sha256.Sum256(fmt.Appendf(nil, "%s %s", o.Ref, o.Version))
 		}

@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"iter"
 	"slices"
+	"strings"
+	"unsafe"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -257,11 +259,18 @@ func (r *Repository) sealData(ctx context.Context, data []byte) (Blob, error) {
 // Replay yields what a record of kind snapshot or checkpoint says, in the order it was written; for other records it
 // yields nothing. Of a snapshot whose own files were dropped it yields Anew and what its checkpoint says; of one that was
 // forgotten the error wraps ErrForgotten. Damage to the blob as a whole may be found only at its end, so what was yielded counts
-// only once the sequence ended without an error.
+// only once the sequence ended without an error. What the log binds is taken as its writer wrote it: whether versions are those
+// of their bodies, end lines those of their lines and the record's key that of its objects, a deep [Repository.Check] says. A
+// body is a part of its frame's text, which it keeps in memory.
 func (r *Repository) Replay(ctx context.Context, rec Record) iter.Seq2[Line, error] {
+	return r.said(ctx, rec, true)
+}
+
+// said is Replay, with trust or without.
+func (r *Repository) said(ctx context.Context, rec Record, trust bool) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		stopped := false
-		err := r.replay(ctx, rec, func(l Line) bool {
+		err := r.replay(ctx, rec, trust, func(l Line) bool {
 			stopped = !yield(l, nil)
 			return !stopped
 		})
@@ -271,7 +280,7 @@ func (r *Repository) Replay(ctx context.Context, rec Record) iter.Seq2[Line, err
 	}
 }
 
-func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bool) error {
+func (r *Repository) replay(ctx context.Context, rec Record, trust bool, yield func(Line) bool) error {
 	rec, err := r.own(rec)
 	if err != nil || rec.Kind != KindSnapshot && rec.Kind != KindCheckpoint {
 		return err
@@ -286,16 +295,20 @@ func (r *Repository) replay(ctx context.Context, rec Record, yield func(Line) bo
 		}
 		rec = instead
 	}
-	return r.replayed(ctx, rec, nil, yield)
+	return r.replayed(ctx, rec, trust, nil, yield)
 }
 
-// replayed is replay of the record itself. told is told of each leaf of the record's commitment, unless it is nil.
-func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64, salt, of [32]byte), yield func(Line) bool) error {
+// replayed is replay of the record itself. told is told of each leaf of the record's commitment, unless it is nil; that needs
+// to be without trust.
+func (r *Repository) replayed(ctx context.Context, rec Record, trust bool, told func(n int64, salt, of [32]byte), yield func(Line) bool) error {
 	blobs, err := r.blobs(ctx, rec)
 	if err != nil {
 		return err
 	}
-	p := &player{r: r, rec: rec, yield: yield, says: commitment{told: told}}
+	p := &player{r: r, rec: rec, trust: trust, yield: yield, says: commitment{told: told}}
+	parse := func(data []byte) any {
+		return parseLines(unsafe.String(unsafe.SliceData(data), len(data)), trust) // inflate made it and nobody writes there
+	}
 	counts := map[string]int64{}
 	for i, b := range blobs {
 		if b.Role != roleObjects && b.Role != roleAudit {
@@ -303,7 +316,7 @@ func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64
 		}
 		p.begin(i, counts[b.Role], b)
 		counts[b.Role]++
-		if err := r.frames(ctx, rec, b, parseLines, p.frame); err != nil {
+		if err := r.frames(ctx, rec, b, parse, p.frame); err != nil {
 			return err
 		}
 		if p.stopped {
@@ -316,7 +329,7 @@ func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64
 	if !p.closed {
 		return spoilt(noteName(rec.Number), rec, "its blobs hold no snapshot line")
 	}
-	if rec.Key != "" && rec.Key != p.says.key() {
+	if !trust && rec.Key != "" && rec.Key != p.says.key() {
 		return spoilt(noteName(rec.Number), rec, "its key is not that of the objects that its blobs say")
 	}
 	return nil
@@ -326,6 +339,7 @@ func (r *Repository) replayed(ctx context.Context, rec Record, told func(n int64
 type player struct {
 	r     *Repository
 	rec   Record
+	trust bool
 	yield func(Line) bool
 
 	blob    Blob
@@ -357,16 +371,15 @@ type parsed struct {
 	start, end int // end is 0 where the frame ends within it
 }
 
-// parseLines reads the lines of a frame, up to the first that is wrong. It returns []parsed.
-func parseLines(data []byte) any {
-	var lines []parsed
+// parseLines reads the lines of a frame, up to the first that is wrong.
+func parseLines(data string, trust bool) (lines []parsed) {
 	for start := 0; start < len(data); {
-		n := bytes.IndexByte(data[start:], '\n')
+		n := strings.IndexByte(data[start:], '\n')
 		if n < 0 {
 			return append(lines, parsed{start: start})
 		}
 		l := parsed{start: start, end: start + n + 1}
-		l.v, l.err = parseLine(data[start:l.end])
+		l.v, l.err = parseLine(data[start:l.end], trust)
 		if lines = append(lines, l); l.err != nil {
 			break
 		}
@@ -390,7 +403,7 @@ func (p *player) frame(data []byte, made any, off int64, size int) error {
 			return p.bad("%v", l.err)
 		}
 		if end, ok := l.v.(endLine); ok {
-			if end != p.hash.end() {
+			if end.Lines != p.hash.lines || !p.trust && end != p.hash.end() {
 				return p.bad("end line does not fit what came before it")
 			}
 			p.ended = true
@@ -401,7 +414,11 @@ func (p *player) frame(data []byte, made any, off int64, size int) error {
 		if err != nil {
 			return err
 		}
-		p.hash.add(data[l.start:l.end])
+		if p.trust {
+			p.hash.lines++
+		} else {
+			p.hash.add(data[l.start:l.end])
+		}
 		if said != nil && !p.yield(said) {
 			p.stopped = true
 			return errStop
@@ -507,7 +524,9 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 	if o.Body == "" {
 		return nil, nil
 	}
-	p.says.object(o.Ref, o.Version)
+	if !p.trust {
+		p.says.object(o.Ref, o.Version)
+	}
 	at.Off, at.Len = at.Off+int32(o.Off), int32(len(o.Body))
 	return Object{o.Ref, o.Version, o.Body, at, o.N}, nil
 }
@@ -517,14 +536,14 @@ func (p *player) ord(l ordLine) (Line, error) {
 	if p.kind != kindCheckpoint || l.From >= n || l.Add[len(l.Add)-1] >= n {
 		return nil, p.bad("an ordinal stands for nothing")
 	}
-	compare := p.ordinals.compare
-	if p.ordinals.span(l.Add[0]) == p.ordinals.span(l.Add[len(l.Add)-1]) { // and so all between
-		compare = func(m, n int64) int { return p.ordinals.ids.Compare(uint32(m), uint32(n)) }
-	}
-	slices.SortFunc(l.Add, compare)
 	links := Links{From: p.ordinals.ref(l.From), Rel: l.Rel, Add: make([]entra.Ref, len(l.Add)), Ordinals: append([]int64{l.From}, l.Add...)}
-	for i, o := range l.Add {
-		links.Add[i] = p.ordinals.ref(o)
+	var of span // that of the ordinals up to next
+	next := int64(-1)
+	for i, o := range l.Add { // which ascend
+		if o > next {
+			of, next = p.ordinals.around(o)
+		}
+		links.Add[i] = entra.Ref{Type: of.t, ID: p.ordinals.ids.At(uint32(o))}
 	}
 	return links, nil
 }
@@ -550,26 +569,20 @@ func (o *ordinals) add(r entra.Ref) {
 	o.ids.Add(r.ID)
 }
 
-// span returns which span the ordinal is in.
-func (o *ordinals) span(n int64) int {
+// around returns the span that the ordinal, which must be below len, is in, and the last ordinal of it.
+func (o *ordinals) around(n int64) (s span, last int64) {
 	i, _ := slices.BinarySearchFunc(o.spans, n+1, func(s span, n int64) int { return cmp.Compare(s.begin, n) })
-	return i - 1
+	last = o.len() - 1
+	if i < len(o.spans) {
+		last = o.spans[i].begin - 1
+	}
+	return o.spans[i-1], last
 }
-
-// kind returns the type of the object with the ordinal.
-func (o *ordinals) kind(n int64) entra.Type { return o.spans[o.span(n)].t }
 
 // ref returns what the ordinal stands for, which must be below len.
 func (o *ordinals) ref(n int64) entra.Ref {
-	return entra.Ref{Type: o.kind(n), ID: o.ids.At(uint32(n))}
-}
-
-// compare orders ordinals as what they stand for.
-func (o *ordinals) compare(m, n int64) int {
-	if c := cmp.Compare(o.kind(m), o.kind(n)); c != 0 {
-		return c
-	}
-	return o.ids.Compare(uint32(m), uint32(n))
+	of, _ := o.around(n)
+	return entra.Ref{Type: of.t, ID: o.ids.At(uint32(n))}
 }
 
 // bodyBatch bounds how many bodies Bodies holds at a time.

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -243,9 +244,10 @@ func nextFrame(r *bufio.Reader) (raw []byte, h zstd.Header, err error) {
 	if err := h.Decode(head); err != nil {
 		return nil, h, fmt.Errorf("zstd: %w", err)
 	}
-	var b bytes.Buffer
 	take := func(n int64) error {
-		_, err := io.CopyN(&b, r, n)
+		at := len(raw)
+		raw = slices.Grow(raw, int(n))[:at+int(n)]
+		_, err := io.ReadFull(r, raw[at:])
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -256,7 +258,7 @@ func nextFrame(r *bufio.Reader) (raw []byte, h zstd.Header, err error) {
 			return nil, h, errors.New("zstd: skippable frame too large")
 		}
 		err := take(int64(h.HeaderSize) + int64(h.SkippableSize))
-		return b.Bytes(), h, err
+		return raw, h, err
 	}
 	if !h.HasFCS || !h.HasCheckSum || h.DictionaryID != 0 || h.FrameContentSize > maxLine {
 		return nil, h, errors.New("zstd: frame without size or checksum, or too large")
@@ -265,17 +267,17 @@ func nextFrame(r *bufio.Reader) (raw []byte, h zstd.Header, err error) {
 		return nil, h, err
 	}
 	for last := false; !last; {
-		at := b.Len()
+		at := len(raw)
 		if err := take(3); err != nil {
 			return nil, h, err
 		}
-		block := b.Bytes()[at:]
+		block := raw[at:]
 		word := uint32(block[0]) | uint32(block[1])<<8 | uint32(block[2])<<16
 		size := int64(word >> 3)
 		if word>>1&3 == 1 {
 			size = 1 // a run of one byte
 		}
-		if size > 128<<10 || b.Len() > 2*maxLine {
+		if size > 128<<10 || len(raw) > 2*maxLine {
 			return nil, h, errors.New("zstd: block too large")
 		}
 		last = word&1 == 1
@@ -284,7 +286,7 @@ func nextFrame(r *bufio.Reader) (raw []byte, h zstd.Header, err error) {
 		}
 	}
 	err = take(4)
-	return b.Bytes(), h, err
+	return raw, h, err
 }
 
 // inflate decompresses one frame.
