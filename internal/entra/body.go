@@ -111,14 +111,22 @@ type folds [64]uint64
 
 // add reports whether a name that is alike may be among them, and adds it.
 func (f *folds) add(name string) bool {
-	h := uint32(2166136261) // FNV-1a
-	for i := range len(name) {
-		if name[i] >= utf8.RuneSelf {
+	h := uint64(len(name)) // as FNV-1a, of eight bytes at a time
+	rest := name
+	for ; len(rest) >= 8; rest = rest[8:] {
+		w := eight(rest)
+		if w&highs != 0 {
 			return true
 		}
-		h = (h ^ uint32(name[i]&31)) * 16777619
+		h = (h ^ w&(31*ones)) * 1099511628211
 	}
-	h ^= h >> 16
+	for i := range len(rest) {
+		if rest[i] >= utf8.RuneSelf {
+			return true
+		}
+		h = (h ^ uint64(rest[i]&31)) * 1099511628211
+	}
+	h ^= h >> 32
 	word, bit := &f[h>>6&63], uint64(1)<<(h&63)
 	may := *word&bit != 0
 	*word |= bit

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"errors"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -74,13 +75,41 @@ func (c *checker) integer() bool {
 	return c.i == first+1 || c.i > first && c.s[first] != '0'
 }
 
+// Bits of eight bytes: the lowest and the highest of each.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// eight returns the first eight bytes of a text, the first in the lowest place.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// marks sets the highest bit of the first byte of eight that is a quote, a backslash or a control character; of those above it
+// may set more.
+func marks(w uint64) uint64 {
+	quote, slash := w^('"'*ones), w^('\\'*ones)
+	return (((w - ' '*ones) &^ w) | ((quote - ones) &^ quote) | ((slash - ones) &^ slash)) & highs
+}
+
 // text takes a string without escapes and returns what is in it.
 func (c *checker) text() (string, bool) {
 	if !c.next('"') {
 		return "", false
 	}
 	ascii := true
-	for first := c.i; c.i < len(c.s); c.i++ {
+	first := c.i
+	for len(c.s)-c.i >= 8 { // eight bytes at a time
+		w := eight(c.s[c.i:])
+		plain := bits.TrailingZeros64(marks(w)) / 8 // 8 where all are
+		ascii = ascii && w&highs<<(8*(8-plain)) == 0
+		if c.i += plain; plain < 8 {
+			break
+		}
+	}
+	for ; c.i < len(c.s); c.i++ {
 		switch b := c.s[c.i]; {
 		case b == '"':
 			c.i++

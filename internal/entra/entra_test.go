@@ -119,6 +119,11 @@ func TestCheckKnowsTheCanonicalForm(t *testing.T) {
 		agree(t, entra.Body(`{"a":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+`}`))
 		agree(t, entra.Body(strings.Repeat(`{"a":`, depth)+"1"+strings.Repeat("}", depth)))
 	}
+	for _, c := range []string{`"`, `\`, "\x00", "\x1f", " ", "!", "#", "[", "]", "\x7f", "\x80", "\xff", "é", "\u2028", "\U0001f600"} {
+		for at := range 26 {
+			agree(t, entra.Body(`{"a":"`+strings.Repeat("x", at)+c+strings.Repeat("y", 25-at)+`"}`))
+		}
+	}
 	wide := []string{}
 	for i := range 200 {
 		wide = append(wide, `"m`+strings.Repeat("x", i)+`":1`)

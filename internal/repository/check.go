@@ -383,7 +383,7 @@ func (s *shadow) play(l Line) {
 				sum.link(link)
 			case !begins && all[pair]:
 				delete(all, pair)
-				sum.change(func(part *snapshot.Sum) { part.SubLink(link) })
+				sum.change(func(part *snapshot.Adder) { part.SubLink(link) })
 			}
 		}
 	}
@@ -401,11 +401,11 @@ func (s *shadow) set(r entra.Ref, v entra.Version) {
 	sum := s.sum(partKey{r.Type, ""})
 	if was != (entra.Version{}) {
 		s.count[r.Type]--
-		sum.change(func(part *snapshot.Sum) { part.SubEntry(r, was) })
+		sum.change(func(part *snapshot.Adder) { part.SubEntry(r, was) })
 	}
 	if v != (entra.Version{}) {
 		s.count[r.Type]++
-		sum.change(func(part *snapshot.Sum) { part.AddEntry(r, v) })
+		sum.change(func(part *snapshot.Adder) { part.AddEntry(r, v) })
 	}
 }
 

@@ -95,6 +95,7 @@ type (
 		Version entra.Version
 		Body    entra.Body // "" for a stub, which only gives a link's end its ordinal
 		Off     int        // of the body in the line
+		Said    [32]byte   // hashOf the object, unless it is trusted
 	}
 	linkLine Links
 	ordLine  struct {
@@ -440,8 +441,9 @@ func (s *scan) object() objectLine {
 	case s.lit(`,"h":`):
 		o.Version = s.hash()
 		o.Body, o.Off = s.must(`,"v":`).body()
-		if !s.bad && !s.trust && o.Body.Version() != o.Version {
-			s.bad = true
+		if !s.bad && !s.trust {
+			s.bad = o.Body.Version() != o.Version
+			o.Said = hashOf(o.Ref, o.Version)
 		}
 	case o.N < 0:
 		s.bad = true // a stub without an ordinal says nothing

@@ -331,7 +331,7 @@ func (m *merger) drop(l entra.Link, was bool) error {
 		return nil
 	}
 	m.p.Unlinked++
-	m.sum.do(func(part *snapshot.Sum) { part.SubLink(l) })
+	m.sum.change(func(part *snapshot.Adder) { part.SubLink(l) })
 	return m.change(l, false)
 }
 

@@ -24,9 +24,14 @@ type commitment struct {
 	told    func(n int64, salt, of [32]byte) // of each leaf; nil for nobody
 }
 
-// object takes in an object that a line says.
-func (c *commitment) object(r entra.Ref, v entra.Version) {
-	c.pending = append(c.pending, sha256.Sum256(fmt.Appendf(nil, "%s %s", r, v)))
+// object takes in an object that a line says, as hashOf it.
+func (c *commitment) object(hash [32]byte) { c.pending = append(c.pending, hash) }
+
+// hashOf is what a leaf says of an object, before it is salted.
+func hashOf(r entra.Ref, v entra.Version) [32]byte {
+	var room [256]byte
+	text := append(append(append(append(room[:0], r.Type...), '/'), r.ID...), ' ')
+	return sha256.Sum256(hex.AppendEncode(text, v[:]))
 }
 
 // blob ends a blob, whose end line states the hash.
@@ -143,7 +148,7 @@ func (r *Repository) prove(ctx context.Context, number int64, ref entra.Ref, siz
 	}
 	err = r.replayed(ctx, rec, false, found, func(l Line) bool {
 		if o, ok := l.(Object); ok && o.Ref == ref {
-			p.Body, want = string(o.Body), sha256.Sum256(fmt.Appendf(nil, "%s %s", o.Ref, o.Version))
+			p.Body, want = string(o.Body), hashOf(o.Ref, o.Version)
 		}
 		return true
 	})

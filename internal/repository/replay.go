@@ -525,7 +525,7 @@ func (p *player) object(o objectLine, at Position) (Line, error) {
 		return nil, nil
 	}
 	if !p.trust {
-		p.says.object(o.Ref, o.Version)
+		p.says.object(o.Said)
 	}
 	at.Off, at.Len = at.Off+int32(o.Off), int32(len(o.Body))
 	return Object{o.Ref, o.Version, o.Body, at, o.N}, nil

@@ -70,7 +70,7 @@ func (s *segment) add(line interface{ append(*appender) }) error {
 		}
 	}
 	if o, ok := line.(objectLine); ok && o.Body != "" {
-		s.says.object(o.Ref, o.Version)
+		s.says.object(hashOf(o.Ref, o.Version))
 	}
 	s.hash.add(s.text.b)
 	s.frame = append(s.frame, s.text.b...)

@@ -13,8 +13,8 @@ import (
 // A summer brings a part's sum up to date, on all processors, since the hashing of a first snapshot takes long.
 type summer struct {
 	work    errgroup.Group
-	links   []entra.Link          // to be added
-	changes []func(*snapshot.Sum) // to be made
+	links   []entra.Link            // to be added
+	changes []func(*snapshot.Adder) // to be made
 
 	mu  sync.Mutex
 	sum snapshot.Sum
@@ -30,13 +30,13 @@ func newSummer(sum snapshot.Sum) *summer {
 }
 
 // do adds what change adds to a sum of nothing.
-func (s *summer) do(change func(*snapshot.Sum)) {
+func (s *summer) do(change func(*snapshot.Adder)) {
 	s.work.Go(func() error {
-		var part snapshot.Sum
-		change(&part)
+		part := snapshot.NewAdder(snapshot.Sum{})
+		change(part)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.sum.Add(&part)
+		s.sum.Add(part.Sum())
 		return nil
 	})
 }
@@ -49,7 +49,7 @@ func (s *summer) link(l entra.Link) {
 }
 
 // change is do for one of many small changes.
-func (s *summer) change(change func(*snapshot.Sum)) {
+func (s *summer) change(change func(*snapshot.Adder)) {
 	if s.changes = append(s.changes, change); len(s.changes) == summed {
 		s.flush()
 	}
@@ -61,7 +61,7 @@ func (s *summer) flush() {
 	if len(links)+len(changes) == 0 {
 		return
 	}
-	s.do(func(part *snapshot.Sum) {
+	s.do(func(part *snapshot.Adder) {
 		for _, l := range links {
 			part.AddLink(l)
 		}

@@ -477,7 +477,7 @@ func (w *Writer) objectPart(of entra.Type) (snapshot.Part, error) {
 	}
 	all, n := newSummer(sum), t.ids.Len()
 	for first := 0; first < n; first += summed {
-		all.do(func(part *snapshot.Sum) {
+		all.do(func(part *snapshot.Adder) {
 			for i := uint32(first); i < uint32(min(first+summed, n)); i++ {
 				was, now := t.was(i), t.rows.at(i).now
 				if was == now {

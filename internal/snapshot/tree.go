@@ -44,23 +44,24 @@ type Base interface {
 }
 
 // Summed adds up what a tree has of one part, by reading all of it.
-func Summed(ctx context.Context, tree Tree, t entra.Type, rel string) (s Sum, err error) {
+func Summed(ctx context.Context, tree Tree, t entra.Type, rel string) (Sum, error) {
+	s := NewAdder(Sum{})
 	if rel == "" {
 		for e, err := range tree.Entries(ctx, t) {
 			if err != nil {
-				return s, err
+				return Sum{}, err
 			}
 			s.AddEntry(e.Ref, e.Version)
 		}
-		return s, nil
+		return *s.Sum(), nil
 	}
 	for l, err := range tree.Links(ctx, t, rel) {
 		if err != nil {
-			return s, err
+			return Sum{}, err
 		}
 		s.AddLink(l)
 	}
-	return s, nil
+	return *s.Sum(), nil
 }
 
 // A Memory is a Base held in memory, for plans that are simulated and for tests.
