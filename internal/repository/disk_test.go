@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -42,7 +43,8 @@ type story struct {
 	holds func(t *testing.T, s store.Store, kept []promise, whole bool) error
 }
 
-// stories are those of a repository: its beginning, captures, changes of keys, a restore's journal, and copies.
+// stories are those of a repository: its beginning, captures, changes of keys, a restore's journal, checkpoints and what is
+// forgotten before them, and copies.
 func stories(t *testing.T, k keys) []story {
 	t.Helper()
 	empty := storetest.NewDisk()
@@ -128,6 +130,11 @@ func stories(t *testing.T, k keys) []story {
 			}
 			return journal(ctx, r, kept, repository.KindPlan, repository.KindIntents, repository.KindOutcomes, repository.KindResult)
 		}, holds},
+		{"forget", full, func(ctx context.Context, s store.Store, kept *[]promise) error {
+			return forget(ctx, t, s, k, kept)
+		}, func(t *testing.T, s store.Store, kept []promise, _ bool) error {
+			return keeps(t, s, k, slices.Concat(first, kept))
+		}},
 		{"copy", empty, func(ctx context.Context, s store.Store, _ *[]promise) error {
 			_, err := repository.Copy(ctx, source, s, repository.CopyOptions{})
 			return err
@@ -165,21 +172,9 @@ func capture(ctx context.Context, t *testing.T, s store.Store, k keys, kept *[]p
 	if err != nil {
 		return err
 	}
-	now := newState()
-	var last *snapshot.Snapshot
-	for rec, err := range r.Records(ctx, 0) {
-		if err != nil {
-			return err
-		}
-		for l, err := range r.Replay(ctx, rec) {
-			if err != nil {
-				return err
-			}
-			now.play(l)
-			if l, ok := l.(repository.Snapshot); ok {
-				last = l.Snapshot
-			}
-		}
+	now, last, err := newest(ctx, r)
+	if err != nil {
+		return err
 	}
 	for range 2 {
 		var parent snapshot.Base
@@ -217,6 +212,84 @@ func capture(ctx context.Context, t *testing.T, s store.Store, k keys, kept *[]p
 		}
 	}
 	return nil
+}
+
+// newest returns the newest snapshot and what it holds.
+func newest(ctx context.Context, r *repository.Repository) (now state, last *snapshot.Snapshot, err error) {
+	now = newState()
+	for rec, err := range r.Records(ctx, 0) {
+		if err != nil {
+			return now, nil, err
+		}
+		if rec.Kind != repository.KindSnapshot || r.Forgotten(rec) {
+			continue
+		}
+		for l, err := range r.Replay(ctx, rec) {
+			if err != nil {
+				return now, nil, err
+			}
+			now.play(l)
+			if l, ok := l.(repository.Snapshot); ok {
+				last = l.Snapshot
+			}
+		}
+	}
+	return now, last, nil
+}
+
+// A wholeTree is a tree in memory that can be read as a whole.
+type wholeTree struct{ *snapshot.Memory }
+
+func (w wholeTree) Whole(ctx context.Context, of entra.Type) iter.Seq2[entra.Object, error] {
+	return func(yield func(entra.Object, error) bool) {
+		for e, err := range w.Entries(ctx, of) {
+			var o entra.Object
+			if err == nil {
+				o, err = w.Object(ctx, e.Ref)
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// forget restates the newest snapshot, forgets all before it, takes away what that drops, and goes on with two more.
+func forget(ctx context.Context, t *testing.T, s store.Store, k keys, kept *[]promise) error {
+	r, err := repository.Open(ctx, s, k.options())
+	if err != nil {
+		return err
+	}
+	now, last, err := newest(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !r.Restated(last.Number) {
+		rec, err := r.Checkpoint(ctx, wholeTree{now.tree(last)})
+		if err != nil {
+			return err
+		}
+		*kept = append(*kept, promise{rec: rec})
+	}
+	f, err := r.Forgetting(ctx, last.Number, nil)
+	if err != nil {
+		return err
+	}
+	if len(f.Files) > 0 {
+		rec, err := r.Forget(ctx, f)
+		if err != nil {
+			return err
+		}
+		*kept = append(*kept, promise{rec: rec})
+	}
+	_, left, err := r.Drop(ctx, s.(store.Remover).Remove) //nolint:forcetypeassert // a store of files removes
+	for _, file := range left {
+		err = errors.Join(err, file.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return capture(ctx, t, s, k, kept)
 }
 
 // journal appends records of the kinds.
@@ -262,7 +335,7 @@ func keeps(t *testing.T, s store.Store, k keys, kept []promise) error {
 				return fmt.Errorf("record %d holds %q, %v", n, got, err)
 			}
 		}
-		if p.tree != nil {
+		if p.tree != nil && !r.Forgotten(p.rec) {
 			for l, err := range r.Replay(t.Context(), p.rec) {
 				if err != nil {
 					return err

@@ -114,6 +114,9 @@ func (s state) play(l repository.Line) {
 		s.objects[l.Ref] = l.Body
 	case repository.Gone:
 		delete(s.objects, l.Ref)
+	case repository.Anew:
+		clear(s.objects)
+		clear(s.links)
 	case repository.Links:
 		for _, to := range l.Add {
 			s.links[entra.Link{From: l.From, Rel: l.Rel, To: to}] = true
