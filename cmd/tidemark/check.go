@@ -21,6 +21,8 @@ type checkDoc struct {
 	Blobs    int64        `json:"blobs"`
 	Head     string       `json:"head"`
 	Findings []findingDoc `json:"findings"`
+
+	unlocked int // of the findings
 }
 
 // A findingDoc is one thing that is not as it should be.
@@ -57,8 +59,11 @@ every file and computes what it says anew. Exit code 5 means damage: each findin
 				return err
 			}
 			if !doc.OK {
-				return &exit{code: 5, err: fmt.Errorf("%d findings in %s", len(doc.Findings), s.url),
-					hint: "restore the files that are named from a copy of the repository, then check again"}
+				hint := "restore the files that are named from a copy of the repository (tidemark copy --heal), then check again"
+				if doc.unlocked == len(doc.Findings) {
+					hint = "see that the bucket has object lock; the next capture locks all that it builds on"
+				}
+				return &exit{code: 5, err: fmt.Errorf("%d findings in %s", len(doc.Findings), s.url), hint: hint}
 			}
 			return nil
 		},
@@ -92,6 +97,7 @@ func (s *session) check(ctx context.Context, deep bool) (checkDoc, error) {
 			return doc, fmt.Errorf("check %s: %w", s.url, err)
 		}
 		doc.Findings = append(doc.Findings, findingOf(f))
+		doc.unlocked++
 	}
 	doc.OK = len(doc.Findings) == 0
 	return doc, nil

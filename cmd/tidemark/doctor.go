@@ -22,6 +22,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/history"
 	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
+	"github.com/tidemark-backup/tidemark/internal/store"
 )
 
 // A checkup is one thing that doctor looked at.
@@ -213,6 +214,7 @@ func (d *doctor) examineStore(ctx context.Context) {
 	} else {
 		d.fail("store", "replace the store: it does not keep what was written; then check the repository", "what is there can be overwritten")
 	}
+	d.examineLock(ctx, st, taken)
 	switch {
 	case holders > 1:
 		d.ok("holders", "%d keys open the repository", holders)
@@ -220,6 +222,30 @@ func (d *doctor) examineStore(ctx context.Context) {
 		d.warn("holders", "keep a copy of the identity in another place", "one key opens the repository: who loses it loses every snapshot")
 	default:
 		d.fail("holders", "set keys.single_key: true if one is enough, and keep a copy of it in another place", "one key opens the repository: who loses it loses every snapshot")
+	}
+}
+
+// examineLock says whether what is in a bucket can be taken away, by a file of it that is not new.
+func (d *doctor) examineLock(ctx context.Context, st store.Store, name string) {
+	l, ok := st.(store.Locker)
+	switch scheme, _, _ := strings.Cut(d.url, "://"); {
+	case ok:
+	case scheme == "s3":
+		d.warn("lock", "add lock_days=DAYS to the repository's address; the bucket needs object lock", "nothing is locked: whoever may delete can take it away")
+		return
+	case scheme == "azblob":
+		d.warn("lock", "lock a time-based retention policy on the container", "locks are the container's, which Tidemark does not see")
+		return
+	default:
+		return
+	}
+	switch until, err := l.Until(ctx, name); {
+	case err != nil:
+		d.refuse("lock", err)
+	case until.Before(d.now()):
+		d.fail("lock", "turn on the bucket's object lock, capture, and look again with tidemark check", "%s is not locked, and %d days are asked for", name, l.Days())
+	default:
+		d.ok("lock", "for %d days from when it is written; %s until %s", l.Days(), name, until.UTC().Format(time.DateOnly))
 	}
 }
 
