@@ -184,7 +184,7 @@ func (c *call) newApp(o *object, in checked) ([]func(), error) {
 	if p["signInAudience"] == nil {
 		p["signInAudience"] = "AzureADMyOrg"
 	}
-	p["createdDateTime"], p["publisherDomain"] = stamp(c.t.clock()), mainDomain
+	p["createdDateTime"], p["publisherDomain"] = stamp(c.t.clock()), c.t.pop.domain
 	for k, v := range map[string]any{
 		"api":          map[string]any{"acceptMappedClaims": nil, "knownClientApplications": []any{}, "oauth2PermissionScopes": []any{}, "preAuthorizedApplications": []any{}, "requestedAccessTokenVersion": nil},
 		"web":          map[string]any{"homePageUrl": nil, "logoutUrl": nil, "redirectUris": []any{}, "implicitGrantSettings": map[string]any{"enableAccessTokenIssuance": false, "enableIdTokenIssuance": false}, "redirectUriSettings": []any{}},
@@ -286,7 +286,8 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	p := in.p
 	id := strings.ToLower(text(p["appId"]))
 	app := c.t.get(c.t.appID[id])
-	if !app.live() {
+	name, everywhere := microsoftApps[id]
+	if !app.live() && !everywhere {
 		return nil, bad("The appId '%s' of the service principal does not reference a valid application object.", id)
 	}
 	if c.t.spByAppID(id, true) != nil {
@@ -295,7 +296,12 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	if err := c.checkPrincipal(o, nil, p); err != nil {
 		return nil, err
 	}
-	full := c.t.servicePrincipalOf(app)
+	var full map[string]any
+	if app.live() {
+		full = c.t.servicePrincipalOf(app)
+	} else {
+		full, o.managed = microsoftPrincipal(id, name, stamp(c.t.clock())), true
+	}
 	for k, v := range full {
 		if _, ok := p[k]; !ok {
 			p[k] = v

@@ -37,7 +37,7 @@ func configurationKinds() []*family {
 	}
 	watched.sample = func(t *Tenant, i int, _ *object) map[string]any {
 		return props{"displayName": "Monitor " + itoa(i), "description": "Sample", "status": []string{"active", "inactive"}[i%2], "mode": "monitorOnly", "monitorRunFrequencyInHours": 6, "tenantId": t.id,
-			"createdBy": by, "createdDateTime": stamp(t.clock()), "parameters": props{"FQDN": mainDomain},
+			"createdBy": by, "createdDateTime": stamp(t.clock()), "parameters": props{"FQDN": t.pop.domain},
 			"baseline": props{"id": t.fresh(kKey), "displayName": "Baseline " + itoa(i), "description": "Sample", "parameters": []any{props{"displayName": "FQDN", "description": "The domain", "parameterType": "string"}},
 				"resources": []any{props{"displayName": "Domain", "resourceType": "microsoft.exchange.accepteddomain", "properties": props{"Identity": "[parameters('FQDN')]", "DomainType": "InternalRelay", "Ensure": "Present"}}}}}
 	}
@@ -54,12 +54,12 @@ func configurationKinds() []*family {
 			"resources": list("microsoft.entra.user"), "resourceLocation": "https://graph.microsoft.com/v1.0/" + at + "configurationSnapshots/" + t.fresh(kKey)}
 	})
 	jobs.verbs, jobs.access.write = "DELETE", may.write
-	states := record("configurationSnapshots", "configurationBaseline", "configuration snapshot", func(_ *Tenant, i int) props {
-		return props{"displayName": "Snapshot " + itoa(i), "description": "Sample", "parameters": []any{}, "resources": []any{props{"displayName": "Domain", "resourceType": "microsoft.exchange.accepteddomain", "properties": props{"Identity": mainDomain}}}}
+	states := record("configurationSnapshots", "configurationBaseline", "configuration snapshot", func(t *Tenant, i int) props {
+		return props{"displayName": "Snapshot " + itoa(i), "description": "Sample", "parameters": []any{}, "resources": []any{props{"displayName": "Domain", "resourceType": "microsoft.exchange.accepteddomain", "properties": props{"Identity": t.pop.domain}}}}
 	})
 	drifts := record("configurationDrifts", "configurationDrift", "configuration drift", func(t *Tenant, i int) props {
 		return props{"baselineResourceDisplayName": "Domain", "monitorId": t.first(kin().kinds[monitors], samples)[i].id, "resourceType": "microsoft.exchange.accepteddomain", "status": "active",
-			"firstReportedDateTime": stamp(t.clock()), "resourceInstanceIdentifier": props{"Identity": mainDomain}, "driftedProperties": []any{props{"propertyName": "DomainType", "desiredValue": props{}, "currentValue": props{}}}}
+			"firstReportedDateTime": stamp(t.clock()), "resourceInstanceIdentifier": props{"Identity": t.pop.domain}, "driftedProperties": []any{props{"propertyName": "DomainType", "desiredValue": props{}, "currentValue": props{}}}}
 	})
 	runs := record("configurationMonitoringResults", "configurationMonitoringResult", "run of a configuration monitor", func(t *Tenant, i int) props {
 		return props{"monitorId": t.first(kin().kinds[monitors], samples)[i].id, "driftsCount": i, "errorDetails": []any{}, "runStatus": "successful", "runInitiationDateTime": stamp(t.clock()), "runCompletionDateTime": stamp(t.clock())}

@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	// Users, Groups and Apps are population sizes; 0 means 60, 25 and 12.
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
+	Domain              string    // that people have addresses under; "" means contoso.example
 	Every               bool      // with some objects of each kind, which have every property that can be written
 	Privy               bool      // the reader has the permissions, too, that also write and without which some kinds are not shown
 	Page                int       // the most items on a page of a listing or a delta round, whatever is asked for; 0: as many as the service gives
@@ -119,6 +121,9 @@ func Start(o Options) (*Tenant, error) {
 	if o.Start.IsZero() {
 		o.Start = time.Date(2026, 1, 15, 8, 0, 0, 0, time.UTC)
 	}
+	if o.Domain == "" {
+		o.Domain = "contoso.example"
+	}
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
 	}
@@ -126,7 +131,8 @@ func Start(o Options) (*Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	pop := population{seed: o.Seed, users: uint64(o.Users), groups: uint64(o.Groups), ids: newGUIDs(o.Seed), start: o.Start.UTC()}
+	pop := population{seed: o.Seed, users: uint64(o.Users), groups: uint64(o.Groups), ids: newGUIDs(o.Seed), start: o.Start.UTC(), domain: o.Domain}
+	pop.initial = o.Domain[:max(strings.IndexByte(o.Domain, '.'), 0)] + ".onmicrosoft.com"
 	for n, name := range []string{extCostCenter: "costCenter", extPayGrade: "payGrade", extBadges: "badges"} {
 		pop.extensions[n] = extensionName(pop.ids.at(kAppID, definer(o)), name)
 	}

@@ -94,7 +94,7 @@ func workflowKinds() []*family {
 	return []*family{
 		{path: lifecycle + "/settings", types: []string{"identityGovernance.lifecycleManagementSettings"}, one: "lifecycleManagementSettings", noun: "lifecycle workflow settings", verbs: "PATCH", whole: true, access: may,
 			seed: func(t *Tenant, _ string) {
-				t.plant(lifecycle+"/settings", "lifecycleManagementSettings", map[string]any{"workflowScheduleIntervalInHours": 3, "emailSettings": map[string]any{"senderDomain": mainDomain, "useCompanyBranding": false}})
+				t.plant(lifecycle+"/settings", "lifecycleManagementSettings", map[string]any{"workflowScheduleIntervalInHours": 3, "emailSettings": map[string]any{"senderDomain": t.pop.domain, "useCompanyBranding": false}})
 			},
 			change: func(c *call, _, d *object, _ checked) error {
 				if !c.t.get(text(sub(d.p["emailSettings"])["senderDomain"])).live() {

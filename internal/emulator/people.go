@@ -230,7 +230,7 @@ func (c *call) newUser(o *object, in checked) ([]func(), error) {
 		p["userType"] = "Member"
 	}
 	if p["identities"] == nil {
-		p["identities"] = identity(text(p["userPrincipalName"]))
+		p["identities"] = c.t.pop.identity(text(p["userPrincipalName"]))
 	}
 	delete(p, "passwordProfile")
 	return c.bind(o, in.binds, map[string]relID{"manager": rManager, "sponsors": rSponsors})
@@ -307,7 +307,7 @@ func (c *call) changeUser(o, d *object, in checked) error {
 				ids = append(ids, i)
 			}
 		}
-		d.p["identities"] = append(ids, identity(text(p["userPrincipalName"]))...)
+		d.p["identities"] = append(ids, c.t.pop.identity(text(p["userPrincipalName"]))...)
 	}
 	if m := text(p["mail"]); m != "" {
 		if c.mailTaken(m, o.id) {
@@ -414,7 +414,7 @@ func (c *call) newGroup(o *object, in checked) ([]func(), error) {
 	now := stamp(c.t.clock())
 	p["createdDateTime"], p["renewedDateTime"], p["securityIdentifier"], p["organizationId"] = now, now, sid(o.id), c.t.id
 	if unified {
-		mail := text(p["mailNickname"]) + "@" + mainDomain
+		mail := text(p["mailNickname"]) + "@" + c.t.pop.domain
 		p["mail"] = mail
 		p["proxyAddresses"] = list("SMTP:" + mail)
 		if p["visibility"] == nil {

@@ -8,11 +8,9 @@ import (
 )
 
 const (
-	initialDomain = "contoso.onmicrosoft.com"
-	mainDomain    = "contoso.example"
-	skuE5         = "06ebc4ee-1bb5-47dd-8120-11324bc54e06"
-	skuP2         = "84a661c4-e949-4bd2-a560-ed7766fcaf2b"
-	skuP1         = "078d2b04-f1bd-4111-bbd4-b4b1b354cef4"
+	skuE5 = "06ebc4ee-1bb5-47dd-8120-11324bc54e06"
+	skuP2 = "84a661c4-e949-4bd2-a560-ed7766fcaf2b"
+	skuP1 = "078d2b04-f1bd-4111-bbd4-b4b1b354cef4"
 )
 
 // The first users and groups of every tenant have a part to play.
@@ -45,6 +43,8 @@ type population struct {
 	ids           guids
 	start         time.Time
 	extensions    [extBadges + 1]string // names of what an application defines
+	domain        string                // that people have addresses under
+	initial       string                // the domain that the tenant was made with
 }
 
 func (p population) count(k kindID) uint64 {
@@ -98,22 +98,22 @@ func (p population) licensed(n uint64) bool {
 func (p population) upn(n uint64) string {
 	switch n {
 	case userAdmin:
-		return "admin@" + mainDomain
+		return "admin@" + p.domain
 	case userGlass1:
-		return "breakglass1@" + initialDomain
+		return "breakglass1@" + p.initial
 	case userGlass2:
-		return "breakglass2@" + initialDomain
+		return "breakglass2@" + p.initial
 	case userSecurity:
-		return "security.admin@" + mainDomain
+		return "security.admin@" + p.domain
 	case userHelpdesk:
-		return "helpdesk.admin@" + mainDomain
+		return "helpdesk.admin@" + p.domain
 	}
 	g, s := p.names(n)
 	local := strings.ToLower(g) + "." + strings.ToLower(s) + "." + strconv.FormatUint(n, 10)
 	if p.guest(n) {
-		return local + "_fabrikam.example#EXT#@" + initialDomain
+		return local + "_fabrikam.example#EXT#@" + p.initial
 	}
-	return local + "@" + mainDomain
+	return local + "@" + p.domain
 }
 
 func (p population) userByUPN(upn string) (uint64, bool) {
@@ -165,7 +165,7 @@ func (p population) user(n uint64, id string) map[string]any {
 	m["signInSessionsValidFromDateTime"] = born
 	if n < fixedUsers {
 		m["displayName"] = [...]string{"Ada Admin", "Break-glass 1", "Break-glass 2", "Sigrid Security", "Henk Helpdesk"}[n]
-		m["identities"] = identity(upn)
+		m["identities"] = p.identity(upn)
 		if n != userGlass1 && n != userGlass2 {
 			g, s, _ := strings.Cut(text(m["displayName"]), " ")
 			m["givenName"], m["surname"] = g, s
@@ -191,7 +191,7 @@ func (p population) user(n uint64, id string) map[string]any {
 		m["externalUserStateChangeDateTime"] = born
 		m["companyName"] = "Fabrikam"
 		m["proxyAddresses"] = list("SMTP:" + mail)
-		m["identities"] = []any{map[string]any{"signInType": "federated", "issuer": "ExternalAzureAD", "issuerAssignedId": nil}, identity(upn)[0]}
+		m["identities"] = []any{map[string]any{"signInType": "federated", "issuer": "ExternalAzureAD", "issuerAssignedId": nil}, p.identity(upn)[0]}
 		return m
 	}
 	place := p.roll(n, 5, 6)
@@ -206,8 +206,8 @@ func (p population) user(n uint64, id string) map[string]any {
 	m["employeeType"] = "Employee"
 	m["companyName"] = "Contoso"
 	m["mail"] = upn
-	m["proxyAddresses"] = []any{"SMTP:" + upn, "smtp:" + nick + "@" + initialDomain}
-	m["identities"] = identity(upn)
+	m["proxyAddresses"] = []any{"SMTP:" + upn, "smtp:" + nick + "@" + p.initial}
+	m["identities"] = p.identity(upn)
 	m["imAddresses"] = list(upn)
 	phone := strconv.FormatUint(5550000+p.roll(n, 10, 9999), 10)
 	m["businessPhones"] = list("+1 425 " + phone)
@@ -247,8 +247,8 @@ func (p population) user(n uint64, id string) map[string]any {
 	return m
 }
 
-func identity(upn string) []any {
-	return []any{map[string]any{"signInType": "userPrincipalName", "issuer": initialDomain, "issuerAssignedId": upn}}
+func (p population) identity(upn string) []any {
+	return []any{map[string]any{"signInType": "userPrincipalName", "issuer": p.initial, "issuerAssignedId": upn}}
 }
 
 // unified tells whether computed group n is a Microsoft 365 group.
@@ -291,7 +291,7 @@ func (p population) group(n uint64, id string) map[string]any {
 	}
 	switch {
 	case p.unified(n):
-		mail := text(m["mailNickname"]) + "@" + mainDomain
+		mail := text(m["mailNickname"]) + "@" + p.domain
 		m["groupTypes"] = list("Unified")
 		m["mailEnabled"] = true
 		m["securityEnabled"] = false

@@ -189,8 +189,7 @@ func remoteDesktopKinds() []*family {
 				return
 			}
 			for i, appID := range remoteDesktopApps() {
-				sp := t.seed(kSP, "servicePrincipal", "", map[string]any{"appId": appID, "displayName": []string{"Microsoft Remote Desktop", "Windows Cloud Login"}[i], "accountEnabled": true, "servicePrincipalType": "Application",
-					"appOwnerOrganizationId": microsoft, "signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": []any{appID}, "createdDateTime": born, "appRoleAssignmentRequired": false})
+				sp := t.seed(kSP, "servicePrincipal", "", microsoftPrincipal(appID, microsoftApps[appID], born))
 				sp.managed = true
 				in := t.plant(at, "", map[string]any{"_parent": sp.id, "isRemoteDesktopProtocolEnabled": true})
 				for j, g := range t.first(kGroup, samples) {

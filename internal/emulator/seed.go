@@ -96,17 +96,17 @@ func (t *Tenant) seed(k kindID, typ, id string, p map[string]any) *object {
 func (t *Tenant) populate() {
 	born := stamp(t.pop.start.Add(-900 * 24 * time.Hour))
 	admin := t.pop.ids.at(kUser, userAdmin)
-	for i, d := range []string{initialDomain, mainDomain, "mail." + mainDomain} {
+	for i, d := range []string{t.pop.initial, t.pop.domain, "mail." + t.pop.domain} {
 		t.seed(kDomain, "domain", d, map[string]any{"authenticationType": "Managed", "isAdminManaged": true, "isDefault": i == 1, "isInitial": i == 0,
 			"isRoot": i != 2, "isVerified": true, "supportedServices": list("Email", "OfficeCommunicationsOnline"), "passwordValidityPeriodInDays": 2147483647, "passwordNotificationWindowInDays": 14})
 	}
 	t.seed(kOrg, "organization", t.id, map[string]any{"displayName": "Contoso", "createdDateTime": born, "city": "Amsterdam", "country": "Netherlands", "countryLetterCode": "NL",
-		"preferredLanguage": "en", "tenantType": "AAD", "technicalNotificationMails": list("it@" + mainDomain), "securityComplianceNotificationMails": []any{},
+		"preferredLanguage": "en", "tenantType": "AAD", "technicalNotificationMails": list("it@" + t.pop.domain), "securityComplianceNotificationMails": []any{},
 		"securityComplianceNotificationPhones": []any{}, "marketingNotificationEmails": []any{}, "businessPhones": list("+31 20 5550100"), "onPremisesSyncEnabled": true,
-		"mobileDeviceManagementAuthority": "intune", "privacyProfile": map[string]any{"contactEmail": "privacy@" + mainDomain, "statementUrl": "https://" + mainDomain + "/privacy"},
+		"mobileDeviceManagementAuthority": "intune", "privacyProfile": map[string]any{"contactEmail": "privacy@" + t.pop.domain, "statementUrl": "https://" + t.pop.domain + "/privacy"},
 		"verifiedDomains": []any{
-			map[string]any{"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": false, "isInitial": true, "name": initialDomain, "type": "Managed"},
-			map[string]any{"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": true, "isInitial": false, "name": mainDomain, "type": "Managed"}}})
+			map[string]any{"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": false, "isInitial": true, "name": t.pop.initial, "type": "Managed"},
+			map[string]any{"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": true, "isInitial": false, "name": t.pop.domain, "type": "Managed"}}})
 	sku := func(id, part string, units int, plans ...string) {
 		var ps []any
 		for i := 0; i < len(plans); i += 2 {
@@ -135,6 +135,19 @@ func (t *Tenant) servicePrincipalOf(app *object) map[string]any {
 		"appOwnerOrganizationId": t.id, "appRoleAssignmentRequired": false, "createdDateTime": stamp(t.clock())}
 	syncPrincipal(p, app.p)
 	return p
+}
+
+// microsoftApps are applications of Microsoft's that any tenant can have a service principal of, by appId.
+var microsoftApps = map[string]string{
+	graphAppID: "Microsoft Graph", "00000002-0000-0ff1-ce00-000000000000": "Office 365 Exchange Online",
+	"00000003-0000-0ff1-ce00-000000000000": "Office 365 SharePoint Online", "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
+	"c44b4083-3bb0-49c1-b47d-974e53cbdf3c": "Azure Portal", "a4a365df-50f1-4397-bc59-1a1564b8bb9c": "Microsoft Remote Desktop", "270efc09-cd0d-444b-a71f-39af4910ec45": "Windows Cloud Login",
+}
+
+func microsoftPrincipal(appID, name, born string) map[string]any {
+	return map[string]any{"appId": appID, "displayName": name, "appDisplayName": name, "accountEnabled": true, "servicePrincipalType": "Application", "appOwnerOrganizationId": microsoft,
+		"signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": list(appID), "createdDateTime": born, "appRoleAssignmentRequired": false,
+		"info": map[string]any{"logoUrl": nil, "marketingUrl": nil, "privacyStatementUrl": nil, "supportUrl": nil, "termsOfServiceUrl": nil}}
 }
 
 // syncPrincipal copies what an application owns to its service principal.
@@ -196,16 +209,14 @@ func (t *Tenant) seedApps(born, admin string) {
 		scopes = append(scopes, map[string]any{"adminConsentDescription": v, "adminConsentDisplayName": v, "id": id, "isEnabled": true, "type": "User", "value": v, "userConsentDescription": nil, "userConsentDisplayName": nil})
 	}
 	slices.SortFunc(scopes, func(a, b any) int { return strings.Compare(text(sub(a)["value"]), text(sub(b)["value"])) })
-	for _, f := range []struct{ appID, name string }{{graphAppID, "Microsoft Graph"}, {"00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online"},
-		{"00000003-0000-0ff1-ce00-000000000000", "Office 365 SharePoint Online"}, {"797f4846-ba00-4fd7-ba43-dac1f8f63013", "Windows Azure Service Management API"}, {"c44b4083-3bb0-49c1-b47d-974e53cbdf3c", "Azure Portal"}} {
-		p := map[string]any{"appId": f.appID, "displayName": f.name, "appDisplayName": f.name, "accountEnabled": true, "servicePrincipalType": "Application", "appOwnerOrganizationId": microsoft,
-			"signInAudience": "AzureADMultipleOrgs", "servicePrincipalNames": list(f.appID), "createdDateTime": born, "appRoleAssignmentRequired": false}
-		if f.appID == graphAppID {
+	for _, appID := range []string{graphAppID, "00000002-0000-0ff1-ce00-000000000000", "00000003-0000-0ff1-ce00-000000000000", "797f4846-ba00-4fd7-ba43-dac1f8f63013", "c44b4083-3bb0-49c1-b47d-974e53cbdf3c"} {
+		p := microsoftPrincipal(appID, microsoftApps[appID], born)
+		if appID == graphAppID {
 			p["appRoles"], p["oauth2PermissionScopes"] = roles, scopes
 		}
 		o := t.seed(kSP, "servicePrincipal", "", p)
 		o.managed = true
-		if f.appID == graphAppID {
+		if appID == graphAppID {
 			t.graphSP = o.id
 		}
 	}
@@ -232,7 +243,7 @@ func (t *Tenant) seedApps(born, admin string) {
 		appID := t.pop.ids.at(kAppID, n)
 		born := t.pop.born(n + 2<<40)
 		userRole, appRole, scope := t.pop.ids.at(kKey, n*4), t.pop.ids.at(kKey, n*4+1), t.pop.ids.at(kKey, n*4+2)
-		p := map[string]any{"appId": appID, "displayName": name, "createdDateTime": born, "signInAudience": "AzureADMyOrg", "publisherDomain": mainDomain,
+		p := map[string]any{"appId": appID, "displayName": name, "createdDateTime": born, "signInAudience": "AzureADMyOrg", "publisherDomain": t.pop.domain,
 			"identifierUris": list("api://" + appID), "tags": list("WindowsAzureActiveDirectoryIntegratedApp"), "notes": nil,
 			"api": map[string]any{"acceptMappedClaims": nil, "knownClientApplications": []any{}, "preAuthorizedApplications": []any{}, "requestedAccessTokenVersion": 2, "oauth2PermissionScopes": []any{
 				map[string]any{"adminConsentDescription": "Use " + name, "adminConsentDisplayName": "Use " + name, "id": scope, "isEnabled": true, "type": "User", "userConsentDescription": nil, "userConsentDisplayName": nil, "value": "access_as_user"}}},
@@ -241,7 +252,7 @@ func (t *Tenant) seedApps(born, admin string) {
 				map[string]any{"allowedMemberTypes": list("Application"), "description": "Daemons of " + name, "displayName": "Daemon", "id": appRole, "isEnabled": true, "origin": "Application", "value": "Daemon"}},
 			"requiredResourceAccess": []any{map[string]any{"resourceAppId": graphAppID, "resourceAccess": []any{
 				map[string]any{"id": "e1fe6dd8-ba31-4d61-89e7-88639da4683d", "type": "Scope"}, map[string]any{"id": t.graphRoleID("Mail.Read"), "type": "Role"}}}},
-			"web":                 map[string]any{"homePageUrl": "https://app" + num + "." + mainDomain, "logoutUrl": nil, "redirectUris": list("https://app" + num + "." + mainDomain + "/signin"), "implicitGrantSettings": map[string]any{"enableAccessTokenIssuance": false, "enableIdTokenIssuance": false}, "redirectUriSettings": []any{map[string]any{"uri": "https://app" + num + "." + mainDomain + "/signin", "index": nil}}},
+			"web":                 map[string]any{"homePageUrl": "https://app" + num + "." + t.pop.domain, "logoutUrl": nil, "redirectUris": list("https://app" + num + "." + t.pop.domain + "/signin"), "implicitGrantSettings": map[string]any{"enableAccessTokenIssuance": false, "enableIdTokenIssuance": false}, "redirectUriSettings": []any{map[string]any{"uri": "https://app" + num + "." + t.pop.domain + "/signin", "index": nil}}},
 			"spa":                 map[string]any{"redirectUris": []any{}},
 			"publicClient":        map[string]any{"redirectUris": []any{}},
 			"info":                map[string]any{"logoUrl": nil, "marketingUrl": nil, "privacyStatementUrl": nil, "supportUrl": nil, "termsOfServiceUrl": nil},
@@ -302,7 +313,8 @@ func (t *Tenant) seedIdentity(name, secret string, roles []string) App {
 	for _, r := range roles {
 		access = append(access, map[string]any{"id": t.graphRoleID(r), "type": "Role"})
 	}
-	app := t.seed(kApp, "application", "", map[string]any{"appId": appID, "displayName": name, "createdDateTime": born, "signInAudience": "AzureADMyOrg", "publisherDomain": mainDomain,
+	app := t.seed(kApp, "application", "", map[string]any{"appId": appID, "displayName": name, "createdDateTime": born, "signInAudience": "AzureADMyOrg", "publisherDomain": t.pop.domain,
+		"info":                   map[string]any{"logoUrl": nil, "marketingUrl": nil, "privacyStatementUrl": nil, "supportUrl": nil, "termsOfServiceUrl": nil},
 		"requiredResourceAccess": []any{map[string]any{"resourceAppId": graphAppID, "resourceAccess": access}},
 		"api":                    map[string]any{"acceptMappedClaims": nil, "knownClientApplications": []any{}, "preAuthorizedApplications": []any{}, "requestedAccessTokenVersion": nil, "oauth2PermissionScopes": []any{}},
 		"passwordCredentials":    []any{map[string]any{"customKeyIdentifier": nil, "displayName": "login", "endDateTime": stamp(t.pop.start.Add(700 * 24 * time.Hour)), "hint": secret[:3], "keyId": t.fresh(kKey), "secretText": nil, "startDateTime": born}}})

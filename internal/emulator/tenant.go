@@ -102,7 +102,7 @@ func tenantSettings() []*family {
 	validation := setting("federatedTokenValidationPolicy", "federatedTokenValidationPolicy", "federated token validation policy", "Policy.ReadWrite.FedTokenValidation", func() props {
 		return props{"validatingDomains": props{"@odata.type": "#microsoft.graph.allDomains", "rootDomains": "none"}}
 	}, func() props {
-		return props{"validatingDomains": props{"@odata.type": "#microsoft.graph.enumeratedDomains", "rootDomains": "enumerated", "domainNames": list(mainDomain, "mail."+mainDomain)}}
+		return props{"validatingDomains": props{"@odata.type": "#microsoft.graph.enumeratedDomains", "rootDomains": "enumerated", "domainNames": list("contoso.example", "mail."+"contoso.example")}}
 	})
 	flows := setting("authenticationFlowsPolicy", "authenticationFlowsPolicy", "authentication flows policy", "Policy.ReadWrite.AuthenticationFlows", func() props {
 		return props{"displayName": "Authentication flows policy", "description": "Authentication flows policy allows modification of settings related to authentication flows in AAD tenant, such as self-service sign up configuration.",

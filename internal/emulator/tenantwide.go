@@ -54,11 +54,11 @@ func groupKinds() []*family {
 			return checkLifecycle(o)
 		},
 		change: func(_ *call, _, d *object, _ checked) error { return checkLifecycle(d) },
-		sample: func(_ *Tenant, i int, _ *object) map[string]any {
+		sample: func(t *Tenant, i int, _ *object) map[string]any {
 			if i > 0 {
 				return nil
 			}
-			return map[string]any{"groupLifetimeInDays": 180, "managedGroupTypes": "Selected", "alternateNotificationEmails": "it@" + mainDomain}
+			return map[string]any{"groupLifetimeInDays": 180, "managedGroupTypes": "Selected", "alternateNotificationEmails": "it@" + t.pop.domain}
 		},
 	}}
 }
