@@ -136,6 +136,7 @@ type Property struct {
 	Some     string       // of those with the same Some one at least must hold something, or the service refuses the object
 	Loose    bool         // with Ref: it can hold anything, and what of it are GUIDs are IDs
 	Whole    bool         // with Ref: all that stands there is one ID, such as the name of a domain
+	Home     bool         // what follows the last @ in it is a verified domain of the tenant
 	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says

@@ -36,7 +36,7 @@ func trusts() []*Resource {
 		),
 	}, {
 		Type: "internalDomainFederation", Title: "Domain federation", Doc: "Where people of a federated domain are sent to sign in, and whose signature is believed.",
-		List: "/domains/{parent}/federationConfiguration", Item: "/domains/{parent}/federationConfiguration/{id}", Under: "domain", Admits: AsAnyone,
+		List: "/domains/{parent}/federationConfiguration", Item: "/domains/{parent}/federationConfiguration/{id}", Under: DomainType, Admits: AsAnyone,
 		Name: []string{"displayName", "issuerUri"},
 		// A creation would send a domain's people elsewhere to sign in, a deletion lock out those without a password.
 		Can: Update, Read: []string{"Domain.Read.All"}, Write: []string{"Domain.ReadWrite.All"},

@@ -19,7 +19,7 @@ func roles() []*Resource {
 				{Name: "rolePermissions", Write: Both, Set: true, Must: true},
 				{Name: "rolePermissions[].allowedResourceActions", Set: true},
 				{Name: "rolePermissions[].excludedResourceActions", Set: true},
-				{Name: "templateId", Write: OnCreate, Reason: "fixed when the role is created"},
+				{Name: "templateId", Write: OnCreate, Reason: "fixed when the role is created; not kept where it is the role's own ID"},
 				{Name: "resourceScopes", Set: true, Reason: "where a role holds is said by its assignments"},
 			},
 			both("description", "version"),
@@ -30,6 +30,11 @@ func roles() []*Resource {
 				return "a built-in role is the same in every tenant and cannot be changed"
 			}
 			return ""
+		},
+		read: func(m map[string]any) {
+			if m["templateId"] == m["id"] && m["isBuiltIn"] != true {
+				delete(m, "templateId")
+			}
 		},
 		create: func(set map[string]any, _ Fresh) (map[string]any, error) { return nil, customActions(set) },
 		update: func(_ entra.ID, set, _ map[string]any) ([]part, error) { return nil, customActions(set) },

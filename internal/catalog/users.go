@@ -20,6 +20,7 @@ const (
 	PolicyType           entra.Type = "conditionalAccessPolicy"
 	LocationType         entra.Type = "namedLocation"
 	StrengthType         entra.Type = "authenticationStrengthPolicy"
+	DomainType           entra.Type = "domain"
 
 	roleAssignmentType entra.Type = "unifiedRoleAssignment"
 	appRoleType        entra.Type = "appRoleAssignment"
@@ -103,7 +104,7 @@ func users() []*Resource {
 				{Name: "accountEnabled", Write: Both, Safe: false, Lift: "enable-users"},
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "mailNickname", Write: Both, Must: true},
-				{Name: "userPrincipalName", Write: Both, Must: true},
+				{Name: "userPrincipalName", Write: Both, Must: true, Home: true},
 				{Name: "passwordProfile", Write: OnCreate, Omit: true, Secret: true, Must: true,
 					Reason: "the service never gives a password out; a new account gets a random one that nobody knows, to be reset"},
 				{Name: "identities", Write: Both, Set: true},

@@ -41,6 +41,7 @@ type maker struct {
 	world      *snapshot.Overlay // base with what the plan undeletes
 	q          Request
 	plan       *Plan
+	apart      bool // the goal is another tenant's, so that nothing is called the same on both sides but by chance
 
 	to, from map[entra.Ref]entra.Ref   // goal's name to base's and back, where they differ
 	known    map[entra.ID]entra.ID     // base's IDs and values to the goal's
@@ -86,6 +87,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 			Steps: []Step{}, Gaps: []Gap{},
 		},
 	}
+	_, m.apart = goal.(*moved)
 	var err error
 	if m.defined, err = m.define(m.goal); err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
@@ -486,7 +488,7 @@ func (m *maker) find() error {
 	}
 	for _, t := range catalog.Order() {
 		r, _ := catalog.Lookup(t)
-		if r.Stream || r.Live != "" || m.selected != nil && !wanted[t] {
+		if r.Stream || r.Live != "" || m.selected != nil && !wanted[t] && !m.apart {
 			continue
 		}
 		if err := m.outlived(r); err != nil {
@@ -710,6 +712,13 @@ func (m *maker) create() error {
 		if why == "" {
 			why = m.refuse(o)
 		}
+		for _, needs := range []func(entra.Object) (string, error){m.homeless, m.grounded} {
+			if why == "" {
+				if why, err = needs(o); err != nil {
+					return err
+				}
+			}
+		}
 		if why == "" && !m.q.RenameTaken {
 			if why, err = m.occupied(o); err != nil {
 				return err
@@ -831,6 +840,43 @@ func (m *maker) refuse(o entra.Object) string {
 		return "it could not be read whether it lies in the recycle bin; capture again with the missing permission and plan again"
 	}
 	return ""
+}
+
+// homeless says why an object cannot have the address that it had, or "".
+func (m *maker) homeless(o entra.Object) (string, error) {
+	property, domain, ok := catalog.Home(o)
+	if !ok || !m.base.Snapshot().Knows(domain) {
+		return "", nil
+	}
+	d, there, err := get(m.ctx, m.base, domain)
+	if err != nil || there && catalog.Verified(d) {
+		return "", err
+	}
+	any := false // a tenant without domains is one of which none is known
+	for _, err := range m.base.Entries(m.ctx, domain.Type) {
+		if any = true; err != nil {
+			return "", err
+		}
+		break
+	}
+	if !any {
+		return "", nil
+	}
+	return fmt.Sprintf("its %s is under %s, which is no verified domain of this tenant; verify it, or map it to one that is, and restore this again", property, domain.ID), nil
+}
+
+// grounded says of what there must be some before there can be such an object, where there is none and none is made, or "".
+func (m *maker) grounded(o entra.Object) (string, error) {
+	r, _ := catalog.Lookup(o.Ref.Type)
+	needs, ok := catalog.Lookup(r.Given)
+	if !ok || m.base.Snapshot().Part(r.Given, "").Coverage != snapshot.Complete ||
+		needs.Can.Has(catalog.Create) && slices.ContainsFunc(m.absent, func(r entra.Ref) bool { return r.Type == needs.Type }) {
+		return "", nil
+	}
+	for _, err := range m.base.Entries(m.ctx, r.Given) {
+		return "", err
+	}
+	return fmt.Sprintf("there is nothing in this tenant of what it depends on (%s); make that first, and restore this again", strings.ToLower(needs.Title)), nil
 }
 
 // enforced reports whether objects of the type guard sign-in, so that they come after all else.

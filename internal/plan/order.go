@@ -232,6 +232,13 @@ func (m *maker) need() error {
 				if err := m.declared(n, setting); err != nil {
 					return err
 				}
+				for property := range n.Set { // nobody can have one before it is known in the tenant
+					for _, shows := range m.hidden[property] {
+						if shows != n {
+							n.needs = append(n.needs, shows)
+						}
+					}
+				}
 			}
 			if p, ok := catalog.Container(n.Ref); ok && m.makes[p] != nil {
 				n.needs = append(n.needs, m.makes[p])
