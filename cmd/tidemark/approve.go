@@ -121,9 +121,9 @@ func (s *session) approve(ctx context.Context, path, keyFile, yes string) error 
 	if !known {
 		return &exit{code: 6, err: fmt.Errorf("the key of %s is not among guard.approvers", by), hint: "the line that --new-key printed goes there"}
 	}
-	goal, err := s.index.Snapshot(ctx, k.Goal)
+	goal, err := s.goalNumbered(ctx, k.making, k.Goal)
 	if err != nil {
-		return fmt.Errorf("the plan's goal, snapshot %d: %w", k.Goal, err)
+		return err
 	}
 	base, err := s.index.Snapshot(ctx, k.Base)
 	if err != nil {

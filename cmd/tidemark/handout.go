@@ -22,8 +22,8 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/apply"
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
-	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // A receipt says where new secrets go, and for whom they are sealed.
@@ -91,10 +91,11 @@ const aboutHandout = "New secrets of applications that were restored. Each is in
 
 // A handout is the file with new secrets. It implements apply.Handout.
 type handout struct {
-	path string
-	to   []age.Recipient
-	tree *index.Tree // the goal
-	ctx  context.Context
+	path   string
+	to     []age.Recipient
+	tree   snapshot.Tree // the goal
+	called names
+	ctx    context.Context
 
 	mu  sync.Mutex
 	doc handoutDoc
@@ -102,7 +103,7 @@ type handout struct {
 
 // hands opens or begins the file of a restore; nil where none is asked for. It is written before anything else is, so
 // that a place where it cannot be is noticed in time.
-func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal *index.Tree) (*handout, error) {
+func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal snapshot.Tree) (*handout, error) {
 	if r.file == "" || !issues(x.plan) {
 		return nil, nil //nolint:nilnil // nothing to hand out
 	}
@@ -110,7 +111,7 @@ func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal *index
 	if err != nil {
 		return nil, err
 	}
-	h := &handout{path: r.file, to: to, tree: goal, ctx: ctx, doc: handoutDoc{About: aboutHandout, Tenant: string(x.plan.Tenant), Plan: x.digest, Credentials: []handoverDoc{}}}
+	h := &handout{path: r.file, to: to, tree: goal, called: s.namesOf(ctx, x.making, x.goal), ctx: ctx, doc: handoutDoc{About: aboutHandout, Tenant: string(x.plan.Tenant), Plan: x.digest, Credentials: []handoverDoc{}}}
 	sealed, err := os.ReadFile(r.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -255,7 +256,7 @@ func (h *handout) consumers(i apply.Issued) consumersDoc {
 	if err != nil {
 		o = i.Object
 	}
-	called := names{ctx: h.ctx, trees: []*index.Tree{h.tree}}
+	called := h.called
 	who := func(r entra.Ref) string {
 		name, _ := called.Name(r)
 		return strings.TrimSpace(fmt.Sprintf("%s (%s)", name, r))

@@ -33,6 +33,9 @@ Nothing is written to the tenant.`,
   tidemark apply finance.plan`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := w.pick(e); err != nil {
+				return err
+			}
 			s, err := e.open(c.Context())
 			if err != nil {
 				return err
@@ -142,9 +145,9 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 			return err
 		}
 	}
-	goal, err := s.index.Snapshot(ctx, k.Goal)
+	goal, err := s.goalNumbered(ctx, k.making, k.Goal)
 	if err != nil {
-		return fmt.Errorf("the plan's goal, snapshot %d: %w", k.Goal, err)
+		return err
 	}
 	base, err := s.index.Snapshot(ctx, k.Base)
 	if err != nil {
@@ -163,13 +166,13 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 		if age := s.now().Sub(k.Made); age > validity {
 			return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
 		}
-		reach, err := s.reach(ctx, p.Scope, goal, k.Undo, writer)
+		reach, err := s.reach(ctx, p.Scope, goal, k.making, writer)
 		if err != nil {
 			return err
 		}
 		fresh, err := s.proposed(ctx, reach, func(now *snapshot.Snapshot) (*proposal, error) {
 			base = now
-			return s.judge(ctx, base, goal, k.Undo, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken, NewSecrets: p.NewSecrets}, writer)
+			return s.judge(ctx, base, goal, k.making, plan.Request{Scope: p.Scope, Limits: p.Limits, Enforce: p.Enforce, EnableUsers: p.EnableUsers, RenameTaken: p.RenameTaken, NewSecrets: p.NewSecrets}, writer)
 		})
 		if err != nil {
 			return err
@@ -183,7 +186,7 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 		return err
 	}
 	x.receipt = out
-	if x.reach, err = s.reach(ctx, p.Scope, goal, k.Undo, writer); err != nil {
+	if x.reach, err = s.reach(ctx, p.Scope, goal, k.making, writer); err != nil {
 		return err
 	}
 	doc := s.planDoc(ctx, x)
@@ -271,7 +274,7 @@ through what the log says of re-created objects and through nothing else.`,
 			if err != nil {
 				return err
 			}
-			goal, err := s.index.Snapshot(ctx, k.Goal)
+			goal, err := s.goalNumbered(ctx, k.making, k.Goal)
 			if err != nil {
 				return err
 			}
@@ -279,11 +282,11 @@ through what the log says of re-created objects and through nothing else.`,
 			if err != nil {
 				return err
 			}
-			differences, _, err := s.verified(ctx, p, goal, k.Undo, after)
+			differences, _, err := s.verified(ctx, p, goal, k.making, after)
 			if err != nil {
 				return err
 			}
-			docs := s.differenceDocs(ctx, differences, after.Number, goal.Number)
+			docs := s.differenceDocs(differences, s.namesOf(ctx, k.making, goal, after.Number))
 			var b strings.Builder
 			for _, d := range docs {
 				fmt.Fprintf(&b, "differs: %s\n", clean(d.line()))

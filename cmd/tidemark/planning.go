@@ -31,6 +31,7 @@ import (
 // A wish is what a person asks to be brought back; its flags are those of plan and restore.
 type wish struct {
 	selection
+	route
 	to          string
 	deletes     bool
 	allow       []string
@@ -43,6 +44,7 @@ type wish struct {
 
 func (w *wish) flags(c *cobra.Command) {
 	w.undoFlags(c)
+	w.route.flags(c)
 	f := c.Flags()
 	f.StringVar(&w.to, "to", "", "the snapshot to go back to: a number, latest~1, a time, \"3 days ago\"")
 	f.BoolVar(&w.deletes, "with-deletes", false, "also take away what the snapshot does not have (into the recycle bin where there is one)")
@@ -83,7 +85,7 @@ type proposal struct {
 	plan       *plan.Plan
 	digest     string
 	base, goal *snapshot.Snapshot
-	undo       *undoing    // nil for a restore
+	making
 	receipt    receipt     // where new secrets go
 	reach      *plan.Reach // what was read for it; nil is the whole tenant
 	requester  string
@@ -106,28 +108,47 @@ func (s *session) propose(ctx context.Context, w *wish, writer guard.Writer) (*p
 	if err != nil {
 		return nil, err
 	}
-	goal, err := s.snapshot(ctx, w.to)
+	goal, of, scope, err := w.goal(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	scope, err := w.scope(ctx, s, goal.Number)
-	if err != nil {
-		return nil, err
-	}
-	scope.Delete = w.deletes
 	var reach *plan.Reach
 	if !w.full {
-		if reach, err = s.reach(ctx, scope, goal, nil, writer); err != nil {
+		if reach, err = s.reach(ctx, scope, goal, of, writer); err != nil {
 			return nil, err
 		}
 	}
 	return s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
-		return s.judge(ctx, base, goal, nil, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
+		return s.judge(ctx, base, goal, of, plan.Request{Scope: scope, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
 	})
 }
 
-// judge makes the plan from base to goal, or to base with u undone, and asks guard.
-func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *undoing, q plan.Request, writer guard.Writer) (*proposal, error) {
+// goal is what the wish leads to.
+func (w *wish) goal(ctx context.Context, s *session) (*snapshot.Snapshot, making, plan.Scope, error) {
+	of := making{}
+	var scope plan.Scope
+	var err error
+	if of.Move, err = w.moving(ctx, s); err != nil {
+		return nil, of, scope, err
+	}
+	o, err := s.origin(ctx, of.Move)
+	if err != nil {
+		return nil, of, scope, err
+	}
+	if of.Move != nil && w.to == "live" {
+		return nil, of, scope, usage("--to live: name a snapshot of %s; tidemark capture --tenant %s takes one", w.from, w.from)
+	}
+	goal, err := o.snapshot(ctx, w.to)
+	if err != nil {
+		return nil, of, scope, err
+	}
+	scope, err = w.scope(ctx, o, goal.Number)
+	scope.Delete = w.deletes
+	return goal, of, scope, err
+}
+
+// judge makes the plan from base to goal, or to what that is made of, and asks guard.
+func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, of making, q plan.Request, writer guard.Writer) (*proposal, error) {
 	var err error
 	if q.Aliases, err = s.index.Aliases(ctx); err != nil {
 		return nil, err
@@ -136,7 +157,10 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *u
 	if err != nil {
 		return nil, err
 	}
-	goalTree, conflicts, err := s.wanted(ctx, baseTree, goal, u)
+	if err := s.settleDomains(ctx, of.Move, baseTree, goal); err != nil {
+		return nil, err
+	}
+	goalTree, conflicts, err := s.wanted(ctx, baseTree, goal, of)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +168,7 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *u
 	if err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
 	}
-	x, err := s.cleared(ctx, &kept{Requester: requester(), Made: s.now(), Undo: u}, p, base, goal, writer)
+	x, err := s.cleared(ctx, &kept{Requester: requester(), Made: s.now(), making: of}, p, base, goal, writer)
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +177,11 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, u *u
 }
 
 // wanted is the tree that a plan made from base shall lead to: the goal's, or base with changes undone.
-func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.Snapshot, u *undoing) (snapshot.Tree, []conflictDoc, error) {
-	if u != nil {
-		return s.undone(ctx, base, u)
+func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.Snapshot, of making) (snapshot.Tree, []conflictDoc, error) {
+	if of.Undo != nil {
+		return s.undone(ctx, base, of.Undo)
 	}
-	tree, err := s.index.Tree(ctx, s.repo, goal.Number)
+	tree, err := s.goalTree(ctx, of, goal)
 	return tree, []conflictDoc{}, err
 }
 
@@ -184,7 +208,7 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 		c.BreakGlass = append(c.BreakGlass, ref)
 	}
 	f := apply.Estimate(p, s.settings.scale())
-	x := &proposal{plan: p, digest: digest, base: base, goal: goal, undo: k.Undo, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
+	x := &proposal{plan: p, digest: digest, base: base, goal: goal, making: k.making, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
 	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, approvals, s.now()); err != nil {
 		return nil, fmt.Errorf("judge plan: %w", err)
 	}
@@ -210,16 +234,16 @@ func (s *session) writer(ctx context.Context) (*graph.Client, guard.Writer, erro
 
 // A planDoc is a plan as data.
 type planDoc struct {
-	Digest     string         `json:"digest"`
-	Tenant     string         `json:"tenant"`
-	Base       string         `json:"base"` // snapshot ID
-	Goal       string         `json:"goal"` // snapshot ID
-	BaseNumber int64          `json:"baseNumber"`
-	GoalNumber int64          `json:"goalNumber"`
-	Made       time.Time      `json:"made"`
-	Steps      []stepDoc      `json:"steps"`
-	Gaps       []gapDoc       `json:"gaps"`
-	Undo       *undoing       `json:"undo,omitempty"`
+	Digest     string    `json:"digest"`
+	Tenant     string    `json:"tenant"`
+	Base       string    `json:"base"` // snapshot ID
+	Goal       string    `json:"goal"` // snapshot ID
+	BaseNumber int64     `json:"baseNumber"`
+	GoalNumber int64     `json:"goalNumber"`
+	Made       time.Time `json:"made"`
+	Steps      []stepDoc `json:"steps"`
+	Gaps       []gapDoc  `json:"gaps"`
+	making
 	Conflicts  []conflictDoc  `json:"conflicts"`
 	Objections []objectionDoc `json:"objections"`
 	Estimate   estimate       `json:"estimate"`
@@ -300,11 +324,11 @@ func valueMap(m map[string]any) map[string]any {
 
 func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.ID.String(), Goal: x.goal.ID.String(), BaseNumber: x.base.Number, GoalNumber: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
-		Steps: []stepDoc{}, Gaps: []gapDoc{}, Undo: x.undo, Conflicts: x.conflicts, Objections: []objectionDoc{}}
+		Steps: []stepDoc{}, Gaps: []gapDoc{}, making: x.making, Conflicts: x.conflicts, Objections: []objectionDoc{}}
 	if d.Conflicts == nil {
 		d.Conflicts = []conflictDoc{}
 	}
-	called := s.names(ctx, x.base.Number, x.goal.Number)
+	called := s.namesOf(ctx, x.making, x.goal, x.base.Number)
 	for _, t := range x.plan.Steps {
 		doc := stepDoc{Number: t.Number, Action: t.Action, Type: t.Ref.Type, ID: t.Ref.ID, Name: stepName(t, called), Set: valueMap(t.Set), Was: valueMap(t.Was), Needs: t.Needs, Why: t.Why,
 			lines: told(t, called)}
@@ -349,7 +373,10 @@ func owned(p *plan.Plan, who graph.Claims) (gaps []gapDoc) {
 func (d planDoc) text() string {
 	var b strings.Builder
 	what := fmt.Sprintf("from now (snapshot %d) to snapshot %d", d.BaseNumber, d.GoalNumber)
-	if d.Undo != nil {
+	switch {
+	case d.Move != nil:
+		what = fmt.Sprintf("what tenant %s had in snapshot %d, from now (snapshot %d)", d.Move.Tenant, d.GoalNumber, d.BaseNumber)
+	case d.Undo != nil:
 		what = fmt.Sprintf("undo what changed from snapshot %d to %d", d.Undo.From, d.Undo.To)
 	}
 	fmt.Fprintf(&b, "plan %s: %s, %s, about %s\n", d.Digest[:12], what, count(len(d.Steps), "step"), duration(d.Estimate.Seconds))
@@ -381,6 +408,8 @@ func (d planDoc) text() string {
 	case len(d.Steps) > 0:
 	case d.Undo != nil:
 		b.WriteString("nothing to undo\n")
+	case d.Move != nil:
+		b.WriteString("nothing to do: all of it is there\n")
 	default:
 		b.WriteString("nothing to do: the tenant is as it was\n")
 	}
@@ -536,8 +565,7 @@ type kept struct {
 	Made   time.Time `json:"made"`
 	// Requester is who had the plan made, whose own approval does not count.
 	Requester string `json:"requester"`
-	// Undo says what the goal is made of where it is no snapshot; Goal is then where the window begins.
-	Undo *undoing `json:"undo,omitempty"`
+	making
 	// Plan is the plan's encoding to the byte, but for its last line feed: the digest is of its bytes.
 	Plan json.RawMessage `json:"plan"`
 }
@@ -548,6 +576,9 @@ func (k kept) encode() ([]byte, error) {
 	if k.Undo != nil {
 		doc["undo"] = k.Undo
 	}
+	if k.Move != nil {
+		doc["move"] = k.Move
+	}
 	head, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		return nil, err
@@ -557,7 +588,7 @@ func (k kept) encode() ([]byte, error) {
 
 func (x *proposal) keep() (kept, error) {
 	data, err := x.plan.Encode()
-	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), x.requester, x.undo, bytes.TrimSuffix(data, []byte("\n"))}, err
+	return kept{x.digest, x.base.Number, x.goal.Number, x.made.UTC(), x.requester, x.making, bytes.TrimSuffix(data, []byte("\n"))}, err
 }
 
 // open returns the plan that was kept, after checking that it is the one its digest names.
@@ -605,6 +636,18 @@ func (s *session) unfinished(ctx context.Context, wants func(kept, *plan.Plan) b
 		}
 	}
 	return 0, nil, nil, nil
+}
+
+// namesOf knows what the objects of snapshots and of a goal are called.
+func (s *session) namesOf(ctx context.Context, of making, goal *snapshot.Snapshot, numbers ...int64) names {
+	if of.Move == nil {
+		return s.names(ctx, append(numbers, goal.Number)...)
+	}
+	n := s.names(ctx, numbers...)
+	if o, err := s.origin(ctx, of.Move); err == nil {
+		n.trees = append(n.trees, o.names(ctx, goal.Number).trees...)
+	}
+	return n
 }
 
 // names knows what the objects of the given snapshots are called.

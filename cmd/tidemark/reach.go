@@ -21,10 +21,11 @@ import (
 // most is how many changes are taken back with a reading of what they touch; for more the whole tenant is read.
 const most = 50_000
 
-// reach says what has to be read for a plan with this scope, or that undoes u; nil is the whole tenant.
-func (s *session) reach(ctx context.Context, scope plan.Scope, goal *snapshot.Snapshot, u *undoing, writer guard.Writer) (*plan.Reach, error) {
+// reach says what has to be read for a plan with this scope, or to what is made of something else; nil is the whole tenant.
+func (s *session) reach(ctx context.Context, scope plan.Scope, goal *snapshot.Snapshot, of making, writer guard.Writer) (*plan.Reach, error) {
+	u := of.Undo
 	latest, err := s.index.Latest(ctx)
-	if errors.Is(err, fs.ErrNotExist) || u == nil && len(scope.Refs) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || of.Move != nil || u == nil && len(scope.Refs) == 0 {
 		return nil, nil //nolint:nilnil // everything is an answer
 	}
 	if err != nil {

@@ -53,6 +53,9 @@ and handed out once, in that file, sealed with age for the repository's key hold
 				return err
 			}
 			w.newSecrets = out.file != ""
+			if err := w.pick(e); err != nil {
+				return err
+			}
 			s, err := e.open(c.Context())
 			if err != nil {
 				return err
@@ -197,17 +200,12 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if w.to == "live" {
 		return 0, nil, usage("--to live: there is nothing to go back to; name a snapshot")
 	}
-	goal, err := s.snapshot(ctx, w.to)
+	goal, of, scope, err := w.goal(ctx, s)
 	if err != nil {
 		return 0, nil, err
 	}
-	scope, err := w.scope(ctx, s, goal.Number)
-	if err != nil {
-		return 0, nil, err
-	}
-	scope.Delete = w.deletes
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Undo == nil && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
+		return k.Undo == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
 	})
 	if err != nil || k == nil {
 		return 0, nil, err
@@ -220,7 +218,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if err != nil {
 		return 0, nil, err
 	}
-	x.reach, err = s.reach(ctx, scope, goal, nil, writer)
+	x.reach, err = s.reach(ctx, scope, goal, of, writer)
 	return record, x, err
 }
 
@@ -289,7 +287,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
-	before, err := s.index.Tree(ctx, s.repo, x.goal.Number)
+	before, err := s.goalTree(ctx, x.making, x.goal)
 	if err != nil {
 		return err
 	}
@@ -337,7 +335,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return fmt.Errorf("the writes were carried out, but could not be verified: %w", err)
 	}
 	out := restoreDoc{Restore: record, Plan: shown, Results: report.Results, NewIDs: map[string]string{}, Gaps: doc.Gaps, Conflicts: doc.Conflicts,
-		Differences: s.differenceDocs(ctx, differences, after.Number, x.goal.Number), Requests: s.requests(), Seconds: s.now().Sub(began).Seconds()}
+		Differences: s.differenceDocs(differences, s.namesOf(ctx, x.making, x.goal, after.Number)), Requests: s.requests(), Seconds: s.now().Sub(began).Seconds()}
 	out.FirstAdministrator = earliest(x.cleared.Returning(), report, held)
 	for old, now := range report.IDs {
 		if old != now { // what the service brought back by itself kept its ID
@@ -448,7 +446,7 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		differences, came, err := s.verified(ctx, x.plan, x.goal, x.undo, after)
+		differences, came, err := s.verified(ctx, x.plan, x.goal, x.making, after)
 		if err != nil || i == len(settles) || !slices.ContainsFunc(differences, func(d verify.Difference) bool { return written[d.Ref] }) {
 			return after, differences, came, err
 		}
@@ -472,13 +470,13 @@ func proves(after *snapshot.Snapshot, scope plan.Scope) bool {
 
 // verified compares the goal with what a later capture saw, by what the log says of re-created objects and
 // by nothing else.
-func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Snapshot, u *undoing, after *snapshot.Snapshot) ([]verify.Difference, map[entra.Ref]entra.Ref, error) {
+func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Snapshot, of making, after *snapshot.Snapshot) ([]verify.Difference, map[entra.Ref]entra.Ref, error) {
 	afterTree, err := s.index.Tree(ctx, s.repo, after.Number)
 	if err != nil {
 		return nil, nil, err
 	}
 	// Undone is what can be undone again without a trace: what is there is then the goal.
-	goalTree, _, err := s.wanted(ctx, afterTree, goal, u)
+	goalTree, _, err := s.wanted(ctx, afterTree, goal, of)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -493,9 +491,8 @@ func (s *session) verified(ctx context.Context, p *plan.Plan, goal *snapshot.Sna
 	return differences, came, nil
 }
 
-func (s *session) differenceDocs(ctx context.Context, differences []verify.Difference, numbers ...int64) []differenceDoc {
+func (s *session) differenceDocs(differences []verify.Difference, called names) []differenceDoc {
 	docs := []differenceDoc{}
-	called := s.names(ctx, numbers...)
 	for _, d := range differences {
 		name := d.Name
 		if name == "" {

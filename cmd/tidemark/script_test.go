@@ -116,6 +116,7 @@ func scripts(t *testing.T, dir string, more ...string) {
 // A world is the made-up tenant of one script.
 type world struct {
 	tenant *emulator.Tenant
+	named  map[string]*emulator.Tenant // by name, where there are several
 	ahead  time.Duration
 }
 
@@ -134,6 +135,8 @@ func (w *world) now(ts *testscript.TestScript) {
 // tenant is the script command that starts and changes the made-up tenant.
 //
 //	tenant start [USERS GROUPS APPS]      and write tidemark.yaml
+//	tenant more NAME DOMAIN [USERS GROUPS APPS]  start another and add it to tidemark.yaml; the commands are about it then
+//	tenant switch NAME                    the commands are about another; the first is called contoso
 //	tenant id VAR COLLECTION NAME         set VAR to the ID of an object
 //	tenant do [as NAME] METHOD PATH [BODY] a request by an administrator; must succeed, or fail with !
 //	tenant get VAR PATH FIELD             set VAR to a field of an answer
@@ -161,8 +164,18 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		defer w.now(ts)
 	}
 	switch verb, args := args[0], args[1:]; verb {
-	case "start":
+	case "switch":
+		if w.tenant = w.named[args[0]]; w.tenant == nil {
+			ts.Fatalf("tenant switch: none is called %q", args[0])
+		}
+		ts.Setenv("TENANT", w.tenant.ID())
+		ts.Setenv("TENANT_URL", w.tenant.URL())
+	case "start", "more":
 		o := emulator.Options{Start: time.Now(), Now: time.Now}
+		name := "contoso"
+		if verb == "more" {
+			name, o.Domain, o.Seed, args = args[0], args[1], uint64(len(w.named)), args[2:]
+		}
 		for i, to := range []*int{&o.Users, &o.Groups, &o.Apps} {
 			if i < len(args) {
 				n, err := strconv.Atoi(args[i])
@@ -173,8 +186,17 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		t, err := emulator.Start(o)
 		ts.Check(err)
 		ts.Defer(t.Close)
-		w.tenant = t
-		ts.Check(writeTenant(ts.MkAbs("."), t))
+		if w.tenant = t; w.named == nil {
+			w.named = map[string]*emulator.Tenant{}
+		}
+		w.named[name] = t
+		if verb == "start" {
+			ts.Check(writeTenant(ts.MkAbs("."), t))
+		} else {
+			ts.Check(writeTenant(ts.MkAbs(name), t))
+			_, entry, _ := strings.Cut(ts.ReadFile(name+"/tidemark.yaml"), "tenants:\n")
+			ts.Check(os.WriteFile(ts.MkAbs("tidemark.yaml"), []byte(ts.ReadFile("tidemark.yaml")+strings.Replace(entry, "name: contoso", "name: "+name, 1)), 0o600))
+		}
 		ts.Setenv("TENANT", t.ID())
 		ts.Setenv("TENANT_URL", t.URL())
 	case "id":

@@ -31,6 +31,7 @@ type session struct {
 	url      string
 	repo     *repository.Repository
 	index    *index.Index
+	other    *session              // of the tenant that a goal is a snapshot of; nil until it is needed
 	clients  map[string]connection // by what they are for
 }
 
@@ -258,6 +259,9 @@ func (s *session) update(ctx context.Context) error {
 }
 
 func (s *session) close() {
+	if s.other != nil {
+		s.other.close()
+	}
 	if s.index != nil {
 		_ = s.index.Close() // it holds nothing the repository does not
 	}

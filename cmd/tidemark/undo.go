@@ -407,13 +407,13 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, ye
 	}
 	var reach *plan.Reach
 	if !w.full {
-		if reach, err = s.reach(ctx, plan.Scope{}, goal, u, writer); err != nil {
+		if reach, err = s.reach(ctx, plan.Scope{}, goal, making{Undo: u}, writer); err != nil {
 			return err
 		}
 	}
 	// What the goal has otherwise than base is what is undone, so the plan needs no scope but the leave to delete.
 	x, err := s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
-		return s.judge(ctx, base, goal, u, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
+		return s.judge(ctx, base, goal, making{Undo: u}, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Enforce: w.enforce, EnableUsers: w.enableUsers, RenameTaken: w.renameTaken, NewSecrets: w.newSecrets}, writer)
 	})
 	if err != nil {
 		return err
@@ -451,8 +451,8 @@ func (s *session) proceedUndo(ctx context.Context, u *undoing, w *wish, writer g
 	if err != nil {
 		return 0, nil, err
 	}
-	x.undo = u
-	if x.reach, err = s.reach(ctx, plan.Scope{}, goal, u, writer); err != nil {
+	x.Undo = u
+	if x.reach, err = s.reach(ctx, plan.Scope{}, goal, making{Undo: u}, writer); err != nil {
 		return 0, nil, err
 	}
 	if _, x.conflicts, err = s.undone(ctx, tree, u); err != nil {
