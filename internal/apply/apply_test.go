@@ -329,7 +329,10 @@ func TestEveryTypeComesBack(t *testing.T) {
 						from := v.objects(r)
 						for _, l := range v.links(r, rel) {
 							to := from[random.IntN(len(from))].Ref
-							if c, err := r.Bind(entra.Link{From: to, Rel: rel.Rel, To: l.To}); err == nil && to != l.From && v.do(c) {
+							for to == l.From {
+								to = from[random.IntN(len(from))].Ref
+							}
+							if c, err := r.Bind(entra.Link{From: to, Rel: rel.Rel, To: l.To}); err == nil && v.do(c) {
 								n++
 							}
 						}
@@ -399,6 +402,37 @@ func TestWhatIsInOnePlaceAlways(t *testing.T) {
 		p := l.Plan(l.Capture(), goal, plan.Request{Scope: plan.Scope{Types: []entra.Type{"connectorGroup"}, Delete: true}})
 		if len(p.Steps) != 0 || len(p.Gaps) != 1 || !strings.Contains(p.Gaps[0].Reason, "in one such place always") {
 			t.Errorf("%d steps, gaps %+v", len(p.Steps), p.Gaps)
+		}
+	})
+}
+
+// What needs another thing beside it in what contains both is not made where that does not come back with it.
+func TestWhatNeedsAnotherBesideIt(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	furnish(t, tenant)
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant) // an application, which is not told how applications are published
+		apps, _ := catalog.Lookup("application")
+		segments, _ := catalog.Lookup("ipApplicationSegment")
+		goal := l.Capture()
+		v, in := newVandal(t, l, goal), map[entra.ID]bool{}
+		for _, o := range v.objects(segments) {
+			in[o.Ref.ID.In()] = true
+		}
+		n := 0
+		for _, o := range v.objects(apps) {
+			if in[o.Ref.ID] && v.purge(apps, o, false) {
+				n++
+			}
+		}
+		p := restored(t, l, goal, plan.Request{})
+		for _, g := range p.Gaps {
+			if g.Ref.Type == segments.Type && strings.Contains(g.Reason, "without its onPremisesPublishing") {
+				n--
+			}
+		}
+		if n != 0 || len(in) == 0 {
+			t.Errorf("%d more gone than gaps: %+v", n, p.Gaps)
 		}
 	})
 }

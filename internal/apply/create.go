@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,8 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if why := r.Fails(answer.Body); why != "" {
 			return Failed, "", errors.New(why)
 		}
-		if r.Requests != "" {
+		// What is not written at its own path has an ID that only a list tells, where the answer is no object.
+		if r.Requests != "" || len(answer.Body) == 0 && calls[0].Method == http.MethodPost && r.Chosen == "" && !r.One {
 			o, ok, err := u.find(ctx, r, s, set, refs, u.o.Now())
 			if err == nil && !ok {
 				err = errors.New("the service took the request and has not carried it out yet")

@@ -42,6 +42,7 @@ type Resource struct {
 	Chosen  string     // of objects whose ID the caller chooses: the method that creates one, POST with the ID in the body, else at its own path; "" where the service chooses
 	Judged  bool       // who gets in, and what is possible at all, follows from its objects: small, and read whole before a plan is judged
 	Echo    entra.Type // what its objects say, the service shows at objects of this type as well, see Follows
+	Beside  entra.Type // of a contained type: what contains its objects has to contain the one object of this type too
 	Terms   entra.Type // on what terms its objects can be made, objects of this type say, which are written before
 	Grants  bool       // what its objects allow can let somebody in, or give them power: to touch one counts as privileged
 
@@ -431,6 +432,7 @@ func arrangeTypes(all []*Resource) []entra.Type {
 	for _, r := range all {
 		note(hard, r.Type, r.Under)
 		note(hard, r.Type, r.Terms)
+		note(hard, r.Type, r.Beside)
 		for _, p := range r.Properties {
 			for _, to := range p.Ref {
 				note(hard, r.Type, to)

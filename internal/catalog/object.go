@@ -75,6 +75,15 @@ func (r *Resource) Barren(container []byte) bool {
 	return err == nil && r.barren != nil && r.barren(m)
 }
 
+// Beside returns the object without which there is none such as ref in what contains both.
+func Beside(ref entra.Ref) (entra.Ref, bool) {
+	r, ok := Lookup(ref.Type)
+	if !ok || r.Beside == "" {
+		return entra.Ref{}, false
+	}
+	return entra.Ref{Type: r.Beside, ID: entra.Join(append(r.lineage(ref.ID.In()), entra.ID(r.Beside))...)}, true
+}
+
 // Inside returns the types whose objects are contained in the type's. It is read-only.
 func (r *Resource) Inside() []*Resource { return r.inside }
 
@@ -244,6 +253,10 @@ func (rel Relation) End(from entra.Ref, m map[string]any) (entra.Link, error) {
 			return entra.Link{}, fmt.Errorf("reading %s of %s: item %s does not say what it is", rel.Rel, from, id)
 		}
 		t = rel.To[0]
+	} else if len(rel.To) == 1 && t != rel.To[0] { // the service may call the objects of several collections the same
+		if to, ok := Lookup(rel.To[0]); ok && to.Is == t {
+			t = to.Type
+		}
 	}
 	return entra.Link{From: from, Rel: rel.Rel, To: entra.Ref{Type: t, ID: entra.ID(id)}}, nil
 }

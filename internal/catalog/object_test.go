@@ -44,6 +44,8 @@ func answers() []struct {
 			"keyCredentials":[{"keyId":"k2","key":null},{"keyId":"k1","key":"AA"}],"info":{"logoUrl":"https://cdn","supportUrl":null},
 			"appRoles":[{"id":"r2","origin":"Application"},{"id":"r1","allowedMemberTypes":["User","Application"]}]}`, g1, "App",
 			`{"appId":"` + g2 + `","appRoles":[{"allowedMemberTypes":["Application","User"],"id":"r1"},{"id":"r2"}],"displayName":"App","info":{},"keyCredentials":[{"keyId":"k1"},{"keyId":"k2"}],"logo":true,"web":{"redirectUris":["https://a","https://b"]}}`},
+		{"webApplicationFirewallVerification", "", `{"id":"v","verifiedHost":"www.contoso.example","provider":{"@odata.type":"#microsoft.graph.cloudFlareWebApplicationFirewallProvider","id":"p","displayName":"C","zoneId":"z"}}`,
+			"v", "www.contoso.example", `{"provider":{"id":"p"},"verifiedHost":"www.contoso.example"}`},
 		{"onPremisesPublishing", g1, `{"id":"` + g1 + `","onPremisesPublishing":{"externalUrl":"https://o","internalUrl":"https://i","isOnPremPublishingEnabled":true,"segmentsConfiguration":null,"verifiedCustomDomainKeyCredential":{"keyId":"k"},"verifiedCustomDomainCertificatesMetadata":{"thumbprint":"t"}}}`,
 			g1 + "/onPremisesPublishing", "https://o", `{"onPremisesPublishing":{"externalUrl":"https://o","internalUrl":"https://i"}}`},
 		{"applicationLogo", g1, `{"contentType":"image/png","data":"iVBORw=="}`, g1 + "/applicationLogo", "image/png", `{"contentType":"image/png","data":"iVBORw=="}`},
@@ -402,6 +404,7 @@ func TestLink(t *testing.T) {
 		{many, `{"@odata.type":"#microsoft.graph.user","id":"u"}`, "group/g r user/u"},
 		{many, `{"@odata.type":"#microsoft.graph.orgContact","id":"c"}`, "group/g r orgContact/c"},
 		{one, `{"id":"u"}`, "group/g r user/u"},
+		{catalog.Relation{Rel: "r", To: []entra.Type{"authenticationAgent"}}, `{"@odata.type":"#microsoft.graph.onPremisesAgent","id":"a"}`, "group/g r authenticationAgent/a"},
 		{many, `{"id":"u"}`, ""}, {one, `{"@odata.type":"#microsoft.graph.user"}`, ""}, {one, `x`, ""},
 	}
 	for _, tt := range tests {

@@ -92,18 +92,18 @@ func remoteDesktop() []*Resource {
 	}
 }
 
-// privateAccess declares what of the network inside applications lead to. The rest of what publishes an application the
-// service shows to people only, so nothing can be made anew.
+// privateAccess declares what of the network inside applications lead to.
 func privateAccess() []*Resource {
 	const at = "/applications/{parent}/onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
-	const published = "it belongs to what publishes the application, which the service lets only people read and write"
 	return []*Resource{{
 		Type: "ipApplicationSegment", Title: "Private access", Doc: "Which addresses and ports inside a network an application lets its people reach.", Version: "beta",
-		List: at, Item: at + "/{id}", Under: ApplicationType, Silent: true,
-		Name: []string{"destinationHost"}, Read: []string{"Application.Read.All"}, Refusal: published,
+		List: at, Item: at + "/{id}", Under: ApplicationType, Silent: true, Grants: true, Beside: "onPremisesPublishing",
+		Name: []string{"destinationHost"}, Match: []string{"destinationHost", "destinationType", "protocol", "ports"},
+		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
 		Properties: slices.Concat(
-			never(published, "action", "destinationHost", "destinationType", "protocol"),
-			sets(Never, published, "ports"),
+			both("destinationHost", "destinationType", "protocol"),
+			sets(Both, "", "ports"),
+			never("the service names no way to write it", "action"),
 			omit("the first of the ports, which is no longer used", "port"),
 		),
 		// Source: Microsoft Entra PowerShell, Get-EntraBetaPrivateAccessApplication.

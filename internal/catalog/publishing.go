@@ -11,26 +11,66 @@ import (
 func publishing() []*Resource {
 	const (
 		at        = "onPremisesPublishing"
+		segments  = "/applications/{holder}/onPremisesPublishing/segmentsConfiguration/microsoft.graph.webSegmentConfiguration/applicationSegments"
 		proxy     = "/onPremisesPublishingProfiles/applicationProxy"
-		agents    = "/onPremisesPublishingProfiles/provisioning"
 		byWriting = "it is read by a permission that also lets its holder write"
 		installed = "it registers itself where somebody installs it"
 
-		connectorType  entra.Type = "connector"
-		agentGroupType entra.Type = "onPremisesAgentGroup"
+		connectorType entra.Type = "connector"
+		segmentType   entra.Type = "webApplicationSegment"
 	)
+	// A profile is there for each sort of what is published. When its agents update themselves is written by itself.
+	// Source: Microsoft Graph documentation, "Update onPremisesPublishingProfile".
 	profile := func(t entra.Type, id, title, doc string, more []Property) *Resource {
 		return &Resource{
 			Type: t, Is: "onPremisesPublishingProfile", Title: title, Doc: doc, Version: "beta", List: "/onPremisesPublishingProfiles/" + id, One: true, People: true, Name: []string{"id"},
 			Can: Update, Read: []string{"Policy.Read.HybridAuthentication"}, Write: []string{"OnPremisesPublishingProfiles.ReadWrite.All"},
-			Properties: slices.Concat(entries(OnUpdate, "", "hybridAgentUpdaterConfiguration"), more),
+			Properties: slices.Concat(entries(OnUpdate, "", "hybridAgentUpdaterConfiguration"), more), update: updateAgents,
 		}
 	}
-	// What is in a group of agents is assigned where it is.
-	grouped := func(rel string, to entra.Type) Relation {
-		return Relation{Rel: rel, To: []entra.Type{to}, Many: true, Read: ByExpand, Path: agents + "/agentGroups/{id}/" + rel, Write: true, Turned: map[entra.Type]string{to: agents + "/" + rel + "/{id}/agentGroups"}}
+	// Where there are agents they are in groups, which serve what is published.
+	agents := func(id string, profileType, agentType, groupType, targetType entra.Type, title, does, which, what string) []*Resource {
+		path := "/onPremisesPublishingProfiles/" + id
+		// What is in a group of agents is assigned where it is.
+		grouped := func(rel string, to entra.Type) Relation {
+			return Relation{Rel: rel, To: []entra.Type{to}, Many: true, Read: ByExpand, Path: path + "/agentGroups/{id}/" + rel, Write: true, Turned: map[entra.Type]string{to: path + "/" + rel + "/{id}/agentGroups"}}
+		}
+		is := func(t, is entra.Type) entra.Type {
+			if t == is {
+				return ""
+			}
+			return is
+		}
+		return []*Resource{
+			profile(profileType, id, title+" agent settings", "When the agents inside a network that "+does+" update themselves.", never("it is of the application proxy", "isDefaultAccessEnabled", "isEnabled")),
+			{
+				Type: agentType, Is: is(agentType, "onPremisesAgent"), Title: title + " agents", Doc: "The machines inside a network that " + does + ".", Version: "beta",
+				List: path + "/agents", People: true, Name: []string{"machineName"},
+				Read: []string{"Policy.Read.HybridAuthentication"}, Refusal: installed,
+				Properties: slices.Concat(never(installed, "machineName"), sets(Never, installed, "supportedPublishingTypes"), omit("moves by itself", "externalIp", "status")),
+			},
+			{
+				Type: groupType, Is: is(groupType, "onPremisesAgentGroup"), Title: title + " agent groups", Doc: "Which agents " + which + ".", Version: "beta",
+				List: path + "/agentGroups", People: true, Name: []string{"displayName"}, Match: []string{"displayName"},
+				Can: Create | Update | Delete, Read: []string{"Policy.Read.HybridAuthentication"}, Write: []string{"Directory.ReadWrite.All", "OnPremisesPublishingProfiles.ReadWrite.All"},
+				Properties: slices.Concat([]Property{{Name: "displayName", Write: Both, Must: true}}, never(byService, "isDefault", "publishingType")),
+				Links:      []Relation{grouped("agents", agentType), grouped("publishedResources", targetType)},
+			},
+			{
+				Type: targetType, Is: is(targetType, "publishedResource"), Title: title + " targets", Doc: what, Version: "beta",
+				List: path + "/publishedResources", People: true, Unless: byWriting, Name: []string{"displayName", "resourceName"}, Match: []string{"resourceName"},
+				Can: Create | Update | Delete, Read: []string{"OnPremisesPublishingProfiles.ReadWrite.All"}, Write: []string{"OnPremisesPublishingProfiles.ReadWrite.All"},
+				Properties: slices.Concat(
+					[]Property{
+						{Name: "displayName", Write: Both, Must: true},
+						{Name: "resourceName", Write: OnCreate, Must: true, Reason: "fixed when it is made"},
+					},
+					never(byService, "publishingType"),
+				),
+			},
+		}
 	}
-	return []*Resource{{
+	return slices.Concat([]*Resource{{
 		Type: at, Is: ApplicationType, Title: "Application proxy", Doc: "Where a published application is inside the network and outside, who signs people in to it, and how long it may take.", Version: "beta",
 		List: "/applications/{parent}", Item: "/applications/{parent}", Under: ApplicationType, One: true, ID: ownNone, Expand: at, Select: true, Chosen: "PATCH", Silent: true, People: true, Grants: true,
 		Name: []string{at + ".externalUrl", at + ".applicationType"}, Match: []string{at},
@@ -49,6 +89,25 @@ func publishing() []*Resource {
 		read: func(m map[string]any) { keepOnly(m, at) },
 		none: func(m map[string]any) bool { v, told := m[at]; return told && v == nil },
 	},
+		// The reference says which role a person needs to read the segments of what is published and to write them, and no
+		// permission: it is that of what contains them.
+		&Resource{
+			Type: segmentType, Title: "Application segments", Doc: "Which further addresses inside the network and outside a published application has.", Version: "beta",
+			List: segments, Item: segments + "/{id}", Under: at, Silent: true, People: true, Grants: true, Name: []string{"externalUrl"}, Match: []string{"externalUrl"},
+			Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
+			Properties: slices.Concat([]Property{{Name: "externalUrl", Write: Both, Must: true}, {Name: "internalUrl", Write: Both, Must: true}}, both("alternateUrl")),
+			// Applications of the other sorts have segments of another kind.
+			holds: func(m map[string]any) bool {
+				sort, _ := entra.Get(m, at+".applicationType")
+				return sort != "nonwebapp" && sort != "quickaccessapp"
+			},
+		},
+		&Resource{
+			Type: "corsConfiguration_v2", Title: "Sites that application segments answer", Doc: "Which other sites can ask what of a segment of a published application.", Version: "beta",
+			List: segments + "/{parent}/corsConfigurations", Item: segments + "/{parent}/corsConfigurations/{id}", Under: segmentType, Silent: true, People: true, Grants: true, Name: []string{"resource"}, Match: []string{"resource"},
+			Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
+			Properties: slices.Concat([]Property{{Name: "resource", Write: Both, Must: true}}, sets(Both, "", "allowedHeaders", "allowedMethods", "allowedOrigins"), both("maxAgeInSeconds")),
+		},
 		&Resource{
 			Type: "connectorGroup", Title: "Connector groups", Doc: "Which connectors inside a network carry the traffic of which applications.", Version: "beta",
 			List: proxy + "/connectorGroups", People: true, Unless: byWriting, Name: []string{"name"}, Match: []string{"name"},
@@ -70,30 +129,42 @@ func publishing() []*Resource {
 			Properties: slices.Concat(never(installed, "machineName"), omit("moves by itself", "externalIp", "status", "version")),
 		},
 		profile("onPremisesPublishingProfile", "applicationProxy", "Application proxy settings", "Whether applications are published at all, and when connectors update themselves.", entries(OnUpdate, "", "isDefaultAccessEnabled", "isEnabled")),
-		profile("provisioningPublishingProfile", "provisioning", "Provisioning agent settings", "When the agents that provision into a network update themselves.", never("it is of the application proxy", "isDefaultAccessEnabled", "isEnabled")),
 		&Resource{
-			Type: "onPremisesAgent", Title: "Provisioning agents", Doc: "The machines inside a network that provision people into it.", Version: "beta",
-			List: agents + "/agents", People: true, Name: []string{"machineName"},
-			Read: []string{"Policy.Read.HybridAuthentication"}, Refusal: installed,
-			Properties: slices.Concat(never(installed, "machineName"), sets(Never, installed, "supportedPublishingTypes"), omit("moves by itself", "externalIp", "status")),
+			Type: "privateAccessSensor", Title: "Private access sensors", Doc: "The domain controllers inside a network that ask for a second factor.", Version: "beta",
+			List: "/onPremisesPublishingProfiles/privateAccess/sensors", People: true, Unless: byWriting, Name: []string{"machineName"},
+			Read: []string{"OnPremisesPublishingProfiles.ReadWrite.All"}, Refusal: installed,
+			Properties: slices.Concat(never(installed, "machineName"), never("the service names no way to write it", "isAuditMode", "isBreakglassEnabled"), omit("moves by itself", "externalIp", "status", "version")),
 		},
-		&Resource{
-			Type: agentGroupType, Title: "Provisioning agent groups", Doc: "Which agents provision into which domains inside a network.", Version: "beta",
-			List: agents + "/agentGroups", People: true, Name: []string{"displayName"}, Match: []string{"displayName"},
-			Can: Create | Update | Delete, Read: []string{"Policy.Read.HybridAuthentication"}, Write: []string{"Directory.ReadWrite.All", "OnPremisesPublishingProfiles.ReadWrite.All"},
-			Properties: slices.Concat([]Property{{Name: "displayName", Write: Both, Must: true}}, never(byService, "isDefault", "publishingType")),
-			Links:      []Relation{grouped("agents", "onPremisesAgent"), grouped("publishedResources", "publishedResource")},
-		},
-		&Resource{
-			Type: "publishedResource", Title: "Provisioning targets", Doc: "The domains inside a network into which agents provision.", Version: "beta",
-			List: agents + "/publishedResources", People: true, Unless: byWriting, Name: []string{"displayName", "resourceName"}, Match: []string{"resourceName"},
-			Can: Create | Update | Delete, Read: []string{"OnPremisesPublishingProfiles.ReadWrite.All"}, Write: []string{"OnPremisesPublishingProfiles.ReadWrite.All"},
-			Properties: slices.Concat(
-				[]Property{
-					{Name: "displayName", Write: Both, Must: true},
-					{Name: "resourceName", Write: OnCreate, Must: true, Reason: "fixed when it is made"},
-				},
-				never(byService, "publishingType"),
-			),
-		}}
+	},
+		agents("provisioning", "provisioningPublishingProfile", "onPremisesAgent", "onPremisesAgentGroup", "publishedResource", "Provisioning",
+			"provision people into it", "provision into which domains inside a network", "The domains inside a network into which agents provision."),
+		agents("authentication", "authenticationPublishingProfile", "authenticationAgent", "authenticationAgentGroup", "authenticationPublishedResource", "Pass-through sign-in",
+			"check people's passwords there", "check passwords in which domains inside a network", "The domains inside a network in which agents check passwords."),
+		agents("exchangeOnline", "exchangeOnlinePublishingProfile", "exchangeOnlineAgent", "exchangeOnlineAgentGroup", "exchangeOnlinePublishedResource", "Exchange hybrid",
+			"let Exchange Online reach the Exchange there", "let Exchange Online reach which servers inside a network", "The servers inside a network that Exchange Online reaches through agents."),
+		agents("adAdministration", "adAdministrationPublishingProfile", "adAdministrationAgent", "adAdministrationAgentGroup", "adAdministrationPublishedResource", "Directory administration",
+			"administer the directory there", "administer which domains inside a network", "The domains inside a network that agents administer."),
+	)
+}
+
+// updateAgents takes out of set when agents update themselves, which has a path of its own.
+func updateAgents(_ entra.ID, set, was map[string]any) ([]part, error) {
+	const name = "hybridAgentUpdaterConfiguration"
+	v, ok := set[name]
+	if !ok {
+		return nil, nil
+	}
+	delete(set, name)
+	body, _ := v.(map[string]any)
+	if body == nil { // nothing is set
+		body = map[string]any{}
+		had, _ := was[name].(map[string]any)
+		for member, v := range had {
+			body[member] = nil
+			if _, switched := v.(bool); switched {
+				body[member] = false
+			}
+		}
+	}
+	return []part{{method: "PATCH", suffix: "/" + name, body: body}}, nil
 }

@@ -6,14 +6,17 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
-// How groups sign in before the rest does, whose devices are managed, who agreed to what, and who tells people from
-// robots: the service shows it to people only.
+// How groups sign in before the rest does, whose devices are managed, who agreed to what, who tells people from
+// robots, and who filters what comes from outside: the service shows it to people only.
 func rollouts() []*Resource {
 	const (
 		accepted = "it says what somebody agreed to, and only they can agree again"
 		paired   = "belongs to a secret that the service never gives out"
 		noKey    = "the service never gives it out; it has to come from the provider"
 		ofApp    = "follows from the application"
+		verified = "it says what the service saw, and only another look says it again"
+
+		firewallProviderType entra.Type = "webApplicationFirewallProvider"
 	)
 	secret := func(name string) Property { return Property{Name: name, Omit: true, Secret: true, Reason: noKey} }
 	// An application brings its policy along, so none is made or taken away.
@@ -84,6 +87,33 @@ func rollouts() []*Resource {
 				never(paired, "appId", "publicKey"),
 			),
 			update: sayKind,
+		}, &Resource{
+			// Nor can one be made without what it signs in with.
+			Type: firewallProviderType, Title: "Web application firewalls", Doc: "Who filters what comes to the tenant's own addresses: Akamai, Cloudflare.",
+			List: "/identity/riskPrevention/webApplicationFirewallProviders", Variants: true, People: true, Name: []string{"displayName"},
+			Can: Update, Read: []string{"RiskPreventionProviders.Read.All"}, Write: []string{"RiskPreventionProviders.ReadWrite.All"},
+			Properties: slices.Concat(
+				[]Property{
+					{Name: "@odata.type", Reason: whatItIs},
+					{Name: "displayName", Write: OnUpdate, Must: true},
+					secret("accessToken"), secret("apiToken"), secret("clientSecret"), secret("clientToken"),
+				},
+				entries(OnUpdate, "", "hostPrefix", "zoneId"),
+			),
+			update: sayKind,
+		}, &Resource{
+			Type: "webApplicationFirewallVerification", Is: "webApplicationFirewallVerificationModel", Title: "Addresses behind web application firewalls", Doc: "Which addresses of the tenant's were seen to be behind which firewall, by which rules of it.",
+			List: "/identity/riskPrevention/webApplicationFirewallVerifications", Inline: "provider", People: true, Name: []string{"verifiedHost"},
+			Read: []string{"RiskPreventionProviders.Read.All"}, Refusal: verified,
+			Properties: slices.Concat(
+				never(verified, "providerType", "verificationResult", "verifiedDetails", "verifiedHost"),
+				[]Property{{Name: "provider", Reason: verified}, {Name: "provider.id", Ref: []entra.Type{firewallProviderType}, Reason: verified}},
+			),
+			read: func(m map[string]any) {
+				if p, ok := m["provider"].(map[string]any); ok {
+					keepOnly(p, "id")
+				}
+			},
 		}}
 }
 

@@ -113,6 +113,7 @@ func outside() map[string]string {
 	return map[string]string{
 		"cloudFirewallRule.@odata.type":                                      "annotation that tells the variants apart",
 		"fraudProtectionProvider.@odata.type":                                "annotation that tells the variants apart",
+		"webApplicationFirewallProvider.@odata.type":                         "annotation that tells the variants apart",
 		"filteringRule.@odata.type":                                          "annotation that tells the variants apart",
 		"forwardingPolicyLink.@odata.type":                                   "annotation that tells the variants apart",
 		"forwardingRule.@odata.type":                                         "annotation that tells the variants apart",
@@ -244,13 +245,19 @@ func TestDeclarationsAgainstSchema(t *testing.T) {
 		}
 		for _, l := range r.Links {
 			relations++
+			called := func(t entra.Type) string {
+				if to, ok := catalog.Lookup(t); ok && to.Is != "" {
+					t = to.Is
+				}
+				return string(t)
+			}
 			end := "directoryObject"
-			if !s.is(string(l.To[0]), end) {
-				end = string(l.To[0])
+			if !s.is(called(l.To[0]), end) {
+				end = called(l.To[0])
 			}
 			leads(r, l.Path, map[bool]string{true: "[]"}[l.Many]+end)
 			for _, to := range l.To {
-				if !s.is(string(to), end) {
+				if !s.is(called(to), end) {
 					t.Errorf("%s: %s leads to %s, which is no %s", r.Type, l.Rel, to, end)
 				}
 			}

@@ -350,9 +350,12 @@ PATCH /beta/policies/mobileDeviceManagementPolicies/i {"appliesTo":"all"}
 		{"fraudProtectionProvider", "i", `{"displayName":"N"}`, `{"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider","displayName":"O"}`,
 			`PATCH /v1.0/identity/riskPrevention/fraudProtectionProviders/i {"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider","displayName":"N"}
 `},
+		{"webApplicationFirewallProvider", "i", `{"zoneId":"N"}`, `{"@odata.type":"#microsoft.graph.cloudFlareWebApplicationFirewallProvider","displayName":"O","zoneId":"O"}`,
+			`PATCH /v1.0/identity/riskPrevention/webApplicationFirewallProviders/i {"@odata.type":"#microsoft.graph.cloudFlareWebApplicationFirewallProvider","zoneId":"N"}
+`},
 		{"fraudProtectionProvider", "i", `{"publicKey":"N"}`, `{"@odata.type":"#microsoft.graph.arkoseFraudProtectionProvider"}`, "error"},
 	}
-	tests = append(tests, settingUpdates()...)
+	tests = append(append(tests, settingUpdates()...), agentUpdates()...)
 	seen := map[entra.Type]bool{}
 	for _, tt := range tests {
 		r, _ := catalog.Lookup(entra.Type(tt.typ))
@@ -607,4 +610,26 @@ func TestPoliciesOfGoneApplications(t *testing.T) {
 			t.Errorf("isValid %s: %q", valid, why)
 		}
 	}
+}
+
+// When agents update themselves is written at a path of its own, and the rest of a profile at the profile's.
+func agentUpdates() []update {
+	const at = "PATCH /beta/onPremisesPublishingProfiles/"
+	const was = `{"isEnabled":false,"hybridAgentUpdaterConfiguration":{"allowUpdateConfigurationOverride":true,"deferUpdateDateTime":"2026-01-01T12:00:00Z"}}`
+	const now = `{"isEnabled":true,"hybridAgentUpdaterConfiguration":{"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":"2026-01-01T12:00:00Z"}}`
+	all := []update{{"onPremisesPublishingProfile", "applicationProxy", now, was,
+		at + `applicationProxy/hybridAgentUpdaterConfiguration {"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":"2026-01-01T12:00:00Z"}
+` + at + `applicationProxy {"isEnabled":true}
+`}}
+	for _, id := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"} {
+		all = append(all,
+			update{id + "PublishingProfile", id, `{"hybridAgentUpdaterConfiguration":{"allowUpdateConfigurationOverride":false}}`, was,
+				at + id + `/hybridAgentUpdaterConfiguration {"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":null}
+`},
+			update{id + "PublishingProfile", id, `{"hybridAgentUpdaterConfiguration":null}`, was,
+				at + id + `/hybridAgentUpdaterConfiguration {"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":null}
+`},
+			update{id + "PublishingProfile", id, `{"isEnabled":true}`, was, "error"})
+	}
+	return all
 }

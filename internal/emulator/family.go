@@ -29,7 +29,7 @@ type family struct {
 	ends   []string // the properties that hold the ids of objects without which it does not show
 	along  bool     // of one with under: $expand lists them with their parents
 	open   bool     // they can have properties of any name
-	silent bool     // PUT of one that is not there makes it without a word
+	silent bool     // PUT of one that is not there makes it without a word; of one with under, POST does
 	people bool     // no application is let near, whatever it is permitted
 	access
 
@@ -77,7 +77,7 @@ type tie struct {
 
 // families are all of them. Their order numbers their kinds, and so decides about the GUIDs of what a seed makes.
 func families() []*family {
-	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds(), claimKinds(), publishingKinds())
+	return slices.Concat(signInPolicies(), groupKinds(), attributeKinds(), certificateKinds(), federationKinds(), tenantKinds(), deviceKinds(), entitlementKinds(), reviewKinds(), workflowKinds(), tenantSettings(), consentPolicies(), authenticationContexts(), crossTenantKinds(), externalKinds(), partnerKinds(), previewKinds(), provisioningKinds(), privilegedKinds(), asideKinds(), remoteDesktopKinds(), combinationKinds(), observedKinds(), groupSettings(), methodKinds(), recordKinds(), segmentKinds(), networkKinds(), delegatedKinds(), rolloutKinds(), microsoft365Kinds(), configurationKinds(), claimKinds(), publishingKinds(), firewallKinds())
 }
 
 func ties(kinds map[string]kindID) []tie {
@@ -275,6 +275,9 @@ func (c *call) contained(o *object, rest []string) (done bool, a answer, err err
 		x, err := c.make(k, body, map[string]any{"_parent": o.id})
 		if err != nil {
 			return true, answer{}, err
+		}
+		if f.silent {
+			return true, answer{status: 204}, nil
 		}
 		a, err = created(c, x)
 		return true, a, err

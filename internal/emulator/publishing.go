@@ -52,6 +52,11 @@ func (t *Tenant) seedPublished() {
 		p["isOnPremPublishingEnabled"] = true
 		d.p["onPremisesPublishing"] = p
 		t.put(d, nil)
+		for j := range 2 - i { // what is no site has none
+			name := itoa(i) + itoa(j) + ".corp.example"
+			in := t.plant("applications/{}/"+webSegments, "", props{"_parent": app.id, "externalUrl": "https://out" + name + "/", "internalUrl": "https://in" + name + "/", "alternateUrl": "https://near" + name + "/"})
+			t.plant("applications/{}/"+webSegments+"/{}/corsConfigurations", "", props{"_parent": in.id, "resource": "/", "allowedOrigins": list("https://a.example", "https://b.example"), "allowedHeaders": list("*"), "allowedMethods": list("GET", "POST"), "maxAgeInSeconds": 3000})
+		}
 	}
 }
 
@@ -59,25 +64,35 @@ const (
 	proxyPath       = "onPremisesPublishingProfiles/applicationProxy"
 	connectorPath   = proxyPath + "/connectors"
 	connectorGroups = proxyPath + "/connectorGroups"
-	agentsPath      = "onPremisesPublishingProfiles/provisioning/agents"
-	agentGroupPath  = "onPremisesPublishingProfiles/provisioning/agentGroups"
-	targetPath      = "onPremisesPublishingProfiles/provisioning/publishedResources"
+	webSegments     = "onPremisesPublishing/segmentsConfiguration/microsoft.graph.webSegmentConfiguration/applicationSegments"
 )
 
+// agentProfiles are the sorts of what is published that has agents.
+var agentProfiles = []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"}
+
+// agentsPath, agentGroupPath and targetPath say where the agents of a profile are, their groups, and what they serve.
+func agentsPath(profile string) string { return "onPremisesPublishingProfiles/" + profile + "/agents" }
+func agentGroupPath(profile string) string {
+	return "onPremisesPublishingProfiles/" + profile + "/agentGroups"
+}
+func targetPath(profile string) string {
+	return "onPremisesPublishingProfiles/" + profile + "/publishedResources"
+}
+
 func publishingKinds() []*family {
-	all := access{"directory", []string{"Directory.ReadWrite.All"}, []string{"Directory.ReadWrite.All"}, nil}
+	connected := access{"directory", []string{"Directory.ReadWrite.All"}, []string{"Directory.ReadWrite.All"}, nil}
 	hybrid := []string{"Policy.Read.HybridAuthentication", "Directory.ReadWrite.All", "Policy.ReadWrite.HybridAuthentication"}
 	manage := []string{"OnPremisesPublishingProfiles.ReadWrite.All"}
 	kind := func(path, typ, noun, verbs string, a access) *family {
 		return &family{path: path, types: []string{typ}, noun: noun, verbs: verbs, beta: true, people: true, access: a}
 	}
 
-	machines := kind(connectorPath, "connector", "connector", "", all)
+	machines := kind(connectorPath, "connector", "connector", "", connected)
 	machines.sample = func(_ *Tenant, i int, _ *object) map[string]any {
 		return props{"machineName": "connector" + itoa(i) + ".corp.example", "externalIp": "198.51.100.2" + itoa(i), "status": []string{"active", "inactive", "active"}[i], "version": "1.5.3437.0"}
 	}
 
-	groups := kind(connectorGroups, "connectorGroup", "connector group", "POST PATCH DELETE", all)
+	groups := kind(connectorGroups, "connectorGroup", "connector group", "POST PATCH DELETE", connected)
 	groups.full = true
 	groups.create = func(_ *call, o *object, _ checked) error {
 		o.p["connectorGroupType"], o.p["isDefault"] = "applicationProxy", false
@@ -141,18 +156,55 @@ func publishingKinds() []*family {
 		return p
 	}
 
+	// When agents update themselves is written at a path of its own.
 	profile := func(id string) *family {
+		const updater = "hybridAgentUpdaterConfiguration"
 		f := kind("onPremisesPublishingProfiles/"+id, "onPremisesPublishingProfile", "publishing profile", "PATCH", access{"directory", hybrid, append(slices.Clone(manage), "Directory.ReadWrite.All"), nil})
 		f.one = id
 		f.seed = func(t *Tenant, _ string) {
-			t.plant(f.path, f.one, props{"isEnabled": id == "applicationProxy", "isDefaultAccessEnabled": false, "hybridAgentUpdaterConfiguration": props{"allowUpdateConfigurationOverride": false,
+			t.plant(f.path, f.one, props{"isEnabled": id == "applicationProxy", "isDefaultAccessEnabled": false, updater: props{"allowUpdateConfigurationOverride": false,
 				"deferUpdateDateTime": "2026-01-01T12:00:00Z", "updateWindow": props{"updateWindowStartTime": "00:00:00", "updateWindowEndTime": "23:59:00"}}})
+		}
+		f.change = func(_ *call, _, _ *object, in checked) error {
+			if _, named := in.p[updater]; named {
+				return bad("The %s is updated at its own address.", updater)
+			}
+			return nil
+		}
+		f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
+			if rest[0] != updater || len(rest) > 1 {
+				return false, answer{}, nil
+			}
+			if c.method != "PATCH" {
+				return true, answer{}, notAllowed()
+			}
+			if err := c.allow(o.kind, true); err != nil {
+				return true, answer{}, err
+			}
+			body, err := c.object()
+			if err != nil {
+				return true, answer{}, err
+			}
+			in, err := c.check(map[string]any{updater: body}, c.t.schema.Types[o.typ], false)
+			if err != nil {
+				return true, answer{}, err
+			}
+			d := o.clone()
+			all := maps.Clone(sub(o.p[updater]))
+			if all == nil {
+				all = props{}
+			}
+			maps.Copy(all, sub(in.p[updater]))
+			d.p[updater] = all
+			c.t.put(d, []string{updater})
+			c.audit("Update "+noun(o.kind), d, changes(o.p, d.p, []string{updater}))
+			return true, answer{status: 204}, nil
 		}
 		return f
 	}
 
 	// What is in a group of agents is assigned where it is.
-	assigned := func(f *family, rel string) *family {
+	assigned := func(f *family, rel, in string) *family {
 		f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
 			if rest[0] != "agentGroups" || len(rest) < 2 || rest[len(rest)-1] != "$ref" {
 				return false, answer{}, nil
@@ -160,7 +212,7 @@ func publishingKinds() []*family {
 			if !c.holds(manage...) {
 				return true, answer{}, denied()
 			}
-			r, _ := relOf(kin().kinds[agentGroupPath], rel)
+			r, _ := relOf(kin().kinds[agentGroupPath(in)], rel)
 			if c.method == "DELETE" && len(rest) == 3 {
 				g := c.t.get(rest[1])
 				if g == nil || !c.t.linked(g, r, o.id) {
@@ -172,7 +224,7 @@ func publishingKinds() []*family {
 			if c.method != "POST" || len(rest) != 2 {
 				return true, answer{}, notAllowed()
 			}
-			g, err := c.named(agentGroupPath)
+			g, err := c.named(agentGroupPath(in))
 			if err != nil {
 				return true, answer{}, err
 			}
@@ -184,35 +236,65 @@ func publishingKinds() []*family {
 		}
 		return f
 	}
-	workers := assigned(kind(agentsPath, "onPremisesAgent", "on-premises agent", "", access{"directory", hybrid, nil, nil}), "agents")
-	workers.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-		return props{"machineName": "agent" + itoa(i) + ".corp.example", "externalIp": "198.51.100.3" + itoa(i), "status": "active", "supportedPublishingTypes": list("provisioning")}
-	}
-	teams := kind(agentGroupPath, "onPremisesAgentGroup", "on-premises agent group", "POST PATCH DELETE", access{"directory", hybrid, []string{"Directory.ReadWrite.All"}, nil})
-	teams.create = func(_ *call, o *object, _ checked) error {
-		o.p["isDefault"], o.p["publishingType"] = false, "provisioning"
-		return nil
-	}
-	teams.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-		return props{"displayName": "Group " + itoa(i), "isDefault": false, "publishingType": "provisioning"}
-	}
-	targets := assigned(kind(targetPath, "publishedResource", "published resource", "POST PATCH DELETE", access{"directory", manage, manage, nil}), "publishedResources")
-	targets.create = func(c *call, o *object, _ checked) error {
-		if c.t.countLive(o.kind, func(x *object) bool { return x.p["resourceName"] == o.p["resourceName"] }) > 0 {
-			return conflict("resourceName")
+	served := func(in string) []*family {
+		workers := assigned(kind(agentsPath(in), "onPremisesAgent", "on-premises agent", "", access{"directory", hybrid, nil, nil}), "agents", in)
+		workers.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+			return props{"machineName": "agent" + itoa(i) + ".corp.example", "externalIp": "198.51.100.3" + itoa(i), "status": "active", "supportedPublishingTypes": list(in)}
 		}
-		o.p["publishingType"] = "provisioning"
+		teams := kind(agentGroupPath(in), "onPremisesAgentGroup", "on-premises agent group", "POST PATCH DELETE", access{"directory", hybrid, []string{"Directory.ReadWrite.All"}, nil})
+		teams.create = func(_ *call, o *object, _ checked) error {
+			o.p["isDefault"], o.p["publishingType"] = false, in
+			return nil
+		}
+		teams.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+			return props{"displayName": "Group " + itoa(i), "isDefault": false, "publishingType": in}
+		}
+		targets := assigned(kind(targetPath(in), "publishedResource", "published resource", "POST PATCH DELETE", access{"directory", manage, manage, nil}), "publishedResources", in)
+		targets.create = func(c *call, o *object, _ checked) error {
+			if c.t.countLive(o.kind, func(x *object) bool { return x.p["resourceName"] == o.p["resourceName"] }) > 0 {
+				return conflict("resourceName")
+			}
+			o.p["publishingType"] = in
+			return nil
+		}
+		targets.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+			return props{"displayName": "Target " + itoa(i), "resourceName": "domain" + itoa(i) + ".corp.example", "publishingType": in}
+		}
+		return []*family{profile(in), workers, teams, targets}
+	}
+
+	sensors := kind("onPremisesPublishingProfiles/privateAccess/sensors", "privateAccessSensor", "private access sensor", "", access{"directory", manage, nil, nil})
+	sensors.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"machineName": "dc" + itoa(i) + ".corp.example", "externalIp": "198.51.100.4" + itoa(i), "status": "active", "version": "1.0.0.0", "isAuditMode": i == 0, "isBreakglassEnabled": false}
+	}
+
+	// Sites have segments, and those say which other sites they answer.
+	written := access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, []string{"Application.ReadWrite.All"}, nil}
+	segments := kind(webSegments, "webApplicationSegment", "application segment", "POST PATCH DELETE", written)
+	segments.under, segments.silent = "applications", true
+	segments.create = func(c *call, o *object, _ checked) error {
+		p := sub(c.t.get(text(o.p["_parent"])).p["onPremisesPublishing"])
+		if kind := text(p["applicationType"]); p == nil || kind == "nonwebapp" || kind == "quickaccessapp" {
+			return bad("The application is published as no site.")
+		}
 		return nil
 	}
-	targets.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-		return props{"displayName": "Target " + itoa(i), "resourceName": "domain" + itoa(i) + ".corp.example", "publishingType": "provisioning"}
+	cors := kind("corsConfigurations", "corsConfiguration_v2", "CORS configuration", "POST PATCH DELETE", written)
+	cors.under = segments.name()
+
+	all := []*family{machines, groups, profile("applicationProxy")}
+	for _, in := range agentProfiles {
+		all = append(all, served(in)...)
 	}
-	return []*family{machines, groups, profile("applicationProxy"), profile("provisioning"), workers, teams, targets}
+	return append(all, sensors, segments, cors)
 }
 
-func publishingTies(kinds map[string]kindID) []tie {
-	teams := []kindID{kinds[agentGroupPath]}
-	return []tie{{from: teams, name: "agents", to: agentsPath}, {from: teams, name: "publishedResources", to: targetPath}}
+func publishingTies(kinds map[string]kindID) (all []tie) {
+	for _, in := range agentProfiles {
+		teams := []kindID{kinds[agentGroupPath(in)]}
+		all = append(all, tie{from: teams, name: "agents", to: agentsPath(in)}, tie{from: teams, name: "publishedResources", to: targetPath(in)})
+	}
+	return all
 }
 
 // named returns the object that the body of a write to $ref names, of a collection.

@@ -75,8 +75,15 @@ func recordKinds() []*family {
 // segmentKinds are the parts of a network that applications publish.
 func segmentKinds() []*family {
 	const path = "onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
-	return []*family{{path: path, under: "applications", types: []string{"ipApplicationSegment"}, beta: true, noun: "application segment",
-		access: access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, nil, nil},
+	return []*family{{path: path, under: "applications", types: []string{"ipApplicationSegment"}, beta: true, noun: "application segment", verbs: "POST PATCH DELETE",
+		access: access{"directory", []string{"Application.Read.All", "Application.ReadWrite.All"}, []string{"Application.ReadWrite.All"}, nil},
+		create: func(c *call, o *object, _ checked) error {
+			if c.t.get(text(o.p["_parent"])).p["onPremisesPublishing"] == nil {
+				return bad("The application is not published.")
+			}
+			o.p["action"], o.p["port"] = "tunnel", 0
+			return nil
+		},
 		sample: func(t *Tenant, i int, app *object) map[string]any {
 			for _, o := range []*object{app, t.spByAppID(text(app.p["appId"]), true)} {
 				if o != nil {
@@ -85,6 +92,6 @@ func segmentKinds() []*family {
 					t.put(d, nil)
 				}
 			}
-			return map[string]any{"destinationHost": "server" + itoa(i) + ".corp.example", "destinationType": "fqdn", "port": 0, "ports": list("443-443", "8080-8081"), "protocol": "tcp"}
+			return map[string]any{"action": "tunnel", "destinationHost": "server" + itoa(i) + ".corp.example", "destinationType": "fqdn", "port": 0, "ports": list("443-443", "8080-8081"), "protocol": "tcp"}
 		}}}
 }

@@ -60,4 +60,13 @@ func TestSegments(t *testing.T) {
 	if n == 0 {
 		t.Error("there are none")
 	}
+	const below = "/onPremisesPublishing/segmentsConfiguration/microsoft.graph.ipSegmentConfiguration/applicationSegments"
+	one := "/beta/applications/" + must(t, at, 201, "POST", "/v1.0/applications", map[string]any{"displayName": "Inside"})["id"].(string)
+	body := map[string]any{"destinationHost": "10.0.0.0/8", "destinationType": "ipRangeCidr", "ports": []any{"22-22"}, "protocol": "tcp"}
+	must(t, at, 400, "POST", one+below, body) // it is not published
+	must(t, at, 204, "PATCH", one, map[string]any{"onPremisesPublishing": map[string]any{"internalUrl": "https://in.example", "externalUrl": "https://out.example"}})
+	segment := one + below + "/" + must(t, at, 201, "POST", one+below, body)["id"].(string)
+	must(t, at, 400, "PATCH", segment, map[string]any{"action": "exclude"})
+	must(t, at, 204, "PATCH", segment, map[string]any{"ports": []any{"22-22", "443-443"}})
+	must(t, at, 204, "DELETE", segment, nil)
 }

@@ -1,5 +1,7 @@
 package emulator
 
+import "strings"
+
 // These are shown to people only: how groups sign in before the rest does, whose devices are managed, who agreed to what,
 // and who tells people from robots.
 
@@ -86,4 +88,33 @@ func rolloutTies(kinds map[string]kindID) []tie {
 		{from: []kindID{kinds[rolloutPath]}, name: "appliesTo", to: "groups", most: 10, write: []string{"Policy.ReadWrite.HybridAuthentication", "Directory.ReadWrite.All"}},
 		{from: []kindID{kinds[devicesPath], kinds[appsPath]}, name: "includedGroups", to: "groups", write: []string{"Policy.ReadWrite.MobilityManagement"}},
 	}
+}
+
+// firewallKinds are who filters what comes from outside, and what is behind them.
+func firewallKinds() []*family {
+	const path = "identity/riskPrevention/webApplicationFirewallProviders"
+	may := access{"directory", []string{"RiskPreventionProviders.Read.All", "RiskPreventionProviders.ReadWrite.All"}, []string{"RiskPreventionProviders.ReadWrite.All"}, nil}
+	// What it signs in with is never told. Nobody says that an address is behind it: the service looks.
+	firewalls := &family{path: path, types: []string{"akamaiWebApplicationFirewallProvider", "cloudFlareWebApplicationFirewallProvider"}, noun: "web application firewall provider", verbs: "POST PATCH DELETE", full: true, people: true, access: may,
+		sample: func(_ *Tenant, i int, _ *object) map[string]any {
+			if i == 0 {
+				return props{"@odata.type": "#microsoft.graph.akamaiWebApplicationFirewallProvider", "displayName": "Akamai", "hostPrefix": "akab-contoso", "accessToken": "s3cret-1", "clientSecret": "s3cret-2", "clientToken": "s3cret-3"}
+			}
+			return props{"@odata.type": "#microsoft.graph.cloudFlareWebApplicationFirewallProvider", "displayName": "Cloudflare " + itoa(i), "zoneId": strings.Repeat(itoa(i), 32), "apiToken": "s3cret-4"}
+		}}
+	seen := &family{path: "identity/riskPrevention/webApplicationFirewallVerifications", types: []string{"webApplicationFirewallVerificationModel"}, noun: "web application firewall verification", verbs: "DELETE", inline: []string{"provider"}, people: true, access: may,
+		sample: func(t *Tenant, i int, _ *object) map[string]any {
+			host := []string{"www.contoso.example", "shop.contoso.example", "login.contoso.example"}[i]
+			by := t.first(kin().kinds[path], samples)[i]
+			p := props{"verifiedHost": host, "providerType": "cloudflare", "verificationResult": props{"status": "success", "verifiedOnDateTime": stamp(t.clock()), "errors": []any{}, "warnings": []any{}}}
+			details := props{"@odata.type": "#microsoft.graph.cloudFlareVerifiedDetailsModel", "zoneId": by.p["zoneId"], "enabledCustomRules": []any{props{"ruleId": "r" + itoa(i), "name": "Block", "action": "block"}}, "enabledRecommendedRulesets": []any{}}
+			if i == 0 {
+				p["providerType"] = "akamai"
+				details = props{"@odata.type": "#microsoft.graph.akamaiVerifiedDetailsModel", "activeAttackGroups": []any{props{"group": "SQL", "action": "deny"}}, "activeCustomRules": []any{}, "rapidRules": props{"isEnabled": true, "defaultAction": "deny"}}
+			}
+			details["dnsConfiguration"] = props{"name": host, "isProxied": true, "recordType": "cname", "value": "contoso.azurefd.example", "isDomainVerified": true}
+			p["verifiedDetails"], p["provider"] = details, props{"@odata.type": "#microsoft.graph." + by.typ, "id": by.id, "displayName": by.p["displayName"]}
+			return p
+		}}
+	return []*family{firewalls, seen}
 }

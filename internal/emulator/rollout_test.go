@@ -244,22 +244,122 @@ func TestConnectorGroups(t *testing.T) {
 // Agents and what they publish are assigned to groups of agents where they are.
 func TestAgentGroups(t *testing.T) {
 	at := start(t, emulator.Options{Every: true})
-	const home = "/beta/onPremisesPublishingProfiles/provisioning"
-	must(t, at, 405, "POST", home+"/agents", map[string]any{"machineName": "mine"})
-	must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "No name"})
-	must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "Again", "resourceName": "domain0.corp.example"})
-	group := must(t, at, 201, "POST", home+"/agentGroups", map[string]any{"displayName": "Mine"})["id"].(string)
-	for rel, list := range map[string]string{"agents": "/agents", "publishedResources": "/publishedResources"} {
-		one := home + list + "/" + must(t, at, 200, "GET", home+list, nil)["value"].([]any)[0].(map[string]any)["id"].(string)
-		ref := map[string]any{"@odata.id": at.URL() + home + "/agentGroups/" + group}
-		must(t, at, 204, "POST", one+"/agentGroups/$ref", ref)
-		must(t, at, 400, "POST", one+"/agentGroups/$ref", ref)
-		if got := must(t, at, 200, "GET", home+"/agentGroups/"+group+"?$expand="+rel+"($select=id)", nil)[rel].([]any); len(got) != 1 {
-			t.Error(got)
+	for _, profile := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"} {
+		home := "/beta/onPremisesPublishingProfiles/" + profile
+		must(t, at, 405, "POST", home+"/agents", map[string]any{"machineName": "mine"})
+		must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "No name"})
+		must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "Again", "resourceName": "domain0.corp.example"})
+		group := must(t, at, 201, "POST", home+"/agentGroups", map[string]any{"displayName": "Mine"})["id"].(string)
+		for rel, list := range map[string]string{"agents": "/agents", "publishedResources": "/publishedResources"} {
+			one := home + list + "/" + must(t, at, 200, "GET", home+list, nil)["value"].([]any)[0].(map[string]any)["id"].(string)
+			ref := map[string]any{"@odata.id": at.URL() + home + "/agentGroups/" + group}
+			must(t, at, 204, "POST", one+"/agentGroups/$ref", ref)
+			must(t, at, 400, "POST", one+"/agentGroups/$ref", ref)
+			if got := must(t, at, 200, "GET", home+"/agentGroups/"+group+"?$expand="+rel+"($select=id)", nil)[rel].([]any); len(got) != 1 {
+				t.Error(got)
+			}
+			must(t, at, 204, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
+			must(t, at, 404, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
 		}
-		must(t, at, 204, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
-		must(t, at, 404, "DELETE", one+"/agentGroups/"+group+"/$ref", nil)
+		update := map[string]any{"allowUpdateConfigurationOverride": true}
+		must(t, at, 400, "PATCH", home, map[string]any{"hybridAgentUpdaterConfiguration": update})
+		must(t, at, 400, "PATCH", home+"/hybridAgentUpdaterConfiguration", map[string]any{"deferUpdate": "2018-08-20T12:00:00Z"})
+		must(t, at, 204, "PATCH", home+"/hybridAgentUpdaterConfiguration", update)
+		if now := must(t, at, 200, "GET", home, nil)["hybridAgentUpdaterConfiguration"].(map[string]any); now["allowUpdateConfigurationOverride"] != true || now["updateWindow"] == nil {
+			t.Error(now)
+		}
+		must(t, at, 405, "DELETE", home, nil)
+		must(t, at, 405, "DELETE", home+"/hybridAgentUpdaterConfiguration", nil)
 	}
-	must(t, at, 204, "PATCH", home, map[string]any{"hybridAgentUpdaterConfiguration": map[string]any{"allowUpdateConfigurationOverride": true}})
-	must(t, at, 405, "DELETE", home, nil)
+	must(t, at, 400, "GET", "/beta/onPremisesPublishingProfiles/intunePfx", nil)
+	must(t, at, 405, "POST", "/beta/onPremisesPublishingProfiles/privateAccess/sensors", map[string]any{"machineName": "mine"})
+}
+
+// What a firewall is signed in to with is needed and never told, and what is behind it only the service says.
+func TestFirewalls(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	const list, seen = "/v1.0/identity/riskPrevention/webApplicationFirewallProviders", "/v1.0/identity/riskPrevention/webApplicationFirewallVerifications"
+	app := newClient(t, at, at.RestoreApp())
+	for _, path := range []string{list, seen} {
+		if got := app.do("GET", path, ""); got.status != 403 {
+			t.Errorf("an application sees %s: %d", path, got.status)
+		}
+	}
+	body := map[string]any{"@odata.type": "#microsoft.graph.cloudFlareWebApplicationFirewallProvider", "displayName": "New", "zoneId": "z"}
+	must(t, at, 400, "POST", list, body)
+	body["apiToken"] = "s3cret"
+	made := must(t, at, 201, "POST", list, body)
+	if made["apiToken"] != nil {
+		t.Error("a secret is told")
+	}
+	one := list + "/" + made["id"].(string)
+	must(t, at, 400, "PATCH", one, map[string]any{"displayName": "Other"})
+	must(t, at, 200, "PATCH", one, map[string]any{"@odata.type": body["@odata.type"], "displayName": "Other"})
+	must(t, at, 204, "DELETE", one, nil)
+	if got := must(t, at, 200, "GET", seen, nil)["value"].([]any)[0].(map[string]any); got["provider"] != nil {
+		t.Error("it is told unasked by whom")
+	}
+	for _, v := range must(t, at, 200, "GET", seen+"?$expand=provider", nil)["value"].([]any) {
+		if p := v.(map[string]any)["provider"].(map[string]any); must(t, at, 200, "GET", list+"/"+p["id"].(string), nil)["displayName"] != p["displayName"] {
+			t.Error(p)
+		}
+	}
+	must(t, at, 405, "POST", seen, map[string]any{"verifiedHost": "mine.example"})
+}
+
+// A site has segments, made without a word, and they say which sites they answer; what is no site has none.
+func TestWebSegments(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	app, person := newClient(t, at, at.RestoreApp()), signedIn(t, at, "Application.ReadWrite.All")
+	const below = "/onPremisesPublishing/segmentsConfiguration/microsoft.graph.webSegmentConfiguration/applicationSegments"
+	site, other := "", ""
+	for _, a := range person.do("GET", "/beta/applications?$select=id,onPremisesPublishing", "").items() {
+		one := "/beta/applications/" + a["id"].(string)
+		if p, ok := a["onPremisesPublishing"].(map[string]any); ok && p["externalUrl"] != nil {
+			site = one
+		} else if ok {
+			other = one
+		}
+	}
+	if got := app.do("GET", site+below, ""); got.status != 403 {
+		t.Errorf("an application sees it: %d", got.status)
+	}
+	const body = `{"externalUrl":"https://new.example/","internalUrl":"https://in.example/"}`
+	n := len(person.do("GET", site+below, "").items())
+	for i, x := range []struct {
+		at, body string
+		want     int
+	}{
+		{other, body, 400},
+		{site, `{"externalUrl":"https://new.example/"}`, 400},
+		{site, body, 204},
+	} {
+		if got := person.do("POST", x.at+below, x.body); got.status != x.want {
+			t.Errorf("%d: %d, want %d: %s", i, got.status, x.want, got.raw)
+		}
+	}
+	all := person.do("GET", site+below, "").items()
+	if len(all) != n+1 {
+		t.Fatal(all)
+	}
+	one := ""
+	for _, s := range all {
+		if s["externalUrl"] == "https://new.example/" {
+			one = site + below + "/" + s["id"].(string)
+		}
+	}
+	for i, x := range []struct {
+		method, at, body string
+		want             int
+	}{
+		{"PATCH", one, `{"internalUrl":null}`, 400},
+		{"PATCH", one, `{"alternateUrl":"https://near.example/"}`, 204},
+		{"POST", one + "/corsConfigurations", `{"allowedMethods":["GET"]}`, 400},
+		{"POST", one + "/corsConfigurations", `{"resource":"/","allowedMethods":["GET"]}`, 201},
+		{"DELETE", one, "", 204},
+	} {
+		if got := person.do(x.method, x.at, x.body); got.status != x.want {
+			t.Errorf("%d: %d, want %d: %s", i, got.status, x.want, got.raw)
+		}
+	}
 }

@@ -904,6 +904,11 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 	} else if !ok {
 		return nil, "what contains it lacks, or comes back without, what the service needs to make such a thing in it; make it by hand", nil
 	}
+	if beside, lacks, err := m.alone(o.Ref); err != nil {
+		return nil, "", err
+	} else if lacks {
+		return nil, fmt.Sprintf("what contains it is, or comes back, without its %s, which it needs; restore that as well", beside), nil
+	}
 	if f, ok, err := m.loose(r, o); ok || err != nil {
 		return nil, fmt.Sprintf("its %s is %s, which does not exist; restore that as well", f.Path, f.ID), err
 	}
@@ -939,6 +944,23 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 		}
 	}
 	return set, "", nil
+}
+
+// alone reports whether what contains an object lacks the other without which there is no such object in it, and of what
+// type that is. What a restore made has no more than is known.
+func (m *maker) alone(g entra.Ref) (entra.Type, bool, error) {
+	beside, ok := catalog.Beside(g)
+	if !ok || m.born[beside] {
+		return "", false, nil
+	}
+	p, _ := catalog.Container(g)
+	step := m.makes[p]
+	if m.born[p] && (step == nil || step.Action == Create) {
+		return beside.Type, true, nil
+	}
+	b := m.baseName(beside)
+	_, is, err := get(m.ctx, m.world, b)
+	return beside.Type, !is && (m.base.Snapshot().Knows(b) || m.anew[m.baseName(p)]), err
 }
 
 // holds reports whether what is to contain an object can contain such a thing, as it is or is made anew.

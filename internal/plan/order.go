@@ -243,6 +243,9 @@ func (m *maker) need() error {
 			if p, ok := catalog.Container(n.Ref); ok && m.makes[p] != nil {
 				n.needs = append(n.needs, m.makes[p])
 			}
+			if b, ok := catalog.Beside(n.Ref); ok && m.makes[b] != nil {
+				n.needs = append(n.needs, m.makes[b])
+			}
 		case Delete:
 			for h, err := range m.world.Holders(m.ctx, n.Ref.ID) {
 				if err != nil {
