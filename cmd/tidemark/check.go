@@ -47,7 +47,7 @@ every file and computes what it says anew. Exit code 5 means damage: each findin
 			if err != nil {
 				return err
 			}
-			s := &session{env: e, settings: t, url: t.Repository}
+			s := &session{env: e, settings: t, url: t.Repository, anew: true}
 			if err := s.openRepository(c.Context()); err != nil {
 				return err
 			}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -148,9 +147,12 @@ func (d *doctor) examineRepository(ctx context.Context) {
 	} else {
 		d.ok("signer", "this machine has signed nothing yet; its first capture or restore makes a key and introduces it")
 	}
+	if err := d.keepLog(); err != nil {
+		d.warn("log", "take away what is there, or make its folder writable", "each command reads all of the log anew, since this machine cannot keep it: %v", err)
+	}
 	path := ":memory:"
 	if d.settings.Index == "file" {
-		path = filepath.Join(d.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", d.repo.ID()+".sqlite")
+		path = d.cache(d.repo.ID() + ".sqlite")
 	}
 	if d.index, err = index.Open(ctx, path, history.Kept()); err == nil {
 		err = d.update(ctx)

@@ -32,6 +32,8 @@ type session struct {
 	repo     *repository.Repository
 	index    *index.Index
 	other    *session              // of the tenant that a goal is a snapshot of; nil until it is needed
+	anew     bool                  // the whole log is read, whatever this machine knows of it
+	kept     int64                 // records of the log that this machine has kept
 	clients  map[string]connection // by what they are for
 }
 
@@ -82,7 +84,7 @@ func (e *env) open(ctx context.Context) (*session, error) {
 	}
 	path := ":memory:"
 	if t.Index == "file" {
-		path = filepath.Join(e.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", s.repo.ID()+".sqlite")
+		path = e.cache(s.repo.ID() + ".sqlite")
 	}
 	if s.index, err = index.Open(ctx, path, history.Kept()); err != nil {
 		return nil, fmt.Errorf("open index: %w", err)
@@ -119,9 +121,13 @@ func (s *session) openRepository(ctx context.Context) error {
 	if o.Signer, err = s.signer(dir); err != nil {
 		return err
 	}
+	if s.settings.Index == "file" && !s.anew {
+		o.Kept, _ = os.ReadFile(s.cache(id + ".log")) //nolint:gosec // our own folder; where it cannot be read, nothing is known
+	}
 	if s.repo, err = repository.Open(ctx, st, o); err != nil {
 		return fmt.Errorf("open %s: %w", s.url, err)
 	}
+	s.kept = s.repo.Recalled()
 	if s.settings.ID != "" && entra.TenantID(s.settings.ID) != s.repo.Tenant().ID {
 		return &exit{code: 2, err: fmt.Errorf("the repository %s belongs to tenant %s, the configuration names %s", s.url, s.repo.Tenant().ID, s.settings.ID),
 			hint: "one repository keeps one tenant; correct id or repository"}
@@ -132,6 +138,11 @@ func (s *session) openRepository(ctx context.Context) error {
 // state is the folder that holds what this machine knows about a repository.
 func (e *env) state(id string) string {
 	return filepath.Join(e.xdg("XDG_STATE_HOME", filepath.Join(".local", "state")), "tidemark", id)
+}
+
+// cache is a file of what this machine could find out anew.
+func (e *env) cache(name string) string {
+	return filepath.Join(e.xdg("XDG_CACHE_HOME", ".cache"), "tidemark", name)
 }
 
 // signer reads this machine's key for a repository; nil where it has none.
@@ -212,7 +223,32 @@ func (s *session) saw() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep newest head: %w", err)
 	}
-	return writeFile(filepath.Join(dir, "head"), []byte(s.repo.Head().String()+"\n"), 0o600)
+	if err := writeFile(filepath.Join(dir, "head"), []byte(s.repo.Head().String()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("keep newest head: %w", err)
+	}
+	_ = s.keepLog() // where it cannot, the next command reads the log as this one did, and doctor says why
+	return nil
+}
+
+// fewNotes is how many records are read as quickly as none.
+const fewNotes = 8
+
+// keepLog keeps what is known of the log in the cache, so that the next command need not read all of it.
+func (s *session) keepLog() error {
+	size := s.repo.Head().Size
+	if s.settings.Index != "file" || size-s.kept < fewNotes {
+		return nil
+	}
+	path := s.cache(s.repo.ID() + ".log")
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = writeFile(path, s.repo.Kept(), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keep log: %w", err)
+	}
+	s.kept = size
+	return nil
 }
 
 // writeFile replaces a file at once, so that a crash, a loss of power, or another process that does the same leaves the old

@@ -67,7 +67,7 @@ func (r *Repository) load(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.readOn(ctx) // a list may lag behind what is there
+	return r.readOn(ctx, 1) // a list may lag behind what is there
 }
 
 func noteNumber(name string) (int64, bool) {
@@ -82,30 +82,70 @@ func noteNumber(name string) (int64, bool) {
 func (r *Repository) refresh(ctx context.Context) error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
-	return r.readOn(ctx)
+	return r.readOn(ctx, 1)
 }
 
-// readOn is refresh for who holds the gate.
-func (r *Repository) readOn(ctx context.Context) error {
-	for {
+// readOn is refresh for who holds the gate. At first it looks for so many notes at once; where all are there it looks for more.
+func (r *Repository) readOn(ctx context.Context, ahead int64) error {
+	for ; ; ahead = min(2*ahead, readers) {
 		n := r.Head().Size
-		msg, err := read(ctx, r.store, noteName(n), maxNote)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+		notes, err := r.following(ctx, n, ahead)
+		if err != nil || len(notes) == 0 {
 			return err
 		}
-		if err := r.extend(n, msg); err != nil {
-			return err
+		for i, msg := range notes {
+			n := n + int64(i)
+			if err := r.extend(n, msg); err != nil {
+				return err
+			}
+			r.mu.Lock()
+			r.unlock(ctx, r.records[n].Blobs)
+			r.mu.Unlock()
 		}
-		r.mu.Lock()
-		r.unlock(ctx, r.records[n].Blobs)
-		r.mu.Unlock()
 		if err := r.readDrops(ctx); err != nil {
 			return err
 		}
+		if int64(len(notes)) < ahead {
+			return nil
+		}
 	}
+}
+
+// following returns up to so many notes from number n on, up to the first that is not there.
+func (r *Repository) following(ctx context.Context, n, most int64) ([][]byte, error) {
+	notes := make([][]byte, most)
+	get := func(ctx context.Context, i int) error {
+		msg, err := read(ctx, r.store, noteName(n+int64(i)), maxNote)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		notes[i] = msg
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range notes {
+		g.Go(func() error { return get(gctx, i) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	last := len(notes)
+	for last > 0 && notes[last-1] == nil {
+		last--
+	}
+	for i, msg := range notes[:last] {
+		if msg != nil {
+			continue
+		}
+		// It may have been written since it was looked for, which those after it were not.
+		if err := get(ctx, i); err != nil {
+			return nil, err
+		}
+		if notes[i] == nil {
+			return nil, corrupt(noteName(n+int64(i)), "missing, though the log goes on to %d", n+int64(last)-1)
+		}
+	}
+	return notes[:last], nil
 }
 
 // extend takes note n in after checking its form, signature, number and root.
@@ -146,42 +186,12 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 	if want != root {
 		return nil, corrupt(noteName(n), "its root is not that of the records up to it")
 	}
-	change := func() {}
-	switch rec.Kind {
-	case KindSnapshot:
-		if newest := newest(r.records); rec.Parent != newest {
-			return nil, corrupt(noteName(n), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
-		}
-	case KindCheckpoint, KindForget:
-		if rec.Parent >= int64(len(r.records)) || r.records[rec.Parent].Kind != KindSnapshot {
-			return nil, corrupt(noteName(n), "its parent %d is no snapshot", rec.Parent)
-		}
-		if rec.Kind == KindForget && (!recovers || len(rec.Blobs) != 1 || rec.Blobs[0].Role != roleDropped) {
-			return nil, corrupt(noteName(n), "forgets without the key that may, or without saying what")
-		}
-	case KindSigner:
-		v, err := note.NewVerifier(rec.Key)
-		if err != nil {
-			return nil, corrupt(noteName(n), "signer: %v", err)
-		}
-		if r.verifies(v.Name(), v.KeyHash()) {
-			return nil, corrupt(noteName(n), "signer %s is known already", v.Name())
-		}
-		change = func() { r.verifiers, r.keys[keyName(v)] = append(r.verifiers, v), rec.Key }
-	case KindEpoch:
-		to, key, _ := strings.Cut(rec.Key, " ")
-		recipient, err := age.ParseX25519Recipient(to)
-		if err != nil {
-			return nil, corrupt(noteName(n), "epoch: %v", err)
-		}
-		recovery, err := note.NewVerifier(key)
-		if err != nil {
-			return nil, corrupt(noteName(n), "epoch: recovery: %v", err)
-		}
-		change = func() {
-			r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
-			r.keys[keyName(recovery)] = key
-		}
+	change, err := r.fits(rec)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Kind == KindForget && (!recovers || len(rec.Blobs) != 1 || rec.Blobs[0].Role != roleDropped) {
+		return nil, corrupt(noteName(n), "forgets without the key that may, or without saying what")
 	}
 	return func() {
 		change()
@@ -190,13 +200,59 @@ func (r *Repository) examine(n int64, msg []byte) (take func(), err error) {
 	}, nil
 }
 
+// fits checks a record against those before it, and returns what it changes of who may sign and what is sealed to. The
+// caller holds mu.
+func (r *Repository) fits(rec Record) (change func(), err error) {
+	switch rec.Kind {
+	case KindSnapshot:
+		if newest := newest(r.records); rec.Parent != newest {
+			return nil, corrupt(noteName(rec.Number), "its parent is %d, the newest snapshot before it %d", rec.Parent, newest)
+		}
+	case KindCheckpoint, KindForget:
+		if rec.Parent >= int64(len(r.records)) || r.records[rec.Parent].Kind != KindSnapshot {
+			return nil, corrupt(noteName(rec.Number), "its parent %d is no snapshot", rec.Parent)
+		}
+	case KindSigner:
+		v, err := note.NewVerifier(rec.Key)
+		if err != nil {
+			return nil, corrupt(noteName(rec.Number), "signer: %v", err)
+		}
+		if r.verifies(v.Name(), v.KeyHash()) {
+			return nil, corrupt(noteName(rec.Number), "signer %s is known already", v.Name())
+		}
+		return func() { r.verifiers, r.keys[keyName(v)] = append(r.verifiers, v), rec.Key }, nil
+	case KindEpoch:
+		to, key, _ := strings.Cut(rec.Key, " ")
+		recipient, err := age.ParseX25519Recipient(to)
+		if err != nil {
+			return nil, corrupt(noteName(rec.Number), "epoch: %v", err)
+		}
+		recovery, err := note.NewVerifier(key)
+		if err != nil {
+			return nil, corrupt(noteName(rec.Number), "epoch: recovery: %v", err)
+		}
+		return func() {
+			r.epoch, r.recipient, r.recipients, r.recoverers = r.epoch+1, recipient, append(r.recipients, to), append(r.recoverers, recovery)
+			r.keys[keyName(recovery)] = key
+		}, nil
+	}
+	return func() {}, nil
+}
+
+// more appends the hashes to store with one more record: its leaf, and the root of each tree that it completes.
+func (r *Repository) more(to []tlog.Hash, rec Record) []tlog.Hash {
+	h := tlog.Hash(rec.Leaf)
+	to = append(to, h)
+	for level, n := 0, int64(len(r.records)); n&1 == 1; level, n = level+1, n>>1 {
+		h = tlog.NodeHash(r.hashes[tlog.StoredHashIndex(level, n-1)], h)
+		to = append(to, h)
+	}
+	return to
+}
+
 // grown returns the hashes to store and the root of the log with one more record.
 func (r *Repository) grown(rec Record) ([]tlog.Hash, tlog.Hash, error) {
-	n := int64(len(r.records))
-	more, err := tlog.StoredHashesForRecordHash(n, rec.Leaf, r.hashReader())
-	if err != nil {
-		return nil, tlog.Hash{}, err
-	}
+	n, more := int64(len(r.records)), r.more(nil, rec)
 	root, err := tlog.TreeHash(n+1, tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(at))
 		for i, n := range at {
@@ -242,7 +298,7 @@ func (r *Repository) commitAs(ctx context.Context, signer *Signer, rec Record, c
 	r.gate.Lock()
 	defer r.gate.Unlock()
 	for {
-		if err := r.readOn(ctx); err != nil {
+		if err := r.readOn(ctx, 1); err != nil {
 			return Record{}, err
 		}
 		if check != nil {

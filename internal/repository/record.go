@@ -1,11 +1,11 @@
 package repository
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -73,58 +73,97 @@ const (
 	maxList  = 1 << 20
 )
 
-var (
-	kindForm = regexp.MustCompile(`^[a-z]{1,20}$`)
-	nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9./_-]{0,150}$`)
-	keyForm  = regexp.MustCompile(`^[!-~]{1,300}( [!-~]{1,300})?$`)
-)
+// isKind reports whether s is 1 to 20 small letters.
+func isKind(s string) bool {
+	for _, c := range []byte(s) {
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 20
+}
+
+// isName reports whether s is 1 to 151 of a-z 0-9 . / _ -, of which the first is a letter or a digit.
+func isName(s string) bool {
+	for i, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || c != '.' && c != '/' && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 151
+}
+
+// isKey reports whether s is one word or two, of 1 to 300 printable letters of ASCII, with a blank between.
+func isKey(s string) bool {
+	first, second, two := strings.Cut(s, " ")
+	word := func(s string) bool {
+		for _, c := range []byte(s) {
+			if c < '!' || c > '~' {
+				return false
+			}
+		}
+		return s != "" && len(s) <= 300
+	}
+	return word(first) && (!two || word(second))
+}
 
 // noteName is where record n's note lies.
 func noteName(n int64) string { return fmt.Sprintf("log/%03d/%09d", n/1_000_000, n) }
 
 // text returns the record's own lines, which its leaf is the hash of.
-func (r Record) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "kind %s\ntime %s\n", r.Kind, r.At.UTC().Format(time.RFC3339))
+func (r Record) text() string { return string(r.appendText(nil)) }
+
+func (r Record) appendText(to []byte) []byte {
+	to = append(append(append(to, "kind "...), r.Kind...), "\ntime "...)
+	to = append(r.At.UTC().AppendFormat(to, time.RFC3339), '\n')
 	if r.Parent != 0 {
-		fmt.Fprintf(&b, "parent %d\n", r.Parent)
+		to = append(strconv.AppendInt(append(to, "parent "...), r.Parent, 10), '\n')
 	}
 	if r.Key != "" {
-		fmt.Fprintf(&b, "key %s\n", r.Key)
+		to = append(append(append(to, "key "...), r.Key...), '\n')
 	}
 	for _, blob := range r.Blobs {
-		b.WriteString(blob.text())
+		to = blob.appendText(to)
 	}
-	return b.String()
+	return to
 }
 
-func (b Blob) text() string {
-	return fmt.Sprintf("blob %s %s %d %s\n", b.Role, b.Name, b.Size, hex.EncodeToString(b.Hash[:]))
+func (b Blob) text() string { return string(b.appendText(nil)) }
+
+func (b Blob) appendText(to []byte) []byte {
+	to = append(append(append(append(append(to, "blob "...), b.Role...), ' '), b.Name...), ' ')
+	to = append(strconv.AppendInt(to, b.Size, 10), ' ')
+	return append(hex.AppendEncode(to, b.Hash[:]), '\n')
 }
 
-// parseRecord reads what text wrote, and nothing else: what it accepts, text writes again.
+// parseRecord reads what text wrote, and nothing else: what it accepts, text writes again. The record's strings are parts of
+// the text.
 func parseRecord(text string) (Record, error) {
 	var r Record
-	for line := range strings.Lines(text) {
-		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	for rest := text; rest != ""; {
+		line, more, _ := strings.Cut(rest, "\n")
+		word, is, _ := strings.Cut(line, " ")
 		var err error
 		switch word {
 		case "kind":
-			if r.Kind = Kind(rest); !kindForm.MatchString(rest) {
+			if r.Kind = Kind(is); !isKind(is) {
 				err = errors.New("not a kind")
 			}
 		case "time":
-			r.At, err = time.Parse(time.RFC3339, rest)
+			r.At, err = time.Parse(time.RFC3339, is)
 			r.At = r.At.UTC()
 		case "parent":
-			r.Parent, err = strconv.ParseInt(rest, 10, 64)
+			r.Parent, err = strconv.ParseInt(is, 10, 64)
 		case "key":
-			if r.Key = rest; !keyForm.MatchString(rest) {
+			if r.Key = is; !isKey(is) {
 				err = errors.New("not a key")
 			}
 		case "blob":
+			if r.Blobs == nil {
+				r.Blobs = make([]Blob, 0, strings.Count(more, "\n")+1)
+			}
 			var b Blob
-			b, err = parseBlob(rest)
+			b, err = parseBlob(is)
 			r.Blobs = append(r.Blobs, b)
 		default:
 			err = errors.New("not a line of a record")
@@ -132,31 +171,36 @@ func parseRecord(text string) (Record, error) {
 		if err != nil {
 			return Record{}, fmt.Errorf("%q: %w", line, err)
 		}
+		rest = more
 	}
 	if len(r.Blobs) > maxBlobs {
 		return Record{}, fmt.Errorf("%d blobs in a note", len(r.Blobs))
 	}
-	if r.Parent < 0 || r.text() != text {
+	leaf := append(make([]byte, 0, maxNote), 0) // as tlog.RecordHash has it
+	if leaf = r.appendText(leaf); r.Parent < 0 || string(leaf[1:]) != text {
 		return Record{}, errors.New("record is not in its one form")
 	}
-	r.Leaf = tlog.RecordHash([]byte(text))
+	r.Leaf = sha256.Sum256(leaf)
 	return r, nil
 }
 
-func parseBlob(rest string) (Blob, error) {
-	f := strings.Split(rest, " ")
-	if len(f) != 4 || !kindForm.MatchString(f[0]) || !nameForm.MatchString(f[1]) {
+func parseBlob(text string) (Blob, error) {
+	role, rest, _ := strings.Cut(text, " ")
+	name, rest, _ := strings.Cut(rest, " ")
+	number, sum, ok := strings.Cut(rest, " ")
+	if !ok || !isKind(role) || !isName(name) {
 		return Blob{}, errors.New("want ROLE NAME SIZE SHA256")
 	}
-	size, err := strconv.ParseInt(f[2], 10, 64)
+	size, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || size < 0 {
 		return Blob{}, errors.New("not a size")
 	}
-	b := Blob{Role: f[0], Name: f[1], Size: size}
-	if hex.DecodedLen(len(f[3])) != len(b.Hash) {
+	b := Blob{Role: role, Name: name, Size: size}
+	var digits [2 * len(b.Hash)]byte
+	if len(sum) != copy(digits[:], sum) || len(sum) != len(digits) {
 		return Blob{}, errors.New("not a SHA-256")
 	}
-	if _, err := hex.Decode(b.Hash[:], []byte(f[3])); err != nil {
+	if _, err := hex.Decode(b.Hash[:], digits[:]); err != nil {
 		return Blob{}, errors.New("not a SHA-256")
 	}
 	return b, nil

@@ -43,6 +43,8 @@ type Repository struct {
 	signer *Signer
 	given  []age.Identity // the caller's
 
+	recalled int64 // records that were not read from the store
+
 	gate sync.Mutex // held while the log is read on or appended to
 
 	encoder func() (*zstd.Encoder, error) // of small data, which costs less than making one; for EncodeAll alone
@@ -89,6 +91,11 @@ type Options struct {
 	Now func() time.Time
 	// Seen is the newest head this reader has seen; the zero value trusts the store this once.
 	Seen Head
+	// Kept is what Kept returned, earlier and maybe in another process: records that need not be read again. They count as
+	// far as Seen proves that they are those that were verified then; the note of Seen is read, and all after it. Where it
+	// proves anything else, or what is read does not continue it, all is read. So a note before Seen that was damaged since
+	// is not found by Open, but by a Check of what was opened without.
+	Kept []byte
 }
 
 // header is repo.json.
@@ -180,8 +187,8 @@ func Init(ctx context.Context, s store.Store, o InitOptions) (*Repository, error
 	return r, nil
 }
 
-// Open reads the log's notes and the slots, checks them against one another and against Seen, and reads
-// nothing else.
+// Open reads the log's notes, but for those of Kept, and the slots, checks them against one another and against Seen, and
+// reads nothing else.
 func Open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 	r, err := open(ctx, s, o)
 	if err != nil {
@@ -208,15 +215,20 @@ func open(ctx context.Context, s store.Store, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := fresh(s, h, o)
+	r, err := recall(ctx, s, h, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.load(ctx); err != nil {
-		if e, ok := errors.AsType[*CorruptError](err); ok && e.Blob == noteName(0) && bindsAnother(ctx, s, raw) {
-			err = corrupt(repoName, "is not what record 0 binds")
+	if r == nil {
+		if r, err = fresh(s, h, o); err != nil {
+			return nil, err
 		}
-		return nil, err
+		if err := r.load(ctx); err != nil {
+			if e, ok := errors.AsType[*CorruptError](err); ok && e.Blob == noteName(0) && bindsAnother(ctx, s, raw) {
+				err = corrupt(repoName, "is not what record 0 binds")
+			}
+			return nil, err
+		}
 	}
 	if len(r.records) == 0 {
 		return nil, fmt.Errorf("%w: %s is there, but its log never began", ErrNoRepository, repoName)
@@ -493,7 +505,10 @@ func putSlot(ctx context.Context, s store.Store, epoch int, secret epochSecret, 
 // unlock tries the caller's identities on the slots among the blobs.
 func (r *Repository) unlock(ctx context.Context, blobs []Blob) {
 	for _, b := range blobs {
-		if _, tried := r.tried[b.Name]; b.Role != roleSlot || tried || len(r.given) == 0 {
+		if b.Role != roleSlot || len(r.given) == 0 {
+			continue
+		}
+		if _, tried := r.tried[b.Name]; tried {
 			continue
 		}
 		r.tried[b.Name] = false

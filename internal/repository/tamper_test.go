@@ -177,9 +177,10 @@ func TestEveryTamperingIsFound(t *testing.T) {
 		}
 		return some
 	}
-	heads := map[int64]repository.Head{}
+	heads, memories := map[int64]repository.Head{}, map[int64][]byte{}
 	for n := int64(2); n < size; n++ {
-		heads[n] = reopen(t, storing(t, upTo(n)), k).Head()
+		r := reopen(t, storing(t, upTo(n)), k)
+		heads[n], memories[n] = r.Head(), r.Kept()
 	}
 	if len(heads) < 8 {
 		t.Fatalf("only %d heads", len(heads))
@@ -256,11 +257,13 @@ func TestEveryTamperingIsFound(t *testing.T) {
 		done[how]++
 		o := k.options()
 		o.Seen = seen
-		got := blame(t, storing(t, all), o, false)
-		if len(got) == 0 {
-			t.Errorf("%d: %s of %s is not found by who saw %d records", i, how, name, seen.Size)
-		} else if blamed != nil && !slices.ContainsFunc(blamed, func(name string) bool { return slices.Contains(got, name) }) && !errors.Is(opened(t, all, o), repository.ErrFormat) {
-			t.Errorf("%d: %s of %s: blamed are %q: %v", i, how, name, got, opened(t, all, o))
+		for _, o.Kept = range [][]byte{nil, memories[seen.Size]} {
+			got := blame(t, storing(t, all), o, false)
+			if len(got) == 0 {
+				t.Errorf("%d: %s of %s is not found by who saw %d records, and kept %d bytes", i, how, name, seen.Size, len(o.Kept))
+			} else if blamed != nil && !slices.ContainsFunc(blamed, func(name string) bool { return slices.Contains(got, name) }) && !errors.Is(opened(t, all, o), repository.ErrFormat) {
+				t.Errorf("%d: %s of %s: blamed are %q: %v", i, how, name, got, opened(t, all, o))
+			}
 		}
 	}
 	for _, how := range hows {
