@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func (s *session) find(ctx context.Context, q index.Query, types []entra.Type) (
 		types = []entra.Type{""}
 	}
 	q.Max++
-	all, err := s.index.Snapshots(ctx)
+	all, err := s.index.Numbers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +94,8 @@ func (s *session) find(ctx context.Context, q index.Query, types []entra.Type) (
 		}
 		for _, f := range found {
 			d := foundDoc{Type: f.Ref.Type, ID: f.Ref.ID, Name: f.Name, First: f.First, Last: f.Last}
-			for _, x := range all {
-				if f.Last != 0 && x.Number > f.Last {
-					d.Gone = x.Number
-					break
-				}
+			if i, _ := slices.BinarySearch(all, f.Last+1); f.Last != 0 && i < len(all) {
+				d.Gone = all[i]
 			}
 			docs = append(docs, d)
 		}

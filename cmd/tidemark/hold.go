@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
 )
 
@@ -92,7 +93,7 @@ func (s *session) hold(ctx context.Context, name string, data holdData, release 
 	if err != nil {
 		return err
 	}
-	d := snapshotDocOf(x)
+	d := snapshotDocOf(index.TallyOf(x))
 	d.Holds = append(d.Holds, held[x.Number]...)
 	say := fmt.Sprintf("snapshot %d is held: %s\n", x.Number, clean(d.held()))
 	if len(d.Holds) == 0 {

@@ -54,19 +54,18 @@ func (s *session) snapshot(ctx context.Context, name string) (*snapshot.Snapshot
 		}
 	}
 	if prefix := strings.ToLower(name); hexForm.MatchString(prefix) {
-		snapshots, err := s.index.Snapshots(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var found []*snapshot.Snapshot
-		for _, x := range snapshots {
-			if strings.HasPrefix(x.ID.String(), prefix) {
-				found = append(found, x)
+		var found []int64
+		for rec, err := range s.repo.Records(ctx, all[0]) {
+			if err != nil {
+				return nil, err
+			}
+			if _, there := slices.BinarySearch(all, rec.Number); there && strings.HasPrefix(snapshot.ID(rec.Leaf).String(), prefix) {
+				found = append(found, rec.Number)
 			}
 		}
 		switch len(found) {
 		case 1:
-			return found[0], nil
+			return s.index.Snapshot(ctx, found[0])
 		case 0:
 		default:
 			return nil, usage("snapshot %q: %d IDs begin so; give more digits", name, len(found))

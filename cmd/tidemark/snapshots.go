@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemark-backup/tidemark/internal/index"
 	"github.com/tidemark-backup/tidemark/internal/repository"
-	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // A snapshotDoc is one snapshot as data. Changes are counted against Parent, which is 0 for the first.
@@ -35,13 +35,18 @@ type snapshotDoc struct {
 	gaps int // parts that could not be read whole
 }
 
+// newest is how many snapshots people are shown unless they ask for all.
+const newest = 50
+
 func snapshotsCommand(e *env) *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	c := &cobra.Command{
 		Use:   "snapshots",
 		Short: "List the snapshots: number, time, coverage, how much changed, and who holds them",
-		Long: `Lists the snapshots, the newest last. Changes are counted against the snapshot before. Numbers are shared with
-the other records of the repository, so they have holes; restores carry numbers of the same row.`,
-		Example: "  tidemark snapshots\n  tidemark snapshots -o json",
+		Long: `Lists the snapshots, the newest last: as a table the newest 50, with --all and in every other format all of them.
+Changes are counted against the snapshot before. Numbers are shared with the other records of the repository, so they
+have holes; restores carry numbers of the same row.`,
+		Example: "  tidemark snapshots\n  tidemark snapshots --all\n  tidemark snapshots -o json",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := e.open(c.Context())
@@ -49,59 +54,66 @@ the other records of the repository, so they have holes; restores carry numbers 
 				return err
 			}
 			defer s.close()
-			docs, err := s.snapshotDocs(c.Context())
+			most := newest
+			if all || s.format != "table" {
+				most = 0
+			}
+			docs, older, err := s.snapshotDocs(c.Context(), most)
 			if err != nil {
 				return err
+			}
+			if older > 0 {
+				fmt.Fprintf(s.err, "tidemark: %d older ones are not shown; --all shows them\n", older)
 			}
 			return s.print(s.unlessEmpty(len(docs), "no snapshot yet; tidemark capture makes one\n", snapshotResult(docs)))
 		},
 	}
+	c.Flags().BoolVar(&all, "all", false, "all snapshots, not just the newest 50")
+	return c
 }
 
-func (s *session) snapshotDocs(ctx context.Context) ([]snapshotDoc, error) {
-	all, err := s.index.Snapshots(ctx)
+// snapshotDocs returns the newest snapshots, at most so many unless that is 0, and how many older ones there are.
+func (s *session) snapshotDocs(ctx context.Context, most int) (docs []snapshotDoc, older int, err error) {
+	numbers, err := s.index.Numbers(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
+	}
+	tallies, err := s.index.Tallies(ctx, most)
+	if err != nil {
+		return nil, 0, err
 	}
 	restores, err := s.index.Records(ctx, repository.KindPlan)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	held, err := s.holds(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	docs := make([]snapshotDoc, 0, len(all))
+	docs = make([]snapshotDoc, 0, len(tallies))
 	last := int64(0)
-	for _, x := range all {
+	if older = len(numbers) - len(tallies); older > 0 {
+		last = numbers[older-1]
+	}
+	for _, x := range tallies {
 		d := snapshotDocOf(x)
 		d.Holds = append(d.Holds, held[x.Number]...)
-		for _, r := range restores {
-			if r.Number > last && r.Number < x.Number {
-				d.Restores = append(d.Restores, r.Number)
+		for len(restores) > 0 && restores[0].Number < x.Number {
+			if restores[0].Number > last {
+				d.Restores = append(d.Restores, restores[0].Number)
 			}
+			restores = restores[1:]
 		}
 		last = x.Number
 		docs = append(docs, d)
 	}
-	return docs, nil
+	return docs, older, nil
 }
 
-func snapshotDocOf(x *snapshot.Snapshot) snapshotDoc {
-	d := snapshotDoc{Number: x.Number, ID: x.ID.String(), Began: x.Began.UTC(), Ended: x.Ended.UTC(), Complete: x.Whole(), Parent: x.Parent, Restores: []int64{}, Holds: []holdDoc{}}
-	for _, p := range x.Parts {
-		d.Objects += p.Objects
-		d.Links += p.Links
-		d.Added += p.Added
-		d.Removed += p.Removed
-		d.Changed += p.Changed
-		d.Linked += p.Linked
-		d.Unlinked += p.Unlinked
-		if p.Coverage.Gap() {
-			d.gaps++
-		}
-	}
-	return d
+func snapshotDocOf(x index.Tally) snapshotDoc {
+	return snapshotDoc{Number: x.Number, ID: x.ID.String(), Began: x.Began.UTC(), Ended: x.Ended.UTC(), Complete: x.Gaps == 0, Parent: x.Parent,
+		Added: x.Added, Removed: x.Removed, Changed: x.Changed, Linked: x.Linked, Unlinked: x.Unlinked, Objects: x.Objects, Links: x.Links,
+		Restores: []int64{}, Holds: []holdDoc{}, gaps: x.Gaps}
 }
 
 func snapshotResult(docs []snapshotDoc) result {

@@ -202,19 +202,19 @@ func (s *session) ofRestore(ctx context.Context, u *undoing) error {
 			over = r.Number
 		}
 	}
-	all, err := s.index.Snapshots(ctx)
+	all, err := s.index.Numbers(ctx)
 	if err != nil {
 		return err
 	}
-	j := slices.IndexFunc(all, func(x *snapshot.Snapshot) bool { return x.Number > last })
-	if j < 0 {
+	j, _ := slices.BinarySearch(all, last+1)
+	if j == len(all) {
 		return &exit{code: 1, err: fmt.Errorf("no snapshot shows what restore %d did", u.Restore), hint: "tidemark capture, then undo it"}
 	}
 	// The restore itself looked until what it wrote was to be seen.
-	for j+1 < len(all) && all[j+1].Number < over && over != math.MaxInt64 {
+	for j+1 < len(all) && all[j+1] < over && over != math.MaxInt64 {
 		j++
 	}
-	u.From, u.To = k.Base, all[j].Number
+	u.From, u.To = k.Base, all[j]
 	return s.touchedBy(ctx, u, p)
 }
 

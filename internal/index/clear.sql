@@ -9,6 +9,7 @@ DROP INDEX IF EXISTS reference_a;
 DELETE FROM meta;
 DELETE FROM record;
 DELETE FROM snapshot;
+DELETE FROM tally;
 DELETE FROM type;
 DELETE FROM rel;
 DELETE FROM object;

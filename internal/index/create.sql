@@ -11,6 +11,9 @@ CREATE INDEX record_kind ON record (kind);
 CREATE TABLE snapshot (n INTEGER PRIMARY KEY, ended INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE INDEX snapshot_ended ON snapshot (ended);
 
+-- What lists show of each snapshot, whose body is long.
+CREATE TABLE tally (n INTEGER PRIMARY KEY, body TEXT NOT NULL);
+
 CREATE TABLE type (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE rel (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 

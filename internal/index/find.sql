@@ -6,8 +6,8 @@ SELECT body FROM record WHERE json_array_length(?1) = 0 OR kind IN (SELECT value
 -- name: record
 SELECT body FROM record WHERE n = ?
 
--- name: snapshots
-SELECT body FROM snapshot ORDER BY n
+-- name: tallies
+SELECT body FROM tally ORDER BY n DESC LIMIT ?
 
 -- name: snapshot
 SELECT body FROM snapshot WHERE n = ?
@@ -19,7 +19,7 @@ SELECT body FROM snapshot ORDER BY n DESC LIMIT 1
 SELECT body FROM snapshot WHERE ended <= ? ORDER BY ended DESC, n DESC LIMIT 1
 
 -- name: numbers
-SELECT n FROM snapshot ORDER BY n
+SELECT n FROM tally ORDER BY n
 
 -- name: before
 SELECT n FROM snapshot WHERE n < ? ORDER BY n DESC LIMIT 1

@@ -94,7 +94,7 @@ func TestForgetting(t *testing.T) {
 		defer anew.Close()
 		w.must(anew.Update(w.ctx, w.r))
 		var numbers []int64
-		all, err := anew.Snapshots(w.ctx)
+		all, err := anew.Tallies(w.ctx, 0)
 		w.must(err)
 		for _, s := range all {
 			numbers = append(numbers, s.Number)

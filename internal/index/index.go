@@ -134,11 +134,6 @@ func query(ctx context.Context, s *sql.Stmt, scan func(*sql.Rows) error, args ..
 	return rows.Err()
 }
 
-// Snapshots returns all snapshots, ascending by number.
-func (x *Index) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
-	return x.snapshots(ctx, "snapshots")
-}
-
 // Snapshot returns the snapshot with the number. The error wraps fs.ErrNotExist where there is none.
 func (x *Index) Snapshot(ctx context.Context, number int64) (*snapshot.Snapshot, error) {
 	return one(x.snapshots(ctx, "snapshot", number))(fmt.Sprintf("snapshot %d", number))

@@ -526,11 +526,19 @@ func TestLife(t *testing.T) {
 func TestSnapshots(t *testing.T) {
 	w, _, _ := garden(t)
 	ctx := t.Context()
-	all, err := w.x.Snapshots(ctx)
+	all, err := w.x.Tallies(ctx, 0)
 	if err != nil || len(all) != 4 {
 		t.Fatalf("%d snapshots, %v", len(all), err)
 	}
-	for i, s := range all {
+	if newest, err := w.x.Tallies(ctx, 2); err != nil || !cmp.Equal(newest, all[2:]) {
+		t.Errorf("the newest two of %v are %v, %v", all, newest, err)
+	}
+	for i, tally := range all {
+		s, err := w.x.Snapshot(ctx, tally.Number)
+		w.must(err)
+		if d := cmp.Diff(index.TallyOf(s), tally); d != "" {
+			t.Errorf("snapshot %d added up (-want +got):\n%s", tally.Number, d)
+		}
 		want := w.trees[w.all[i]].Snapshot()
 		if d := cmp.Diff(want, s); d != "" {
 			t.Errorf("snapshot %d: %s", s.Number, d)
@@ -720,7 +728,7 @@ func TestFaults(t *testing.T) {
 		if hit && err == nil {
 			t.Fatalf("operation %d failed and Update did not say so", n)
 		}
-		if _, err := x.Snapshots(w.ctx); err != nil {
+		if _, err := x.Tallies(w.ctx, 0); err != nil {
 			t.Fatalf("after a fault at %d: %v", n, err)
 		}
 		w.must(x.Close())
@@ -896,7 +904,7 @@ func TestClosed(t *testing.T) {
 	w, _, _ := garden(t)
 	w.must(w.x.Close())
 	w.must(w.x.Close())
-	if _, err := w.x.Snapshots(t.Context()); err == nil {
+	if _, err := w.x.Tallies(t.Context(), 0); err == nil {
 		t.Error("reads after Close")
 	}
 	if err := w.x.Update(t.Context(), w.r); err == nil {

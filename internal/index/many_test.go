@@ -81,7 +81,7 @@ func BenchmarkManySnapshots(b *testing.B) {
 				a.r = again
 			}},
 			{"list", true, func(a *archive) {
-				all, err := a.x.Snapshots(a.ctx)
+				all, err := a.x.Tallies(a.ctx, 0)
 				a.must(err)
 				if len(all) != len(a.all) {
 					b.Fatalf("%d snapshots, want %d", len(all), len(a.all))

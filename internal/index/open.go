@@ -17,7 +17,7 @@ import (
 
 const (
 	// schema is the number of create.sql. There are no migrations: another number means another database.
-	schema = 3
+	schema = 4
 	// application marks a database as an index, in the header of the file.
 	application = 0x7469646d
 	memory      = ":memory:"

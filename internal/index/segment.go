@@ -92,6 +92,12 @@ func (w *writer) segment(r *repository.Repository, record repository.Record) (er
 	if _, err := s.run("add snapshot", s.number, nano(found.Ended), body); err != nil {
 		return err
 	}
+	if body, err = json.Marshal(TallyOf(found)); err != nil {
+		return err
+	}
+	if _, err := s.run("add tally", s.number, body); err != nil {
+		return err
+	}
 	if s.at == 0 {
 		if err := s.lessCache(); err != nil { // what an index sorts takes as much once more
 			return err

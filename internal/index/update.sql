@@ -12,6 +12,9 @@ INSERT INTO record (n, kind, body) VALUES (?, ?, ?)
 -- name: add snapshot
 INSERT INTO snapshot (n, ended, body) VALUES (?, ?, ?)
 
+-- name: add tally
+INSERT INTO tally (n, body) VALUES (?, ?)
+
 -- name: type number
 SELECT n FROM type WHERE name = ?
 
