@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strings"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/tidemark-backup/tidemark/internal/store"
 )
 
@@ -71,6 +73,8 @@ func (r *Repository) take(kept []byte, most int64) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	many := strings.Count(text, "\n\n")
+	r.records, r.hashes = make([]Record, 0, many+readers), make([]tlog.Hash, 0, 2*(many+readers))
 	for n := int64(0); text != "" && n < most; n++ {
 		signer, rest, _ := strings.Cut(text, "\n")
 		cut := strings.Index(rest, "\n\n")

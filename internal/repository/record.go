@@ -85,13 +85,23 @@ func isKind(s string) bool {
 
 // isName reports whether s is 1 to 151 of a-z 0-9 . / _ -, of which the first is a letter or a digit.
 func isName(s string) bool {
-	for i, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || c != '.' && c != '/' && c != '_' && c != '-') {
+	if s == "" || len(s) > 151 || strings.IndexByte("./_-", s[0]) >= 0 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !inName[c] {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 151
+	return true
 }
+
+var inName = func() (in [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789./_-") {
+		in[c] = true
+	}
+	return in
+}()
 
 // isKey reports whether s is one word or two, of 1 to 300 printable letters of ASCII, with a blank between.
 func isKey(s string) bool {
