@@ -134,19 +134,20 @@ func BenchmarkManySnapshots(b *testing.B) {
 			{"find", 2, []string{"find", "Group 7"}},
 			{"all", 0, []string{"snapshots", "-o", "json"}},
 		} {
-			var times [2][]float64
+			var times, used [2][]float64
 			for range 21 {
 				for i, p := range piles {
-					times[i] = append(times[i], measure(func() { p.tidemark(x.args...) }).Seconds())
+					times[i] = append(times[i], 1e3*measure(func() { p.tidemark(x.args...) }).Seconds())
+					used[i] = append(used[i], 1e3*p.cpu.Seconds())
 				}
 			}
-			var middle [2]float64
-			for i, all := range times {
+			middle := func(all []float64) float64 {
 				slices.Sort(all)
-				middle[i] = all[len(all)/2]
+				return all[len(all)/2]
 			}
-			ratio := middle[1] / middle[0]
-			b.Logf("%s: %.1f ms with %d snapshots, %.1f ms with %d, %.2f times", x.name, 1e3*middle[0], counts[0], 1e3*middle[1], counts[1], ratio)
+			ratio := middle(times[1]) / middle(times[0])
+			b.Logf("%s: %.0f ms with %d snapshots, %.0f ms with %d, %.2f times; of the processors %.0f and %.0f ms", x.name,
+				middle(times[0]), counts[0], middle(times[1]), counts[1], ratio, middle(used[0]), middle(used[1]))
 			b.ReportMetric(ratio, "x-"+x.name)
 			if x.most > 0 && ratio > x.most {
 				b.Errorf("%s takes %.2f times as long with %d snapshots as with %d, want at most %.1f", x.name, ratio, counts[1], counts[0], x.most)

@@ -1,7 +1,7 @@
 -- The statements that read. Each begins with its name. :at is a snapshot's number.
 
 -- name: records
-SELECT body FROM record WHERE json_array_length(?1) = 0 OR kind IN (SELECT value FROM json_each(?1)) ORDER BY n
+SELECT body FROM record WHERE kind IN (SELECT value FROM json_each(?)) ORDER BY n
 
 -- name: record
 SELECT body FROM record WHERE n = ?

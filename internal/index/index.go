@@ -205,7 +205,7 @@ func absent(what string) error {
 	return &fs.PathError{Op: "index", Path: what, Err: fs.ErrNotExist}
 }
 
-// Records returns the records of the given kinds, or of all kinds where none is given, ascending by number.
+// Records returns the records of the given kinds, ascending by number.
 func (x *Index) Records(ctx context.Context, kinds ...repository.Kind) ([]repository.Record, error) {
 	names := make([]string, len(kinds))
 	for i, k := range kinds {

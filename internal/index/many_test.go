@@ -30,8 +30,8 @@ import (
 )
 
 // BenchmarkManySnapshots asks a repository of 5,000 snapshots what it asks one of 100, or a twentieth of both below the full
-// size. What only names a few of them takes no longer for there being many. Opening reads each note, and a list is as long as
-// it is: for these it gives the time for each snapshot.
+// size. What only names a few of them takes no longer for there being many. Opening without what was kept of
+// the log reads each note, and a list is as long as it is: for these it gives the time for each snapshot.
 func BenchmarkManySnapshots(b *testing.B) {
 	few, many := 5, 250
 	if long() {
