@@ -27,6 +27,7 @@ func Bodies(r *catalog.Resource, before, after entra.Body) []Field {
 	if before == after {
 		return nil
 	}
+	before, after = entra.Unlike(before, after) // most of two versions is the same, and need not be decoded
 	fields := members(r, "", "", before.Decode(), after.Decode())
 	slices.SortStableFunc(fields, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
 	return fields

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -203,4 +205,53 @@ func FuzzCanonical(f *testing.F) {
 			t.Fatalf("%q became %q, %v", b, again, err)
 		}
 	})
+}
+
+// TestUnlikeIsWhatDiffers: what is the same in both bodies is left out, and nothing else.
+func TestUnlikeIsWhatDiffers(t *testing.T) {
+	names := rapid.SampledFrom([]string{"a", "b", "c", "d", `e"`, `f\`, "é", "\ufb33", "\U0001f600", "g,h", "{", "i:"})
+	rapid.Check(t, func(t *rapid.T) {
+		var both [2]map[string]any
+		for i := range both {
+			both[i] = rapid.MapOfN(names, value(2), 0, 8).Draw(t, "object")
+		}
+		for name, v := range both[0] {
+			if _, ok := both[1][name]; ok && rapid.Bool().Draw(t, "same") {
+				both[1][name] = v
+			}
+		}
+		x, err := entra.Encode(both[0])
+		y, err2 := entra.Encode(both[1])
+		if err != nil || err2 != nil {
+			t.Skip("no canonical form")
+		}
+		was, is := x.Decode(), y.Decode()
+		for name, v := range was {
+			a, _ := entra.Text(v)
+			if w, ok := is[name]; ok {
+				if b, _ := entra.Text(w); a == b {
+					delete(was, name)
+					delete(is, name)
+				}
+			}
+		}
+		mine, theirs := entra.Unlike(x, y)
+		a, b := mine.Decode(), theirs.Decode()
+		if strings.Contains(string(x+y), `\`) { // a name with an escape in it may keep all of them
+			for _, name := range []string{"a", "b", "c", "d", `e"`, `f\`, "é", "\ufb33", "\U0001f600", "g,h", "{", "i:"} {
+				p, _ := entra.Text(a[name])
+				if q, _ := entra.Text(b[name]); p == q {
+					delete(a, name)
+					delete(b, name)
+				}
+			}
+		}
+		if d := cmp.Diff(was, a, cmpopts.EquateEmpty()) + cmp.Diff(is, b, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("%s and %s: %s", x, y, d)
+		}
+	})
+	for _, s := range []entra.Body{"", "{}", "[]", "{", `{"a"`, `{"a":`, `{"a":1}}`, `{"a":{}`, `{"a":"`, `{,}`, `{:}`, `{"a":1,}`, `{"a":"\"}`} {
+		entra.Unlike(s, `{"a":1}`)
+		entra.Unlike(`{"a":1}`, s)
+	}
 }
