@@ -415,6 +415,8 @@ func limit(b *testing.B, name string, got, most float64) {
 // and 1,000 links that begin or end, and one of 999,000 objects; without TIDEMARK_LONG, a tenth of it and 12 snapshots. It holds the archive against bare
 // loops over the same bytes. How much longer than its loop a deep check takes is held to a bound of its own: it hashes each body
 // and each line, holds bodies against their form and adds up what a root is made of, none of which the loop does.
+// What is asked of it is held against limits of the clock at the full size, and at any size against what is asked of a third of
+// the tenant and of a small group.
 func BenchmarkArchive(b *testing.B) {
 	if long() {
 		b.Run("S", func(b *testing.B) { benchArchive(b, 1, 100, 3) })
@@ -452,7 +454,12 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 		} else {
 			b.ReportMetric(small, "x-smaller")
 		}
-		b.Logf("index: %.2f s", seconds(a.fill))
+		filled := seconds(a.fill)
+		info, err := os.Stat(a.path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Logf("index: %.2f s, %.1f MB", filled, float64(info.Size())/1e6)
 
 		identities := a.epoch()
 		records := a.records()
@@ -494,7 +501,7 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 		limit(b, "x-bare", middle, 2)
 
 		r := rand.New(rand.NewPCG(7, 7))
-		ask := func(name string, rounds int, most time.Duration, do func()) {
+		ask := func(name string, rounds int, most time.Duration, do func()) time.Duration {
 			var all []float64
 			for range rounds {
 				began := time.Now()
@@ -506,6 +513,7 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 			if long() && got > most {
 				b.Errorf("%s takes %s, more than %s", name, got, most)
 			}
+			return got
 		}
 		ask("one object at a time", 200, time.Millisecond, func() {
 			at := a.all[r.IntN(len(a.all))].Number
@@ -514,27 +522,9 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 				a.must(err)
 			}
 		})
-		source := history.Stored(a.x, a.r)
-		ask("history of one object", 200, 2*time.Millisecond, func() {
-			n := 0
-			for _, err := range history.Of(a.ctx, source, touched[r.IntN(len(touched))]) {
-				a.must(err)
-				n++
-			}
-			if n == 0 {
-				b.Fatal("no history")
-			}
-		})
-		compare := func(from, to int64) (n int) {
-			for _, err := range diff.Trees(a.ctx, a.tree(from), a.tree(to), diff.Options{}) {
-				a.must(err)
-				n++
-			}
-			return n
-		}
+		ask("history of one object", 200, 2*time.Millisecond, func() { a.life(touched[r.IntN(len(touched))]) })
 		ask("diff of neighbours", min(further, 20), 50*time.Millisecond, func() {
-			i := 1 + r.IntN(len(a.all)-1)
-			if n := compare(a.all[i-1].Number, a.all[i].Number); n < 1000 {
+			if n := a.neighbours(r); n < 1000 {
 				b.Fatalf("%d changes", n)
 			}
 		})
@@ -549,23 +539,97 @@ func benchArchive(b *testing.B, times float64, further, turns int) {
 				b.Fatalf("%d touched", n)
 			}
 		})
-		ask("the same with bodies", 1, time.Hour, func() { b.Logf("%d changes", compare(a.all[0].Number, last)) })
-		largest := c.ref(one{groups, 0})
-		ask("first page of the largest group with names", 20, time.Hour, func() {
-			var page []entra.Ref
-			tree := a.tree(a.all[r.IntN(len(a.all))].Number)
-			for l, err := range tree.Around(a.ctx, largest) {
-				a.must(err)
-				if page = append(page, l.To); len(page) == 100 {
-					break
-				}
+		ask("the same with bodies", 1, time.Hour, func() { b.Logf("%d changes", a.compare(a.all[0].Number, last)) })
+		page := func(k int) func() {
+			return func() { a.page(c.ref(one{groups, k}), r) }
+		}
+		large := ask("first page of the largest group with names", 50, 10*time.Millisecond, page(0))
+		k := 0
+		for k+1 < len(c.members) && len(c.members[k+1]) >= 150 {
+			k++
+		}
+		small := ask(fmt.Sprintf("first page of a group of %d", len(c.members[k])), 50, 10*time.Millisecond, page(k))
+		limit(b, "x-page", large.Seconds()/small.Seconds(), 5)
+
+		// A third of the tenant, in which as much happens.
+		d := newCrowd(2, times/3)
+		if t, err = d.record(filepath.Join(b.TempDir(), "tape")); err != nil {
+			b.Fatal(err)
+		}
+		defer t.file.Close()
+		third := newArchive(b, &mem.Store{})
+		third.first(d, t)
+		third.fill()
+		var moved []entra.Ref
+		for n := range min(further, 12) {
+			turn := d.change(n+1, 226, 1000)
+			third.next(d, turn)
+			third.fill()
+			for _, o := range turn.put {
+				moved = append(moved, d.ref(o))
 			}
-			names, err := tree.Names(a.ctx, page)
-			a.must(err)
-			if len(names) != 100 {
-				b.Fatalf("%d names", len(names))
+		}
+		grows := func(name string, rounds int, most float64, one, other func()) {
+			var ratios []float64
+			for range rounds {
+				began := time.Now()
+				other()
+				middle := time.Now()
+				one()
+				ratios = append(ratios, float64(time.Since(middle))/float64(middle.Sub(began)))
 			}
-		})
+			limit(b, name, median(ratios), most)
+		}
+		grows("x-history", 200, 2, func() { a.life(touched[r.IntN(len(touched))]) }, func() { third.life(moved[r.IntN(len(moved))]) })
+		grows("x-neighbours", 20, 2.5, func() { a.neighbours(r) }, func() { third.neighbours(r) })
+	}
+}
+
+// life tells the history of an object.
+func (a *archive) life(ref entra.Ref) {
+	a.t.Helper()
+	n := 0
+	for _, err := range history.Of(a.ctx, history.Stored(a.x, a.r), ref) {
+		a.must(err)
+		n++
+	}
+	if n == 0 {
+		a.t.Fatal("no history")
+	}
+}
+
+// compare returns how many changes there are between two snapshots.
+func (a *archive) compare(from, to int64) (n int) {
+	a.t.Helper()
+	for _, err := range diff.Trees(a.ctx, a.tree(from), a.tree(to), diff.Options{}) {
+		a.must(err)
+		n++
+	}
+	return n
+}
+
+// neighbours compares two snapshots that follow one another.
+func (a *archive) neighbours(r *rand.Rand) int {
+	a.t.Helper()
+	i := 1 + r.IntN(len(a.all)-1)
+	return a.compare(a.all[i-1].Number, a.all[i].Number)
+}
+
+// page reads the first hundred members of a group at any time, and what they are called.
+func (a *archive) page(group entra.Ref, r *rand.Rand) {
+	a.t.Helper()
+	var page []entra.Ref
+	tree := a.tree(a.all[r.IntN(len(a.all))].Number)
+	for l, err := range tree.Around(a.ctx, group) {
+		a.must(err)
+		if page = append(page, l.To); len(page) == 100 {
+			break
+		}
+	}
+	names, err := tree.Names(a.ctx, page)
+	a.must(err)
+	if len(names) != 100 {
+		a.t.Fatalf("%d names", len(names))
 	}
 }
 

@@ -1,7 +1,7 @@
 -- The schema. Its number is the constant schema in open.go: change both together.
 --
 -- A row with a and z holds from snapshot a up to, but not in, snapshot z. a is 0 for what the first snapshot
--- found, so that the partial indexes leave it out; z is 1099511627776 (2^40) while it lasts.
+-- found, so that the partial indexes leave it out; z is 2147483647 (2^31 - 1) while it lasts.
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -25,13 +25,15 @@ CREATE VIRTUAL TABLE fts USING fts5 (text, content='', detail=none, prefix='2 3'
 
 CREATE TABLE version (
   object INTEGER NOT NULL, a INTEGER NOT NULL, z INTEGER NOT NULL,
-  hash BLOB NOT NULL, label INTEGER NOT NULL, position TEXT NOT NULL,
+  hash BLOB NOT NULL, label INTEGER NOT NULL, position BLOB NOT NULL,
   PRIMARY KEY (object, a)
 ) WITHOUT ROWID;
 
+-- rank is the number of dst's type, shifted by 22 bits, and how its ID begins (rank.go). Links of one object, relation and
+-- type that are read in its order are in that of their IDs but for equal ranks, so that a page of many needs only its own.
 CREATE TABLE link (
-  src INTEGER NOT NULL, rel INTEGER NOT NULL, dst INTEGER NOT NULL, a INTEGER NOT NULL, z INTEGER NOT NULL,
-  PRIMARY KEY (src, rel, dst, a)
+  src INTEGER NOT NULL, rel INTEGER NOT NULL, rank INTEGER NOT NULL, dst INTEGER NOT NULL, a INTEGER NOT NULL, z INTEGER NOT NULL,
+  PRIMARY KEY (src, rel, rank, dst, a)
 ) WITHOUT ROWID;
 
 -- The IDs that properties hold. They name no type, so they are no objects.
@@ -43,7 +45,7 @@ CREATE TABLE reference (
 
 CREATE TABLE alias (old TEXT PRIMARY KEY, new TEXT NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE act (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, position TEXT NOT NULL);
+CREATE TABLE act (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, position BLOB NOT NULL);
 CREATE TABLE acton (target INTEGER NOT NULL, at INTEGER NOT NULL, act INTEGER NOT NULL, PRIMARY KEY (target, at, act)) WITHOUT ROWID;
 CREATE INDEX act_at ON act (at);
 

@@ -10,6 +10,20 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
+// What orders and places are made of.
+var (
+	Rank   = rank
+	Pack   = pack
+	Unpack = unpack
+)
+
+// Sizes of what is read at once.
+const (
+	Few      = few
+	Chunk    = chunk
+	RankBits = rankBits
+)
+
 // Dump returns the content of all tables, in the order of their keys, for comparing two indexes.
 func (x *Index) Dump(ctx context.Context) (string, error) {
 	var tables []string

@@ -165,7 +165,7 @@ func (x *Index) Acts(ctx context.Context, r *repository.Repository, ref entra.Re
 	if err := x.of(ctx, r); err != nil {
 		return nil, err
 	}
-	at, err := decoded[repository.Position](x, ctx, "acts", string(ref.ID), nano(from), nano(to))
+	at, err := x.positions(ctx, "acts", string(ref.ID), nano(from), nano(to))
 	if err != nil || len(at) == 0 {
 		return nil, err
 	}
@@ -179,13 +179,26 @@ func (x *Index) Acts(ctx context.Context, r *repository.Repository, ref entra.Re
 	return bodies, nil
 }
 
+func (x *Index) positions(ctx context.Context, name string, args ...any) (all []repository.Position, err error) {
+	err = x.read(ctx, name, func(rows *sql.Rows) error {
+		var packed sql.RawBytes
+		if err := rows.Scan(&packed); err != nil {
+			return err
+		}
+		p, err := unpack(packed)
+		all = append(all, p)
+		return err
+	}, args...)
+	return all, err
+}
+
 // ActsWithin yields all audit entries with a time in [from, to), ascending by time.
 func (x *Index) ActsWithin(ctx context.Context, r *repository.Repository, from, to time.Time) iter.Seq2[entra.Body, error] {
 	return func(yield func(entra.Body, error) bool) {
 		err := x.of(ctx, r)
 		var at []repository.Position
 		if err == nil {
-			at, err = decoded[repository.Position](x, ctx, "acts within", nano(from), nano(to))
+			at, err = x.positions(ctx, "acts within", nano(from), nano(to))
 		}
 		if err != nil {
 			yield("", err)

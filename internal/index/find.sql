@@ -41,7 +41,7 @@ WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id = ?2
 
 -- name: has
 SELECT count(*) FROM link WHERE src = (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?1) AND id = ?2)
-AND rel = (SELECT n FROM rel WHERE name = ?3)
+AND rel = (SELECT n FROM rel WHERE name = ?3) AND rank = (SELECT n FROM type WHERE name = ?4) << 22 | ?7
 AND dst = (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?4) AND id = ?5) AND a <= ?6 AND z > ?6
 
 -- name: added up
@@ -53,24 +53,43 @@ CROSS JOIN link l ON l.src = o.n AND l.rel = (SELECT n FROM rel WHERE name = ?2)
 CROSS JOIN object d ON d.n = l.dst CROSS JOIN type t ON t.n = d.type
 WHERE o.type = (SELECT n FROM type WHERE name = ?1) AND o.id > ?3 ORDER BY o.id, t.name, d.id LIMIT ?5
 
--- name: links of one
-SELECT l.src, l.rel, l.dst, l.a, l.z FROM link l JOIN object d ON d.n = l.dst JOIN type t ON t.n = d.type
-WHERE l.src = ?1 AND l.rel = (SELECT n FROM rel WHERE name = ?2) AND l.a <= ?3 AND l.z > ?3 ORDER BY t.name, d.id
-
 -- name: around
-SELECT l.src, l.rel, l.dst, l.a, l.z FROM (
-  SELECT src, rel, dst, a, z FROM link WHERE src = ?1 UNION SELECT src, rel, dst, a, z FROM link WHERE dst = ?1) l
-JOIN rel r ON r.n = l.rel
+WITH self (n) AS (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?1) AND id = ?2)
+SELECT 1, r.name, t.name, o.id, l.a, l.z FROM link l
+CROSS JOIN rel r ON r.n = l.rel CROSS JOIN object o ON o.n = l.dst CROSS JOIN type t ON t.n = o.type
+WHERE l.src = (SELECT n FROM self) AND (?3 = 0 OR (l.a <= ?3 AND l.z > ?3))
+UNION ALL
+SELECT 0, r.name, t.name, o.id, l.a, l.z FROM link l
+CROSS JOIN rel r ON r.n = l.rel CROSS JOIN object o ON o.n = l.src CROSS JOIN type t ON t.n = o.type
+WHERE l.dst = (SELECT n FROM self) AND l.src <> l.dst AND (?3 = 0 OR (l.a <= ?3 AND l.z > ?3))
+LIMIT ?4
+
+-- name: into
+SELECT st.name, s.id, r.name, dt.name, d.id, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
 JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
 JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
-WHERE ?2 = 0 OR (l.a <= ?2 AND l.z > ?2)
-ORDER BY st.name, s.id, r.name, dt.name, d.id, l.a
+WHERE l.dst = ?1 AND l.src <> ?1 AND (?2 = 0 OR (l.a <= ?2 AND l.z > ?2)) ORDER BY st.name, s.id, r.name, l.a
 
--- name: objects by number
-SELECT o.n, t.name, o.id FROM object o JOIN type t ON t.n = o.type WHERE o.n IN (SELECT value FROM json_each(?))
+-- name: fans
+WITH RECURSIVE fan (at) AS (
+  SELECT (SELECT (rel << 40) | (rank >> 22) FROM link WHERE src = ?1 ORDER BY rel, rank LIMIT 1)
+  UNION ALL
+  SELECT (SELECT (rel << 40) | (rank >> 22) FROM link WHERE src = ?1
+    AND (rel, rank) >= (fan.at >> 40, ((fan.at & 1099511627775) + 1) << 22) ORDER BY rel, rank LIMIT 1)
+  FROM fan WHERE fan.at IS NOT NULL
+)
+SELECT r.n, r.name, t.n, t.name FROM fan f JOIN rel r ON r.n = f.at >> 40 JOIN type t ON t.n = f.at & 1099511627775
+ORDER BY r.name, t.name
 
--- name: rels
-SELECT n, name FROM rel
+-- name: fan
+SELECT l.rank, o.id, l.a, l.z FROM link l CROSS JOIN object o ON o.n = l.dst
+WHERE l.src = ?1 AND l.rel = ?2 AND l.rank > ?3 AND l.rank < ?4 AND (?5 = 0 OR (l.a <= ?5 AND l.z > ?5)) ORDER BY l.rank LIMIT ?6
+
+-- name: alike
+SELECT st.name, s.id, r.name, dt.name, d.id, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
+JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
+JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
+WHERE l.src = ?1 AND l.rel = ?2 AND l.rank = ?3 AND (?4 = 0 OR (l.a <= ?4 AND l.z > ?4)) ORDER BY d.id, l.a
 
 -- name: number
 SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?) AND id = ?
@@ -83,47 +102,48 @@ JOIN version v ON v.object = o.n AND v.a <= ?2 AND v.z > ?2
 JOIN label l ON l.n = v.label ORDER BY r.key
 
 -- name: holders
-SELECT o.n FROM reference r JOIN object o ON o.n = r.object JOIN type t ON t.n = o.type
+SELECT t.name, o.id FROM reference r JOIN object o ON o.n = r.object JOIN type t ON t.n = o.type
 WHERE r.target = (SELECT n FROM target WHERE id = ?1) AND r.a <= ?2 AND r.z > ?2 ORDER BY t.name, o.id
 
 -- name: touched
-SELECT o.n FROM (
+SELECT t.name, o.id FROM (
   SELECT c.object AS n FROM (
     SELECT object FROM version WHERE a > 0 AND a > ?1 AND a <= ?2
-    UNION SELECT object FROM version WHERE z < 1099511627776 AND z > ?1 AND z <= ?2) c
+    UNION SELECT object FROM version WHERE z < 2147483647 AND z > ?1 AND z <= ?2) c
   WHERE (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?1 AND v.z > ?1)
     IS NOT (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?2 AND v.z > ?2)
   UNION
-  SELECT l.src FROM link l WHERE l.a > 0 AND l.a > ?1 AND l.a <= ?2 AND l.z > ?2
-    AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?1 AND m.z > ?1)
-  UNION
-  SELECT l.src FROM link l WHERE l.z < 1099511627776 AND l.z > ?1 AND l.z <= ?2 AND l.a <= ?1
-    AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?2 AND m.z > ?2)
+  SELECT src FROM ( -- a link that ended and began again comes twice
+    SELECT src, rel, rank, dst FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
+    UNION ALL SELECT src, rel, rank, dst FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
+  ) GROUP BY src, rel, rank, dst HAVING count(*) = 1
 ) c JOIN object o ON o.n = c.n JOIN type t ON t.n = o.type ORDER BY t.name, o.id
 
 -- name: revised
-SELECT o.n FROM (
+SELECT t.name, o.id FROM (
   SELECT object FROM version WHERE a > 0 AND a > ?1 AND a <= ?2
-  UNION SELECT object FROM version WHERE z < 1099511627776 AND z > ?1 AND z <= ?2) c
+  UNION SELECT object FROM version WHERE z < 2147483647 AND z > ?1 AND z <= ?2) c
 JOIN object o ON o.n = c.object JOIN type t ON t.n = o.type
 WHERE (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?1 AND v.z > ?1)
   IS NOT (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?2 AND v.z > ?2)
 ORDER BY t.name, o.id
 
 -- name: begun
-SELECT l.src, l.rel, l.dst, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
-JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
-JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
-WHERE l.a > 0 AND l.a > ?1 AND l.a <= ?2 AND l.z > ?2
-  AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?1 AND m.z > ?1)
+SELECT st.name, s.id, r.name, dt.name, d.id, 0, 0 FROM (
+  SELECT src, rel, rank, dst FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
+  EXCEPT SELECT src, rel, rank, dst FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
+) c JOIN rel r ON r.n = c.rel
+JOIN object s ON s.n = c.src JOIN type st ON st.n = s.type
+JOIN object d ON d.n = c.dst JOIN type dt ON dt.n = d.type
 ORDER BY st.name, s.id, r.name, dt.name, d.id
 
 -- name: ended
-SELECT l.src, l.rel, l.dst, l.a, l.z FROM link l JOIN rel r ON r.n = l.rel
-JOIN object s ON s.n = l.src JOIN type st ON st.n = s.type
-JOIN object d ON d.n = l.dst JOIN type dt ON dt.n = d.type
-WHERE l.z < 1099511627776 AND l.z > ?1 AND l.z <= ?2 AND l.a <= ?1
-  AND NOT EXISTS (SELECT 1 FROM link m WHERE m.src = l.src AND m.rel = l.rel AND m.dst = l.dst AND m.a <= ?2 AND m.z > ?2)
+SELECT st.name, s.id, r.name, dt.name, d.id, 0, 0 FROM (
+  SELECT src, rel, rank, dst FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
+  EXCEPT SELECT src, rel, rank, dst FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
+) c JOIN rel r ON r.n = c.rel
+JOIN object s ON s.n = c.src JOIN type st ON st.n = s.type
+JOIN object d ON d.n = c.dst JOIN type dt ON dt.n = d.type
 ORDER BY st.name, s.id, r.name, dt.name, d.id
 
 -- name: spans
@@ -142,6 +162,9 @@ SELECT id FROM act WHERE at >= ? ORDER BY at, id
 
 -- name: repository
 SELECT value FROM meta WHERE name = 'repository'
+
+-- name: snapshot of
+SELECT (SELECT value FROM meta WHERE name = 'repository'), (SELECT body FROM snapshot WHERE n = ?)
 
 -- name: moments
 WITH self (n) AS (SELECT n FROM object WHERE type = (SELECT n FROM type WHERE name = ?1) AND id = ?2)

@@ -34,8 +34,8 @@ import (
 var statements embed.FS
 
 // forever is the z of a row that still holds. The SQL says it as a literal, without which SQLite does not
-// use the partial indexes.
-const forever = 1 << 40
+// use the partial indexes. No log gets that long, and most rows hold it, twice.
+const forever = 1<<31 - 1
 
 // chunk is how many rows or refs one statement takes or gives.
 const chunk = 1000
@@ -75,6 +75,7 @@ type Index struct {
 
 	turn  chan struct{} // held by the one Update at a time
 	cache *cache
+	shelf shelf
 }
 
 // Open opens the database at path, or makes one. ":memory:" keeps it in memory, until Close. The folder is

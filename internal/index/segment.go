@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
@@ -164,7 +165,7 @@ func (s *segment) object(line repository.Object) error {
 			return err
 		}
 	}
-	if _, err := s.run("add version", n, s.at, line.Version[:], label, text(line.Position)); err != nil {
+	if _, err := s.run("add version", n, s.at, line.Version[:], label, pack(line.Position)); err != nil {
 		return err
 	}
 	return s.refers(n, fresh, p.Refs)
@@ -314,26 +315,29 @@ func (s *segment) links(line repository.Links) error {
 	for _, to := range line.Add {
 		sum.AddLink(entra.Link{From: line.From, Rel: line.Rel, To: to})
 	}
-	if err := s.each(line.Remove, nil, func(dst string) error {
-		_, err := s.run("close links", src, rel, dst, s.number)
+	if err := s.each(line.Remove, nil, func(ends string) error {
+		_, err := s.run("close links", src, rel, ends, s.number)
 		return err
 	}); err != nil {
 		return err
 	}
-	return s.each(line.Add, to, func(dst string) error {
-		if s.at != 0 { // what was taken away and comes back in one segment never went
-			if _, err := s.run("revive links", src, rel, dst, s.number); err != nil {
-				return err
-			}
+	return s.each(line.Add, to, func(ends string) error {
+		if s.at == 0 {
+			_, err := s.run("add first links", src, rel, ends)
+			return err
 		}
-		_, err := s.run("add links", src, rel, dst, s.at)
+		// What was taken away and comes back in one segment never went.
+		if _, err := s.run("revive links", src, rel, ends, s.number); err != nil {
+			return err
+		}
+		_, err := s.run("add links", src, rel, ends, s.at)
 		return err
 	})
 }
 
-// each gives do the numbers of the objects, as JSON, a chunk at a time. Ordinals are those of the refs, or nil.
-func (s *segment) each(refs []entra.Ref, ordinals []int64, do func(numbers string) error) error {
-	numbers := make([]int64, 0, min(len(refs), chunk))
+// each gives do the objects as far ends, as JSON, a chunk at a time. Ordinals are those of the refs, or nil.
+func (s *segment) each(refs []entra.Ref, ordinals []int64, do func(ends string) error) error {
+	ends := make([]int64, 0, min(len(refs), chunk))
 	for i, r := range refs {
 		o := int64(-1)
 		if ordinals != nil {
@@ -343,11 +347,16 @@ func (s *segment) each(refs []entra.Ref, ordinals []int64, do func(numbers strin
 		if err != nil {
 			return err
 		}
-		if numbers = append(numbers, n); len(numbers) == chunk || i == len(refs)-1 {
-			if err := do(text(numbers)); err != nil {
+		end, err := far(s.types[r.Type], r.ID, n)
+		if err != nil {
+			return err
+		}
+		if ends = append(ends, end); len(ends) == chunk || i == len(refs)-1 {
+			slices.Sort(ends) // as the rows lie
+			if err := do(text(ends)); err != nil {
 				return err
 			}
-			numbers = numbers[:0]
+			ends = ends[:0]
 		}
 	}
 	return nil
@@ -361,7 +370,7 @@ func (s *segment) act(line repository.AuditEntry) error {
 	if !ok || a.ID == "" {
 		return nil
 	}
-	n, added, err := s.insert("add act", a.ID, nano(a.At), text(line.Position))
+	n, added, err := s.insert("add act", a.ID, nano(a.At), pack(line.Position))
 	if err != nil || !added {
 		return err
 	}

@@ -3,11 +3,14 @@ package index
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/repository"
@@ -25,10 +28,19 @@ type Tree struct {
 // Tree returns the tree of a snapshot of the repository that the index was last updated from. The error
 // wraps fs.ErrNotExist where the index has no such snapshot.
 func (x *Index) Tree(ctx context.Context, r *repository.Repository, number int64) (*Tree, error) {
-	if err := x.of(ctx, r); err != nil {
+	var id string
+	var body []byte
+	err := x.read(ctx, "snapshot of", func(rows *sql.Rows) error { return rows.Scan(&id, &body) }, number)
+	if err != nil {
 		return nil, err
 	}
-	s, err := x.Snapshot(ctx, number)
+	if err := foreign(id, r); err != nil {
+		return nil, err
+	}
+	if body == nil {
+		return nil, absent(fmt.Sprintf("snapshot %d", number))
+	}
+	s, err := x.shelf.get(body)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +54,10 @@ func (x *Index) of(ctx context.Context, r *repository.Repository) error {
 	if err != nil {
 		return err
 	}
+	return foreign(id, r)
+}
+
+func foreign(id string, r *repository.Repository) error {
 	if id != r.ID() {
 		return fmt.Errorf("index: it was filled from repository %q, not from %q: %w", id, r.ID(), fs.ErrNotExist)
 	}
@@ -107,16 +123,18 @@ func (t *Tree) Whole(ctx context.Context, of entra.Type) iter.Seq2[entra.Object,
 		var ids entra.IDList
 		var at []spot
 		err := t.x.read(ctx, "whole", func(rows *sql.Rows) error {
-			var id, position string
-			var hash []byte
+			var id string
+			var hash, position sql.RawBytes
 			if err := rows.Scan(&id, &hash, &position); err != nil {
 				return err
 			}
 			s := spot{n: uint32(ids.Len())}
 			copy(s.version[:], hash)
+			var err error
+			s.at, err = unpack(position)
 			ids.Add(entra.ID(id))
 			at = append(at, s)
-			return json.Unmarshal([]byte(position), &at[len(at)-1].at)
+			return err
 		}, string(of), t.s.Number)
 		if err != nil {
 			yield(entra.Object{}, err)
@@ -188,12 +206,7 @@ func (t *Tree) Links(ctx context.Context, of entra.Type, rel string) iter.Seq2[e
 			if !full {
 				return
 			}
-			ends, err := t.x.ends(ctx, "links of one", last, rel, t.s.Number)
-			if err != nil {
-				yield(entra.Link{}, err)
-				return
-			}
-			for span, err := range t.x.spell(ctx, ends) {
+			for span, err := range t.x.out(ctx, from, last, rel, t.s.Number) {
 				if !yield(span.Link, err) || err != nil {
 					return
 				}
@@ -218,7 +231,7 @@ func (t *Tree) Version(ctx context.Context, r entra.Ref) (v entra.Version, ok bo
 // Has implements snapshot.Base.
 func (t *Tree) Has(ctx context.Context, l entra.Link) (has bool, err error) {
 	err = t.x.read(ctx, "has", func(rows *sql.Rows) error { return rows.Scan(&has) },
-		string(l.From.Type), string(l.From.ID), l.Rel, string(l.To.Type), string(l.To.ID), t.s.Number)
+		string(l.From.Type), string(l.From.ID), l.Rel, string(l.To.Type), string(l.To.ID), t.s.Number, rank(l.To.ID))
 	return has, err
 }
 
@@ -277,16 +290,15 @@ func (t *Tree) places(ctx context.Context, refs []entra.Ref) ([]place, error) {
 	all := make([]place, 0, len(refs))
 	err := t.x.read(ctx, "versions", func(rows *sql.Rows) error {
 		var p place
-		var hash, at []byte
+		var hash, at sql.RawBytes
 		if err := rows.Scan(&p.i, &hash, &at, &p.name); err != nil {
 			return err
 		}
 		copy(p.version[:], hash)
-		if err := json.Unmarshal(at, &p.at); err != nil {
-			return err
-		}
+		var err error
+		p.at, err = unpack(at)
 		all = append(all, p)
-		return nil
+		return err
 	}, text(pairs), t.s.Number)
 	return all, err
 }
@@ -342,32 +354,24 @@ func (t *Tree) Objects(ctx context.Context, refs []entra.Ref) iter.Seq2[entra.Ob
 func (t *Tree) bodies(ctx context.Context, refs []entra.Ref, places []place, yield func(entra.Object, error) bool) bool {
 	bodies := make([]entra.Body, len(places))
 	var missing []int
-	var at []repository.Position
 	for i, p := range places {
-		if b, ok := t.x.cache.get(p.version); ok {
-			bodies[i] = b
-			continue
+		var ok bool
+		if bodies[i], ok = t.x.cache.get(p.version); !ok {
+			missing = append(missing, i)
 		}
-		missing, at = append(missing, i), append(at, p.at)
 	}
-	n := 0
-	for b, err := range t.r.Bodies(ctx, at) {
-		if err == nil && n < len(missing) && b.Version() != places[missing[n]].version {
-			err = fmt.Errorf("index: the body of %s is not the version the index names", refs[missing[n]])
-		}
-		if err != nil {
-			yield(entra.Object{}, fmt.Errorf("read bodies: %w", err))
-			return false
-		}
-		if n == len(missing) {
-			break
-		}
-		bodies[missing[n]] = b
-		t.x.cache.put(places[missing[n]].version, b)
-		n++
+	slices.SortFunc(missing, func(i, j int) int { return places[i].at.Compare(places[j].at) })
+	// Bodies that lie far from one another take most of the time to decrypt and decompress.
+	var g errgroup.Group
+	share := max(alone, (len(missing)-1)/runtime.GOMAXPROCS(0)+1)
+	for len(missing) > share {
+		some := missing[:share]
+		g.Go(func() error { return t.fetch(ctx, refs, places, some, bodies) })
+		missing = missing[share:]
 	}
-	if n < len(missing) {
-		yield(entra.Object{}, fmt.Errorf("read bodies: %d of %d came", n, len(missing)))
+	err := t.fetch(ctx, refs, places, missing, bodies)
+	if err := errors.Join(g.Wait(), err); err != nil {
+		yield(entra.Object{}, fmt.Errorf("read bodies: %w", err))
 		return false
 	}
 	for i, b := range bodies {
@@ -376,6 +380,34 @@ func (t *Tree) bodies(ctx context.Context, refs []entra.Ref, places []place, yie
 		}
 	}
 	return true
+}
+
+// alone is how many bodies one goroutine reads at least.
+const alone = 16
+
+// fetch reads some of the bodies at the places.
+func (t *Tree) fetch(ctx context.Context, refs []entra.Ref, places []place, some []int, bodies []entra.Body) error {
+	at := make([]repository.Position, len(some))
+	for n, i := range some {
+		at[n] = places[i].at
+	}
+	n := 0
+	for b, err := range t.r.Bodies(ctx, at) {
+		if err != nil {
+			return err
+		}
+		i := some[n]
+		if b.Version() != places[i].version {
+			return fmt.Errorf("index: the body of %s is not the version the index names", refs[i])
+		}
+		bodies[i] = b
+		t.x.cache.put(places[i].version, b)
+		n++
+	}
+	if n < len(some) {
+		return fmt.Errorf("%d of %d came", n, len(some))
+	}
+	return nil
 }
 
 // Name returns what people call the object in this snapshot. The error wraps fs.ErrNotExist where the tree
@@ -440,138 +472,4 @@ func (t *Tree) Apart(ctx context.Context, other snapshot.Tree) (objects iter.Seq
 		was, is = is, was
 	}
 	return t.x.refs(ctx, "revised", low, high), was, is, true
-}
-
-// links yields the links that the statement gives, in its order. They are held in numbers.
-func (x *Index) links(ctx context.Context, name string, args ...any) iter.Seq2[entra.Link, error] {
-	return func(yield func(entra.Link, error) bool) {
-		all, err := x.ends(ctx, name, args...)
-		if err != nil {
-			yield(entra.Link{}, err)
-			return
-		}
-		for l, err := range x.spell(ctx, all) {
-			if !yield(l.Link, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// refs yields the refs of the objects whose numbers the statement gives, in its order. The numbers are held
-// in memory, the refs only in pages.
-func (x *Index) refs(ctx context.Context, name string, args ...any) iter.Seq2[entra.Ref, error] {
-	return func(yield func(entra.Ref, error) bool) {
-		var numbers []int64
-		err := x.read(ctx, name, func(rows *sql.Rows) error {
-			var n int64
-			err := rows.Scan(&n)
-			numbers = append(numbers, n)
-			return err
-		}, args...)
-		if err != nil {
-			yield(entra.Ref{}, err)
-			return
-		}
-		for base := 0; base < len(numbers); base += chunk {
-			page := numbers[base:min(base+chunk, len(numbers))]
-			known, err := x.objects(ctx, page)
-			if err != nil {
-				yield(entra.Ref{}, err)
-				return
-			}
-			for _, n := range page {
-				if !yield(known[n], nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// objects returns the refs of objects by their numbers.
-func (x *Index) objects(ctx context.Context, numbers []int64) (map[int64]entra.Ref, error) {
-	known := make(map[int64]entra.Ref, len(numbers))
-	err := x.read(ctx, "objects by number", func(rows *sql.Rows) error {
-		var n int64
-		var r entra.Ref
-		err := rows.Scan(&n, &r.Type, &r.ID)
-		known[n] = r
-		return err
-	}, text(numbers))
-	return known, err
-}
-
-// ends is a link in numbers, and its span.
-type ends struct{ src, rel, dst, a, z int64 }
-
-func (x *Index) ends(ctx context.Context, name string, args ...any) ([]ends, error) {
-	var all []ends
-	err := x.read(ctx, name, func(rows *sql.Rows) error {
-		var e ends
-		err := rows.Scan(&e.src, &e.rel, &e.dst, &e.a, &e.z)
-		all = append(all, e)
-		return err
-	}, args...)
-	return all, err
-}
-
-// around yields the links at either end of which the object stands, in the snapshot with the number, or ever
-// where it is 0.
-func (x *Index) around(ctx context.Context, r entra.Ref, number int64) iter.Seq2[LinkSpan, error] {
-	return func(yield func(LinkSpan, error) bool) {
-		var n int64
-		err := x.read(ctx, "number", func(rows *sql.Rows) error { return rows.Scan(&n) }, string(r.Type), string(r.ID))
-		var all []ends
-		if err == nil && n != 0 {
-			all, err = x.ends(ctx, "around", n, number)
-		}
-		if err != nil {
-			yield(LinkSpan{}, err)
-			return
-		}
-		for l, err := range x.spell(ctx, all) {
-			if !yield(l, err) {
-				return
-			}
-		}
-	}
-}
-
-// spell turns links in numbers into links, page by page. The spans' First and Last are a and z still.
-func (x *Index) spell(ctx context.Context, all []ends) iter.Seq2[LinkSpan, error] {
-	return func(yield func(LinkSpan, error) bool) {
-		if len(all) == 0 {
-			return
-		}
-		rels := map[int64]string{}
-		err := x.read(ctx, "rels", func(rows *sql.Rows) error {
-			var n int64
-			var name string
-			err := rows.Scan(&n, &name)
-			rels[n] = name
-			return err
-		})
-		if err != nil {
-			yield(LinkSpan{}, err)
-			return
-		}
-		for base := 0; base < len(all); base += chunk {
-			page := all[base:min(base+chunk, len(all))]
-			numbers := make([]int64, 0, 2*len(page))
-			for _, e := range page {
-				numbers = append(numbers, e.src, e.dst)
-			}
-			known, err := x.objects(ctx, numbers)
-			if err != nil {
-				yield(LinkSpan{}, err)
-				return
-			}
-			for _, e := range page {
-				if !yield(LinkSpan{entra.Link{From: known[e.src], Rel: rels[e.rel], To: known[e.dst]}, e.a, e.z}, nil) {
-					return
-				}
-			}
-		}
-	}
 }

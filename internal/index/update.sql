@@ -38,14 +38,14 @@ SELECT v.a, v.z, v.hash, v.label, l.name, l.digest FROM version v JOIN label l O
 WHERE v.object = ? ORDER BY v.a DESC LIMIT 1
 
 -- name: add version
-INSERT INTO version (object, a, z, hash, label, position) VALUES (?, ?, 1099511627776, ?, ?, ?)
+INSERT INTO version (object, a, z, hash, label, position) VALUES (?, ?, 2147483647, ?, ?, ?)
 ON CONFLICT (object, a) DO UPDATE SET z = excluded.z, hash = excluded.hash, label = excluded.label, position = excluded.position
 
 -- name: close version
 UPDATE version SET z = ?3 WHERE object = ?1 AND a = ?2
 
 -- name: revive version
-UPDATE version SET z = 1099511627776 WHERE object = ?1 AND a = ?2
+UPDATE version SET z = 2147483647 WHERE object = ?1 AND a = ?2
 
 -- name: drop empty versions
 DELETE FROM version WHERE a > 0 AND a = ?1 AND z = ?1
@@ -57,21 +57,28 @@ INSERT INTO label (object, name, digest) VALUES (?, ?, ?)
 INSERT INTO fts (rowid, text) VALUES (?, ?)
 
 -- name: revive links
-UPDATE link SET z = 1099511627776 WHERE src = ?1 AND rel = ?2 AND dst IN (SELECT value FROM json_each(?3)) AND z = ?4
+UPDATE link SET z = 2147483647 WHERE src = ?1 AND rel = ?2 AND z = ?4
+AND (rank, dst) IN (SELECT value >> 28, value & 268435455 FROM json_each(?3))
+
+-- name: add first links
+INSERT INTO link (src, rel, rank, dst, a, z) SELECT ?1, ?2, value >> 28, value & 268435455, 0, 2147483647 FROM json_each(?3) WHERE 1
+ON CONFLICT (src, rel, rank, dst, a) DO NOTHING
 
 -- name: add links
-INSERT INTO link (src, rel, dst, a, z) SELECT ?1, ?2, value, ?4, 1099511627776 FROM json_each(?3) e
-WHERE NOT EXISTS (SELECT 1 FROM link l WHERE l.src = ?1 AND l.rel = ?2 AND l.dst = e.value AND l.z = 1099511627776)
-ON CONFLICT (src, rel, dst, a) DO NOTHING
+INSERT INTO link (src, rel, rank, dst, a, z) SELECT ?1, ?2, value >> 28, value & 268435455, ?4, 2147483647 FROM json_each(?3) e
+WHERE NOT EXISTS (SELECT 1 FROM link l
+  WHERE l.src = ?1 AND l.rel = ?2 AND l.rank = e.value >> 28 AND l.dst = e.value & 268435455 AND l.z = 2147483647)
+ON CONFLICT (src, rel, rank, dst, a) DO NOTHING
 
 -- name: close links
-UPDATE link SET z = ?4 WHERE src = ?1 AND rel = ?2 AND dst IN (SELECT value FROM json_each(?3)) AND z = 1099511627776
+UPDATE link SET z = ?4 WHERE src = ?1 AND rel = ?2 AND z = 2147483647
+AND (rank, dst) IN (SELECT value >> 28, value & 268435455 FROM json_each(?3))
 
 -- name: close links from
-UPDATE link SET z = ?2 WHERE src = ?1 AND z = 1099511627776
+UPDATE link SET z = ?2 WHERE src = ?1 AND z = 2147483647
 
 -- name: close links to
-UPDATE link SET z = ?2 WHERE dst = ?1 AND z = 1099511627776
+UPDATE link SET z = ?2 WHERE dst = ?1 AND z = 2147483647
 
 -- name: drop empty links
 DELETE FROM link WHERE a > 0 AND a = ?1 AND z = ?1
@@ -83,31 +90,31 @@ SELECT n FROM target WHERE id = ?
 INSERT OR IGNORE INTO target (id) VALUES (?)
 
 -- name: references held
-SELECT target FROM reference WHERE object = ? AND z = 1099511627776
+SELECT target FROM reference WHERE object = ? AND z = 2147483647
 
 -- name: revive reference
-UPDATE reference SET z = 1099511627776 WHERE object = ?1 AND target = ?2 AND z = ?3
+UPDATE reference SET z = 2147483647 WHERE object = ?1 AND target = ?2 AND z = ?3
 
 -- name: add reference
-INSERT INTO reference (object, target, a, z) VALUES (?, ?, ?, 1099511627776)
+INSERT INTO reference (object, target, a, z) VALUES (?, ?, ?, 2147483647)
 
 -- name: close reference
-UPDATE reference SET z = ?3 WHERE object = ?1 AND target = ?2 AND z = 1099511627776
+UPDATE reference SET z = ?3 WHERE object = ?1 AND target = ?2 AND z = 2147483647
 
 -- name: close all versions
-UPDATE version SET z = ?1 WHERE z = 1099511627776
+UPDATE version SET z = ?1 WHERE z = 2147483647
 
 -- name: close all links
-UPDATE link SET z = ?1 WHERE z = 1099511627776
+UPDATE link SET z = ?1 WHERE z = 2147483647
 
 -- name: close all references
-UPDATE reference SET z = ?1 WHERE z = 1099511627776
+UPDATE reference SET z = ?1 WHERE z = 2147483647
 
 -- name: sums
 SELECT type, rel FROM sum
 
 -- name: close references
-UPDATE reference SET z = ?2 WHERE object = ?1 AND z = 1099511627776
+UPDATE reference SET z = ?2 WHERE object = ?1 AND z = 2147483647
 
 -- name: drop empty references
 DELETE FROM reference WHERE a > 0 AND a = ?1 AND z = ?1
