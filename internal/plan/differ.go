@@ -408,38 +408,43 @@ func (m *maker) relate(links []diff.Change) error {
 			}
 		}
 	}
+	takes := map[string]bool{} // single-valued relations that another end is planned for
 	for _, c := range links {
 		l := c.Link
-		if !m.inLinks(l) {
+		if !m.inLinks(l) || c.Kind != diff.Linked && (c.Kind != diff.Unknown || c.Reason != diff.NoBefore) {
 			continue
 		}
-		switch {
-		case c.Kind == diff.Linked || c.Kind == diff.Unknown && c.Reason == diff.NoBefore:
-			var replaces *entra.Ref
-			if old := extra[start(l)]; single(l) && len(old) == 1 {
-				replaces = &old[0].To
-			}
-			if err := m.attach(l, c.Kind == diff.Unknown, replaces); err != nil {
-				return err
-			}
-		case c.Kind == diff.Unlinked && m.q.Scope.Delete:
-			if single(l) && asked[start(l)] {
-				continue // another takes its place
-			}
-			if sole(l) {
-				if to := m.baseName(l.To); !moved[entra.Link{Rel: l.Rel, To: to}] && !m.deleted(to) {
-					from := m.baseName(l.From)
-					o, _, err := get(m.ctx, m.world, from)
-					if err != nil {
-						return err
-					}
-					m.gap(from, catalog.Name(o), linkField(l), "it holds now and did not; what it leads to is in one such place always, so give it another")
+		var replaces *entra.Ref
+		if old := extra[start(l)]; single(l) && len(old) == 1 {
+			replaces = &old[0].To
+		}
+		planned, err := m.attach(l, c.Kind == diff.Unknown, replaces)
+		if err != nil {
+			return err
+		}
+		takes[start(l)] = takes[start(l)] || planned
+	}
+	for _, c := range links {
+		l := c.Link
+		if !m.inLinks(l) || c.Kind != diff.Unlinked || !m.q.Scope.Delete {
+			continue
+		}
+		if single(l) && takes[start(l)] {
+			continue // another takes its place
+		}
+		if sole(l) {
+			if to := m.baseName(l.To); !moved[entra.Link{Rel: l.Rel, To: to}] && !m.deleted(to) {
+				from := m.baseName(l.From)
+				o, _, err := get(m.ctx, m.world, from)
+				if err != nil {
+					return err
 				}
-				continue
+				m.gap(from, catalog.Name(o), linkField(l), "it holds now and did not; what it leads to is in one such place always, so give it another")
 			}
-			if err := m.detach(l); err != nil {
-				return err
-			}
+			continue
+		}
+		if err := m.detach(l); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -459,20 +464,21 @@ func (m *maker) fixed(l entra.Link, from entra.Object) string {
 	return catalog.FrozenLinks(from, l.Rel)
 }
 
-func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
+// attach plans that a link begins. It reports false where that is a gap, or comes with something else.
+func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) (planned bool, err error) {
 	from, there, err := get(m.ctx, m.world, m.baseName(l.From))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !there {
 		if from, _, err = get(m.ctx, m.goal, l.From); err != nil {
-			return err
+			return false, err
 		}
 	}
 	name := catalog.Name(from)
 	if why := m.fixed(l, from); why != "" {
 		m.gap(l.From, name, linkField(l), why)
-		return nil
+		return false, nil
 	}
 	for _, end := range []entra.Ref{l.From, l.To} {
 		if _, ok := catalog.Lookup(end.Type); !ok {
@@ -480,28 +486,28 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
 		}
 		is, err := m.exists(end)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if !is {
 			if end == l.From && (m.makes[l.To] == nil && m.selected == nil) {
-				return nil // the object is a gap by itself
+				return false, nil // the object is a gap by itself
 			}
 			m.gap(l.From, name, linkField(l), fmt.Sprintf("%s does not exist; restore it as well", end))
-			return nil
+			return false, nil
 		}
 	}
 	if s, ok, err := led(m.ctx, m.goal, l); err != nil {
-		return err
+		return false, err
 	} else if ok && catalog.Leads(s) {
 		if m.makes[s.Ref] == nil {
 			m.gap(l.From, name, linkField(l), unmade(s))
 		}
-		return nil // it comes with the schedule
+		return true, nil // it comes with the schedule
 	}
 	if unknown && m.makes[l.From] == nil && m.makes[l.To] == nil {
 		m.plan.Unread.Links = append(m.plan.Unread.Links, entra.Link{From: m.baseName(l.From), Rel: l.Rel, To: m.baseName(l.To)})
 		m.gap(l.From, name, linkField(l), "it could not be read whether it still holds; capture again with the missing permission and plan again")
-		return nil
+		return false, nil
 	}
 	n := node{Step: Step{Action: Attach, Ref: l.From, Name: name, Link: &l, Replaces: replaces, Why: "it held and no longer does"}, rank: rankAttach}
 	for _, end := range []entra.Ref{l.From, l.To} {
@@ -511,7 +517,7 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) error {
 		}
 	}
 	m.add(n)
-	return nil
+	return true, nil
 }
 
 func (m *maker) detach(l entra.Link) error {
