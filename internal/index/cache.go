@@ -81,6 +81,11 @@ func (s *shelf) get(body []byte) (*snapshot.Snapshot, error) {
 		if err := json.Unmarshal(body, e.snapshot); err != nil {
 			return nil, err
 		}
+		for i := range e.snapshot.Parts { // who adds to a list adds to a copy
+			p := &e.snapshot.Parts[i]
+			p.Asked, p.Absent = slices.Clip(p.Asked), slices.Clip(p.Absent)
+			p.Holes, p.Seen, p.SeenTo = slices.Clip(p.Holes), slices.Clip(p.Seen), slices.Clip(p.SeenTo)
+		}
 		if len(s.all) == maxShelf {
 			s.all = slices.Delete(s.all, 0, 1)
 		}
