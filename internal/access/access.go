@@ -40,7 +40,8 @@ type View struct {
 	places                   map[entra.ID]catalog.Place
 	defaults                 []entra.Ref // the objects that say security defaults are on
 	above                    map[entra.Ref]map[entra.Ref]bool
-	held                     map[entra.Ref]bool // holes of the members part, with the groups above them
+	over                     map[entra.Ref][]entra.Ref // what groups are members of
+	held                     map[entra.Ref]bool        // holes of the members part, with the groups above them
 }
 
 // A Policy is a Conditional Access policy and what it says.
@@ -56,6 +57,7 @@ func Open(ctx context.Context, tree snapshot.Tree) (*View, error) {
 		roles:  map[entra.ID]catalog.DirectoryRole{},
 		places: map[entra.ID]catalog.Place{},
 		above:  map[entra.Ref]map[entra.Ref]bool{},
+		over:   map[entra.Ref][]entra.Ref{},
 	}
 	v.assignment, v.defaultsType = found()
 	take := map[entra.Type]func(entra.Object){
@@ -314,22 +316,44 @@ func (v *View) groups(ctx context.Context, who entra.Ref) (map[entra.Ref]bool, e
 	}
 	all := map[entra.Ref]bool{}
 	for queue := []entra.Ref{who}; len(queue) > 0; queue = queue[1:] {
-		for l, err := range v.tree.Around(ctx, queue[0]) {
-			if err != nil {
-				return nil, fmt.Errorf("groups of %s: %w", who, err)
-			}
-			if l.To != queue[0] || l.Rel != catalog.Members || l.From.Type != catalog.GroupType || all[l.From] {
+		in, err := v.direct(ctx, queue[0])
+		if err != nil {
+			return nil, fmt.Errorf("groups of %s: %w", who, err)
+		}
+		for _, g := range in {
+			if all[g] {
 				continue
 			}
 			if len(all) == maxGroups {
 				return nil, fmt.Errorf("groups of %s: more than %d", who, maxGroups)
 			}
-			all[l.From] = true
-			queue = append(queue, l.From)
+			all[g] = true
+			queue = append(queue, g)
 		}
 	}
 	v.above[who] = all
 	return all, nil
+}
+
+// direct returns the groups that have someone as a member. Of a group they are remembered: all that is around it are its
+// members as well, and those ask for the same.
+func (v *View) direct(ctx context.Context, who entra.Ref) (in []entra.Ref, err error) {
+	in, ok := v.over[who]
+	if ok {
+		return in, nil
+	}
+	for l, err := range v.tree.Around(ctx, who) {
+		if err != nil {
+			return nil, err
+		}
+		if l.To == who && l.Rel == catalog.Members && l.From.Type == catalog.GroupType {
+			in = append(in, l.From)
+		}
+	}
+	if who.Type == catalog.GroupType {
+		v.over[who] = in
+	}
+	return in, nil
 }
 
 // Inside says whether someone is in a group, directly or through nested groups.
