@@ -286,7 +286,7 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	p := in.p
 	id := strings.ToLower(text(p["appId"]))
 	app := c.t.get(c.t.appID[id])
-	name, everywhere := microsoftApps[id]
+	foreign, everywhere := c.t.elsewhere(id, stamp(c.t.clock()))
 	if !app.live() && !everywhere {
 		return nil, bad("The appId '%s' of the service principal does not reference a valid application object.", id)
 	}
@@ -300,7 +300,7 @@ func (c *call) newPrincipal(o *object, in checked) ([]func(), error) {
 	if app.live() {
 		full = c.t.servicePrincipalOf(app)
 	} else {
-		full, o.managed = microsoftPrincipal(id, name, stamp(c.t.clock())), true
+		full, o.managed = foreign, true
 	}
 	for k, v := range full {
 		if _, ok := p[k]; !ok {

@@ -36,6 +36,7 @@ type Options struct {
 	// A tenant has at least 16 users, 8 groups and 1 application.
 	Users, Groups, Apps int
 	Domain              string    // that people have addresses under; "" means contoso.example
+	World               World     // what there is outside of the tenant
 	Every               bool      // with some objects of each kind, which have every property that can be written
 	Privy               bool      // the reader has the permissions, too, that also write and without which some kinds are not shown
 	Page                int       // the most items on a page of a listing or a delta round, whatever is asked for; 0: as many as the service gives
@@ -44,6 +45,14 @@ type Options struct {
 	// Advance and with writes only.
 	Now  func() time.Time
 	Addr string // listen address; "" means 127.0.0.1:0
+}
+
+// World is what a tenant has from outside: what is bought, proven in DNS, or made by others.
+type World struct {
+	Domains []string // verified domains besides those that every tenant has
+	// Licences and Apps are bodies as Microsoft Graph gives them: subscribedSku, and servicePrincipal for applications whose home is
+	// another tenant. Of what a tenant has anyhow they add the roles and scopes of an application.
+	Licences, Apps []map[string]any
 }
 
 // App is an identity registered in the tenant.
@@ -285,6 +294,9 @@ func (t *Tenant) Grant(permission string) {
 	defer t.mu.Unlock()
 	delete(t.denied, permission)
 }
+
+// InitialDomain is the domain that the tenant was made with.
+func (t *Tenant) InitialDomain() string { return t.pop.initial }
 
 // Lag makes the first n reads over HTTP that concern an object after a write
 // to it see its old state: for a new object, that it is not there. 0 ends it

@@ -186,16 +186,8 @@ func setMail(p map[string]any, mail string) {
 }
 
 func (c *call) mailTaken(mail string, id string) bool {
-	for _, x := range c.t.objects {
-		if x.id == id || !x.live() {
-			continue
-		}
-		for _, a := range texts(x.p["proxyAddresses"]) {
-			_, addr, _ := strings.Cut(a, ":")
-			if strings.EqualFold(addr, mail) {
-				return true
-			}
-		}
+	if slices.ContainsFunc(c.t.mail[strings.ToLower(mail)], func(other string) bool { return other != id }) {
+		return true
 	}
 	o := c.t.byUPN(mail) // computed people have their own name as address
 	return o.live() && o.id != id && strings.EqualFold(text(o.p["mail"]), mail)

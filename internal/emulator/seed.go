@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,6 +101,12 @@ func (t *Tenant) populate() {
 		t.seed(kDomain, "domain", d, map[string]any{"authenticationType": "Managed", "isAdminManaged": true, "isDefault": i == 1, "isInitial": i == 0,
 			"isRoot": i != 2, "isVerified": true, "supportedServices": list("Email", "OfficeCommunicationsOnline"), "passwordValidityPeriodInDays": 2147483647, "passwordNotificationWindowInDays": 14})
 	}
+	for _, d := range t.o.World.Domains {
+		if t.get(d) == nil {
+			t.seed(kDomain, "domain", d, map[string]any{"authenticationType": "Managed", "isAdminManaged": true, "isDefault": false, "isInitial": false, "isRoot": true, "isVerified": true,
+				"supportedServices": list("Email", "OfficeCommunicationsOnline"), "passwordValidityPeriodInDays": 2147483647, "passwordNotificationWindowInDays": 14})
+		}
+	}
 	t.seed(kOrg, "organization", t.id, map[string]any{"displayName": "Contoso", "createdDateTime": born, "city": "Amsterdam", "country": "Netherlands", "countryLetterCode": "NL",
 		"preferredLanguage": "en", "tenantType": "AAD", "technicalNotificationMails": list("it@" + t.pop.domain), "securityComplianceNotificationMails": []any{},
 		"securityComplianceNotificationPhones": []any{}, "marketingNotificationEmails": []any{}, "businessPhones": list("+31 20 5550100"), "onPremisesSyncEnabled": true,
@@ -120,6 +127,14 @@ func (t *Tenant) populate() {
 	sku(skuP2, "AAD_PREMIUM_P2", many, "eec0eb4f-6444-4f95-aba0-50c24d67f998", "AAD_PREMIUM_P2", "8a256a2b-b617-496d-b51b-e76466e88db0", "MFA_PREMIUM")
 	sku(skuP1, "AAD_PREMIUM", 5, "41781fb2-bc02-4b7c-bd55-b576c07bb09d", "AAD_PREMIUM")
 
+	for _, bought := range t.o.World.Licences {
+		if has := t.get(t.id + "_" + text(bought["skuId"])); has == nil {
+			t.seed(kSku, "subscribedSku", t.id+"_"+text(bought["skuId"]), maps.Clone(bought))
+		} else {
+			units, _ := number(sub(bought["prepaidUnits"])["enabled"])
+			sub(has.p["prepaidUnits"])["enabled"] = many + units // beside those of its own people
+		}
+	}
 	t.seedApps(born, admin)
 	t.seedRoles(born)
 	t.seedPolicies(born)
@@ -142,6 +157,38 @@ var microsoftApps = map[string]string{
 	graphAppID: "Microsoft Graph", "00000002-0000-0ff1-ce00-000000000000": "Office 365 Exchange Online",
 	"00000003-0000-0ff1-ce00-000000000000": "Office 365 SharePoint Online", "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
 	"c44b4083-3bb0-49c1-b47d-974e53cbdf3c": "Azure Portal", "a4a365df-50f1-4397-bc59-1a1564b8bb9c": "Microsoft Remote Desktop", "270efc09-cd0d-444b-a71f-39af4910ec45": "Windows Cloud Login",
+}
+
+// elsewhere returns the service principal that an application of another tenant's has here, but for what is this tenant's own.
+func (t *Tenant) elsewhere(appID, born string) (p map[string]any, ok bool) {
+	if name, is := microsoftApps[appID]; is {
+		p, ok = microsoftPrincipal(appID, name, born), true
+	}
+	for _, app := range t.o.World.Apps {
+		if strings.EqualFold(text(app["appId"]), appID) {
+			if !ok {
+				p = microsoftPrincipal(appID, text(app["displayName"]), born)
+			}
+			for _, name := range []string{"displayName", "appDisplayName", "appRoles", "oauth2PermissionScopes", "servicePrincipalNames", "servicePrincipalType", "signInAudience", "appOwnerOrganizationId", "info", "tags", "replyUrls"} {
+				if v, has := app[name]; has {
+					p[name] = deepCopy(v)
+				}
+			}
+			return p, true
+		}
+	}
+	return p, ok
+}
+
+// besides adds to a list of roles those of another that it lacks.
+func besides(list any, more []any) []any {
+	all, _ := list.([]any)
+	for _, r := range more {
+		if !slices.ContainsFunc(all, func(x any) bool { return sub(x)["id"] == sub(r)["id"] }) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 func microsoftPrincipal(appID, name, born string) map[string]any {
@@ -210,9 +257,9 @@ func (t *Tenant) seedApps(born, admin string) {
 	}
 	slices.SortFunc(scopes, func(a, b any) int { return strings.Compare(text(sub(a)["value"]), text(sub(b)["value"])) })
 	for _, appID := range []string{graphAppID, "00000002-0000-0ff1-ce00-000000000000", "00000003-0000-0ff1-ce00-000000000000", "797f4846-ba00-4fd7-ba43-dac1f8f63013", "c44b4083-3bb0-49c1-b47d-974e53cbdf3c"} {
-		p := microsoftPrincipal(appID, microsoftApps[appID], born)
+		p, _ := t.elsewhere(appID, born)
 		if appID == graphAppID {
-			p["appRoles"], p["oauth2PermissionScopes"] = roles, scopes
+			p["appRoles"], p["oauth2PermissionScopes"] = besides(p["appRoles"], roles), besides(p["oauth2PermissionScopes"], scopes)
 		}
 		o := t.seed(kSP, "servicePrincipal", "", p)
 		o.managed = true

@@ -114,6 +114,7 @@ type store struct {
 	order      map[kindID][]string // ids of objects that are not computed, in order of creation
 	links      map[relID]map[string]*linkSet
 	back       map[relID]map[string]map[string]bool // of those links: target to sources
+	mail       map[string][]string                  // address in lower case to the living written objects that have it
 	upn        map[string]string                    // lower-case name of written users
 	appID      map[string]string                    // appId of applications
 	spOf       map[string][]string
@@ -131,7 +132,7 @@ type store struct {
 
 func newStore(p population) *store {
 	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{}, back: map[relID]map[string]map[string]bool{},
-		upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}}
+		mail: map[string][]string{}, upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}}
 	for r := rManager; r <= rOwners+relID(len(kin().tied)); r++ {
 		s.links[r], s.back[r] = map[string]*linkSet{}, map[string]map[string]bool{}
 	}
@@ -224,6 +225,11 @@ func (s *store) index(o *object) {
 	} else {
 		delete(s.bin, o.id)
 	}
+	if o.live() {
+		for _, a := range addresses(o) {
+			s.mail[a] = append(s.mail[a], o.id)
+		}
+	}
 	switch o.kind {
 	case kUser:
 		if o.live() { // the name of a deleted one is free
@@ -244,7 +250,22 @@ func (s *store) index(o *object) {
 	}
 }
 
+// addresses are those of an object, in lower case and without what they are for.
+func addresses(o *object) []string {
+	all := texts(o.p["proxyAddresses"])
+	for i, a := range all {
+		_, a, _ = strings.Cut(a, ":")
+		all[i] = strings.ToLower(a)
+	}
+	return all
+}
+
 func (s *store) unindex(o *object) {
+	for _, a := range addresses(o) {
+		if s.mail[a] = slices.DeleteFunc(s.mail[a], func(id string) bool { return id == o.id }); len(s.mail[a]) == 0 {
+			delete(s.mail, a)
+		}
+	}
 	switch o.kind {
 	case kUser:
 		u := strings.ToLower(text(o.p["userPrincipalName"]))
