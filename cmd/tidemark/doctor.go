@@ -163,6 +163,7 @@ func (d *doctor) examineRepository(ctx context.Context) {
 	}
 	d.examineIndex(ctx, path)
 	d.examineTest()
+	d.examineDrill(ctx)
 }
 
 // examineTest says when a key was tried last.
@@ -178,6 +179,24 @@ func (d *doctor) examineTest() {
 		d.warn("key test", "tidemark key test, with each copy of a key", "the last was %d days ago", age/(24*time.Hour))
 	default:
 		d.ok("key test", "the last was %s", at.Format(time.DateOnly))
+	}
+}
+
+// examineDrill says whether the last rehearsed restore brought everything back, and when that was.
+func (d *doctor) examineDrill(ctx context.Context) {
+	const often = 30 * 24 * time.Hour
+	last, err := d.drills(ctx, 1)
+	switch {
+	case err != nil:
+		d.refuse("drill", err)
+	case len(last) == 0:
+		d.warn("drill", "tidemark drill", "no restore has been rehearsed: nobody knows whether one would succeed")
+	case !last[0].Equal:
+		d.fail("drill", "tidemark report drill -o json says what; then tidemark drill", "the last rehearsed restore, of snapshot %d, left %s", last[0].Snapshot, count(len(last[0].Differences), "difference"))
+	case d.now().Sub(last[0].At) > often:
+		d.warn("drill", "tidemark drill", "the last rehearsed restore was %d days ago", d.now().Sub(last[0].At)/(24*time.Hour))
+	default:
+		d.ok("drill", "snapshot %d came back whole on %s, in %s", last[0].Snapshot, last[0].At.Format(time.DateOnly), duration(last[0].Seconds))
 	}
 }
 

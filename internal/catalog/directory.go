@@ -67,7 +67,7 @@ func directory() []*Resource {
 			omit("set only on deleted objects", "deletedDateTime"),
 		),
 	}, {
-		Type: skuType, Judged: true, Title: "Licences", Doc: "What the tenant has bought, and how much of it.",
+		Type: LicenceType, Judged: true, Title: "Licences", Doc: "What the tenant has bought, and how much of it.",
 		List: "/subscribedSkus", Name: []string{"skuPartNumber"}, Match: []string{"skuId"},
 		Read: []string{"LicenseAssignment.Read.All"}, Refusal: "licences are bought, not written",
 		Properties: slices.Concat(

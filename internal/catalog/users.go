@@ -21,13 +21,13 @@ const (
 	LocationType         entra.Type = "namedLocation"
 	StrengthType         entra.Type = "authenticationStrengthPolicy"
 	DomainType           entra.Type = "domain"
+	LicenceType          entra.Type = "subscribedSku"
 
 	roleAssignmentType entra.Type = "unifiedRoleAssignment"
 	appRoleType        entra.Type = "appRoleAssignment"
 	grantType          entra.Type = "oAuth2PermissionGrant"
 	defaultsType       entra.Type = "identitySecurityDefaultsEnforcementPolicy"
 	auditType          entra.Type = "directoryAudit"
-	skuType            entra.Type = "subscribedSku"
 )
 
 // Relations that other packages have to name.
@@ -87,7 +87,7 @@ func sets(w Write, reason string, names ...string) []Property {
 var licences = []Property{
 	{Name: "assignedLicenses", Write: ByAction, Key: "skuId"},
 	{Name: "assignedLicenses[].disabledPlans", Set: true},
-	{Name: "assignedLicenses[].skuId", Ref: []entra.Type{skuType}, By: "skuId"},
+	{Name: "assignedLicenses[].skuId", Ref: []entra.Type{LicenceType}, By: "skuId"},
 }
 
 func users() []*Resource {

@@ -26,6 +26,7 @@ const (
 	KindOutcomes Kind = "outcomes" // what came of them, and the IDs of what was re-created
 	KindResult   Kind = "result"   // how a restore ended
 	KindHold     Kind = "hold"     // a wish to keep
+	KindDrill    Kind = "drill"    // how a rehearsed restore ended
 	KindSigner   Kind = "signer"   // another key that may sign records
 	KindHolder   Kind = "holder"   // another slot of the present epoch
 	KindEpoch    Kind = "epoch"    // another identity that later blobs are sealed to
