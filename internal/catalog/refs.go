@@ -57,6 +57,22 @@ func (r *Resource) Relates() bool {
 	})
 }
 
+// Alike reports whether two objects of the type are the same by what recognises one. IDs in them are compared as they are.
+func (r *Resource) Alike(a, b entra.Object) bool {
+	some := false
+	for _, name := range r.Match {
+		x, _ := a.Body.Get(name)
+		y, _ := b.Body.Get(name)
+		v, err1 := entra.Text(x)
+		w, err2 := entra.Text(y)
+		if err1 != nil || err2 != nil || !strings.EqualFold(v, w) {
+			return false
+		}
+		some = some || x != nil
+	}
+	return some
+}
+
 // mentions calls f with every string that a Ref rules.
 func mentions(v any, n *node, p Property, f func(Property, string)) {
 	if n != nil && n.rule.Ref != nil {

@@ -192,6 +192,9 @@ func (u *undoing) object(c diff.Change) error {
 		if there {
 			return nil // it is back already
 		}
+		if twin, err := u.twin(u.renamed(*c.Before, ref)); err != nil || twin {
+			return err // another relates the same, for every purpose
+		}
 		u.goal.Set(u.renamed(*c.Before, ref))
 		u.back[ref], u.touched[ref] = true, true
 	case diff.Changed:
@@ -206,6 +209,37 @@ func (u *undoing) object(c diff.Change) error {
 		}
 	}
 	return nil
+}
+
+// twin reports whether base has an object that relates the same as one that is gone: the service makes some by itself, under IDs
+// of its own, with what comes back.
+func (u *undoing) twin(o entra.Object) (bool, error) {
+	r, ok := catalog.Lookup(o.Ref.Type)
+	if !ok || !r.Relates() {
+		return false, nil
+	}
+	for _, f := range catalog.Refs(o) {
+		if !slices.Contains(r.Match, f.Path) {
+			continue
+		}
+		for h, err := range u.base.Holders(u.ctx, f.ID) {
+			if err != nil {
+				return false, err
+			}
+			if h.Type != o.Ref.Type {
+				continue
+			}
+			x, err := u.base.Object(u.ctx, h)
+			if err != nil {
+				return false, err
+			}
+			if r.Alike(o, x) {
+				return true, nil
+			}
+		}
+		break // all that relate the same hold this as well
+	}
+	return false, nil
 }
 
 // renamed is an earlier object with the names that base has for what it refers to.
