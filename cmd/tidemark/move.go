@@ -20,6 +20,8 @@ import (
 type making struct {
 	// Undo is what is taken back; the goal is then where the window begins.
 	Undo *undoing `json:"undo,omitempty"`
+	// Contain is who can do nothing in the goal, which is base otherwise.
+	Contain *containing `json:"contain,omitempty"`
 	// Move is the tenant whose snapshot the goal is.
 	Move *moving `json:"move,omitempty"`
 }

@@ -178,8 +178,12 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, of m
 
 // wanted is the tree that a plan made from base shall lead to: the goal's, or base with changes undone.
 func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.Snapshot, of making) (snapshot.Tree, []conflictDoc, error) {
-	if of.Undo != nil {
+	switch {
+	case of.Undo != nil:
 		return s.undone(ctx, base, of.Undo)
+	case of.Contain != nil:
+		tree, err := s.contained(ctx, base, of.Contain)
+		return tree, []conflictDoc{}, err
 	}
 	tree, err := s.goalTree(ctx, of, goal)
 	return tree, []conflictDoc{}, err
@@ -376,6 +380,8 @@ func (d planDoc) text() string {
 	switch {
 	case d.Move != nil:
 		what = fmt.Sprintf("what tenant %s had in snapshot %d, from now (snapshot %d)", d.Move.Tenant, d.GoalNumber, d.BaseNumber)
+	case d.Contain != nil:
+		what = "contain " + count(len(d.Contain.Principals), "principal")
 	case d.Undo != nil:
 		what = fmt.Sprintf("undo what changed from snapshot %d to %d", d.Undo.From, d.Undo.To)
 	}
@@ -406,6 +412,8 @@ func (d planDoc) text() string {
 	}
 	switch {
 	case len(d.Steps) > 0:
+	case d.Contain != nil:
+		b.WriteString("nothing to do: they can do nothing as it is\n")
 	case d.Undo != nil:
 		b.WriteString("nothing to undo\n")
 	case d.Move != nil:
@@ -451,7 +459,7 @@ func count(n int, thing string) string {
 }
 
 func sign(a plan.Action) string {
-	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-", plan.Issue: "*"}[a]
+	return map[plan.Action]string{plan.Create: "+", plan.Undelete: "^", plan.Update: "~", plan.Attach: ">", plan.Detach: "<", plan.Delete: "-", plan.Issue: "*", plan.Revoke: "x"}[a]
 }
 
 // stepName is what to call the object of a step.
@@ -578,6 +586,9 @@ func (k kept) encode() ([]byte, error) {
 	}
 	if k.Move != nil {
 		doc["move"] = k.Move
+	}
+	if k.Contain != nil {
+		doc["contain"] = k.Contain
 	}
 	head, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {

@@ -205,7 +205,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 		return 0, nil, err
 	}
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Undo == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
+		return k.Undo == nil && k.Contain == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
 	})
 	if err != nil || k == nil {
 		return 0, nil, err

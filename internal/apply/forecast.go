@@ -144,6 +144,8 @@ func (u *run) calls(s plan.Step) []catalog.Call {
 		return []catalog.Call{fetch, there, out}
 	case plan.Update:
 		return append([]catalog.Call{fetch}, several(r.Update(ref.ID, s.Set, s.Was))...)
+	case plan.Revoke:
+		return []catalog.Call{r.Revoked(ref.ID)}
 	case plan.Issue:
 		write := fetch
 		write.Method = http.MethodPost

@@ -46,6 +46,8 @@ func (u *run) do(ctx context.Context, s plan.Step) (Outcome, entra.ID, error) {
 		outcome, err = u.delete(ctx, r, s)
 	case plan.Issue:
 		outcome, id, err = u.issue(ctx, r, s)
+	case plan.Revoke:
+		outcome, err = u.again(ctx, nil, r.Revoked(u.names().now(s.Ref, s.OfBase).ID), errNothingLeft)
 	default:
 		err = fmt.Errorf("no such action: %s", s.Action)
 	}
@@ -144,6 +146,9 @@ func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) 
 	return u.client.Do(ctx, graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h,
 		Body: body})
 }
+
+// errNothingLeft is what no service says: sessions can always be ended once more.
+var errNothingLeft = errors.New("nothing left to do")
 
 // attempts is how often a write to an object that has its ID is sent while its outcome stays unknown. Before each the
 // object is read, and written only if that did not happen; a second such write does no harm.

@@ -52,6 +52,7 @@ type Resource struct {
 	People   bool       // the service shows and takes its objects for people only, for no application
 	Stream   bool       // a log of entries, not state
 	Clock    string     // of a log: the property that says when an entry was written
+	Revoke   string     // ends all that somebody who is signed in as the object still can do: "/users/{id}/revokeSignInSessions"; "" is nothing
 	Bin      entra.Type // what its deleted objects become; "" where deletion is final
 	Live     entra.Type // of a bin: what its objects were
 	Native   bool       // Microsoft's own recovery takes its objects back to what they were, unless they were purged
@@ -137,6 +138,7 @@ type Property struct {
 	Some     string       // of those with the same Some one at least must hold something, or the service refuses the object
 	Loose    bool         // with Ref: it can hold anything, and what of it are GUIDs are IDs
 	Whole    bool         // with Ref: all that stands there is one ID, such as the name of a domain
+	Still    bool         // once it is false, or empty, nobody can act as the object, or through it
 	Home     bool         // what follows the last @ in it is a verified domain of the tenant
 	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
 	Secret   bool         // the service never gives the value out, so it cannot come back

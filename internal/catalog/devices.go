@@ -17,7 +17,8 @@ func devices() []*Resource {
 		// Only a device can register itself, and what a deletion takes along, such as recovery keys, never comes back.
 		Can: Update, Read: []string{"Device.Read.All"}, Write: []string{"Device.ReadWrite.All"},
 		Properties: slices.Concat(
-			entries(OnUpdate, "", "accountEnabled", "extensionAttributes"),
+			[]Property{{Name: "accountEnabled", Write: OnUpdate, Still: true}},
+			entries(OnUpdate, "", "extensionAttributes"),
 			never(itself, "deviceCategory", "deviceId", "deviceMetadata", "deviceOwnership", "deviceVersion", "displayName", "enrollmentProfileName", "enrollmentType",
 				"isCompliant", "isManaged", "isRooted", "managementType", "manufacturer", "mdmAppId", "model", "operatingSystem", "operatingSystemVersion", "profileType", "trustType"),
 			sets(Never, itself, "physicalIds", "systemLabels"),

@@ -25,7 +25,7 @@ func provisioning() []*Resource {
 			[]Property{
 				{Name: "templateId", Write: OnCreate, Must: true, Reason: "fixed when the job is made"},
 				// A job that runs with a wrong scope or mapping disables and deletes accounts.
-				{Name: "isActive", Write: OnUpdate, Safe: false, Lift: "enforce"},
+				{Name: "isActive", Write: OnUpdate, Safe: false, Lift: "enforce", Still: true},
 				{Name: "schedule", Reason: "follows from the template"},
 				{Name: "schedule.state", Omit: true, Reason: "says what isActive says"},
 				{Name: "synchronizationJobSettings", Key: "name", Reason: "most follow from the template, and the service documents no way to write them"},

@@ -95,13 +95,13 @@ func users() []*Resource {
 		Type: UserType, Native: true, Title: "Users", Doc: "People, guests and other accounts that sign in.",
 		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User", Kinds: []string{"agentUser"},
 		Bin: "deletedUser", Undelete: "/directory/deletedItems/{id}/restore",
-		Name: []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"},
+		Name: []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"}, Revoke: "/users/{id}/revokeSignInSessions",
 		Can: Create | Update | Delete, Read: []string{"User.Read.All"},
 		Write: []string{"User.ReadWrite.All", "User.EnableDisableAccount.All", "User-PasswordProfile.ReadWrite.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All", "User.DeleteRestore.All"},
 		Properties: slices.Concat(
 			[]Property{
 				{Name: "@odata.type", Reason: whatItIs},
-				{Name: "accountEnabled", Write: Both, Safe: false, Lift: "enable-users"},
+				{Name: "accountEnabled", Write: Both, Safe: false, Lift: "enable-users", Still: true},
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "mailNickname", Write: Both, Must: true},
 				{Name: "userPrincipalName", Write: Both, Must: true, Home: true},

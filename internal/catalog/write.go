@@ -397,6 +397,14 @@ func (r *Resource) Revive(id entra.ID, set map[string]any) Call {
 	return c
 }
 
+// Revoked is the call that ends all sessions of an object; its Path is "" where the service knows none.
+func (r *Resource) Revoked(id entra.ID) Call {
+	if r.Revoke == "" {
+		return Call{}
+	}
+	return Call{Method: "POST", Version: r.Version, Path: strings.ReplaceAll(r.Revoke, "{id}", escape(id)), Body: []byte("{}")}
+}
+
 // ErrRelation says that a relation is not declared, or not one that can be written.
 var ErrRelation = errors.New("the relation cannot be written")
 

@@ -491,6 +491,14 @@ func (c *call) newConsent(o *object) error {
 // is none.
 func (c *call) action(o *object, name string) (done bool, a answer, err error) {
 	switch {
+	case o.kind == kUser && name == "revokeSignInSessions":
+		if err := c.allow(kUser, true); err != nil {
+			return true, answer{}, err
+		}
+		d := o.clone()
+		d.p["signInSessionsValidFromDateTime"] = stamp(c.t.clock())
+		c.t.put(d, []string{"signInSessionsValidFromDateTime"})
+		return true, jsonAnswer(200, map[string]any{"value": true}), nil
 	case (o.kind == kUser || o.kind == kGroup) && name == "assignLicense":
 		a, err = c.licence(o)
 	case (o.kind == kApp || o.kind == kSP) && (name == "addPassword" || name == "removePassword"):

@@ -25,6 +25,8 @@ type Request struct {
 	// RenameTaken lets what comes back and has a name or an address that another took since come back under a free
 	// name, without the address. Otherwise it does not come back.
 	RenameTaken bool
+	// Revoke asks that the sessions of these end, once all else is done to them; by base's names.
+	Revoke []entra.Ref
 	// NewSecrets asks for a new credential in the place of each that cannot come back.
 	NewSecrets bool
 }
@@ -92,7 +94,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 	if m.defined, err = m.define(m.goal); err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
 	}
-	for _, do := range []func() error{m.alias, m.search, m.create, m.differ, m.finish} {
+	for _, do := range []func() error{m.alias, m.search, m.create, m.differ, m.revoke, m.finish} {
 		if err := do(); err != nil {
 			return nil, fmt.Errorf("make plan: %w", err)
 		}
@@ -877,6 +879,28 @@ func (m *maker) grounded(o entra.Object) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("there is nothing in this tenant of what it depends on (%s); make that first, and restore this again", strings.ToLower(needs.Title)), nil
+}
+
+// revoke plans that sessions end. Whoever is off already may have some still.
+func (m *maker) revoke() error {
+	for _, b := range m.q.Revoke {
+		r, ok := catalog.Lookup(b.Type)
+		o, there, err := get(m.ctx, m.base, b)
+		if err != nil {
+			return err
+		}
+		if !ok || r.Revoke == "" || !there {
+			continue
+		}
+		n := node{Step: Step{Action: Revoke, Ref: b, OfBase: true, Name: catalog.Name(o), Why: "whoever is signed in still would go on"}, rank: rankEnforce}
+		for _, other := range m.nodes {
+			if m.baseName(other.Ref) == b && other.Action == Update {
+				n.needs = append(n.needs, other)
+			}
+		}
+		m.add(n)
+	}
+	return nil
 }
 
 // enforced reports whether objects of the type guard sign-in, so that they come after all else.

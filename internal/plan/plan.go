@@ -111,7 +111,8 @@ const (
 	Attach   Action = "attach"
 	Detach   Action = "detach"
 	Delete   Action = "delete"
-	Issue    Action = "issue" // make a new credential, and hand its secret out
+	Issue    Action = "issue"  // make a new credential, and hand its secret out
+	Revoke   Action = "revoke" // end the sessions of whoever is signed in as the object
 )
 
 // A Gap is something the goal has that no step can bring back, with the reason and the next thing to do.
