@@ -971,7 +971,7 @@ func (m *maker) fresh(o entra.Object, tell bool) (set map[string]any, why string
 }
 
 // alone reports whether what contains an object lacks the other without which there is no such object in it, and of what
-// type that is. What a restore made has no more than is known.
+// type that is. What a restore made has no more than is known, nor has what another tenant has in its place.
 func (m *maker) alone(g entra.Ref) (entra.Type, bool, error) {
 	beside, ok := catalog.Beside(g)
 	if !ok || m.born[beside] {
@@ -984,7 +984,7 @@ func (m *maker) alone(g entra.Ref) (entra.Type, bool, error) {
 	}
 	b := m.baseName(beside)
 	_, is, err := get(m.ctx, m.world, b)
-	return beside.Type, !is && (m.base.Snapshot().Knows(b) || m.anew[m.baseName(p)]), err
+	return beside.Type, !is && (m.base.Snapshot().Knows(b) || m.anew[m.baseName(p)] || m.apart), err
 }
 
 // holds reports whether what is to contain an object can contain such a thing, as it is or is made anew.

@@ -156,12 +156,34 @@ func (m *maker) stands(f catalog.Reference) (bool, error) {
 		}
 		if catalog.Defines(t) || m.base.Snapshot().Part(t, "").Coverage != snapshot.Complete {
 			binned, err := m.binnedBearer(t, f)
-			if !binned || err != nil {
+			if err != nil {
 				return true, err
+			}
+			if !binned {
+				looked, err := m.lookedFor(t, f)
+				if !looked || err != nil {
+					return true, err
+				}
 			}
 		}
 	}
 	return len(f.Types) == 0, nil
+}
+
+// lookedFor reports whether base was asked for what goes by a name that recognises its type, under the name as if it were an ID;
+// a base that was not is to be. Nothing by the name is then there.
+func (m *maker) lookedFor(of entra.Type, f catalog.Reference) (bool, error) {
+	r, ok := catalog.Lookup(of)
+	if !ok || catalog.Defines(of) || len(r.Match) != 1 || r.Match[0] != f.By {
+		return false, nil
+	}
+	probe := entra.Ref{Type: of, ID: f.ID}
+	if m.base.Snapshot().Knows(probe) {
+		return true, nil
+	}
+	body, err := entra.Encode(map[string]any{f.By: string(f.ID)})
+	m.plan.Unread.Around = append(m.plan.Unread.Around, entra.Object{Ref: probe, Body: body})
+	return false, err
 }
 
 // binnedBearer reports whether what goes by a name lies in the recycle bin, where the service keeps the name for it.
