@@ -81,7 +81,11 @@ func (x *tenancy) policy(name string, users []string) map[string]any {
 		"includeGroups": x.some(2, 2, x.groups...), "excludeGroups": x.some(3, 2, x.groups...),
 		"includeRoles": x.some(3, 2, x.roles...), "excludeRoles": x.some(4, 2, x.roles...),
 	}
-	for side, rare := range map[string]int{"includeGuestsOrExternalUsers": 4, "excludeGuestsOrExternalUsers": 5} {
+	for _, guests := range []struct {
+		side string
+		rare int
+	}{{"includeGuestsOrExternalUsers", 4}, {"excludeGuestsOrExternalUsers", 5}} { // in this order, or a seed is not the same tenancy twice
+		side, rare := guests.side, guests.rare
 		if kinds := x.some(rare, 3, "internalGuest", "b2bCollaborationGuest", "b2bCollaborationMember", "b2bDirectConnectUser"); kinds != nil {
 			scope[side] = map[string]any{"guestOrExternalUserTypes": strings.Join(kinds, ",")}
 		}
