@@ -57,20 +57,28 @@ func (r *Resource) Relates() bool {
 	})
 }
 
-// Alike reports whether two objects of the type are the same by what recognises one. IDs in them are compared as they are.
-func (r *Resource) Alike(a, b entra.Object) bool {
+// Likeness is what recognises an object of the type: two that have the same are the same, whatever their IDs. "" is nothing. IDs
+// in it are taken as they are.
+func (r *Resource) Likeness(o entra.Object) string {
+	var b strings.Builder
 	some := false
+	body := o.Body.Decode()
 	for _, name := range r.Match {
-		x, _ := a.Body.Get(name)
-		y, _ := b.Body.Get(name)
-		v, err1 := entra.Text(x)
-		w, err2 := entra.Text(y)
-		if err1 != nil || err2 != nil || !strings.EqualFold(v, w) {
-			return false
+		v, ok := entra.Get(body, name)
+		text, err := entra.Text(v)
+		if !ok || err != nil {
+			text = ""
 		}
-		some = some || x != nil
+		some = some || ok && v != ""
+		b.WriteString(strings.ToLower(text) + "\n")
 	}
-	return some
+	if !some {
+		return ""
+	}
+	if p, ok := Container(o.Ref); ok {
+		b.WriteString(p.String())
+	}
+	return b.String()
 }
 
 // mentions calls f with every string that a Ref rules.

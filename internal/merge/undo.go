@@ -233,7 +233,7 @@ func (u *undoing) twin(o entra.Object) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			if r.Alike(o, x) {
+			if is := r.Likeness(x); is != "" && is == r.Likeness(o) {
 				return true, nil
 			}
 		}

@@ -583,7 +583,7 @@ func (m *maker) match(r *catalog.Resource, goals, bases []entra.Ref) (map[entra.
 					continue
 				}
 			}
-			key := matchKey(r, named)
+			key := r.Likeness(named)
 			if key == "" {
 				continue
 			}
@@ -630,31 +630,6 @@ func (m *maker) match(r *catalog.Resource, goals, bases []entra.Ref) (map[entra.
 		}
 	}
 	return vague, nil
-}
-
-// matchKey is what recognises an object; "" is nothing.
-func matchKey(r *catalog.Resource, o entra.Object) string {
-	var b strings.Builder
-	any := false
-	body := o.Body.Decode()
-	for _, name := range r.Match {
-		v, ok := entra.Get(body, name)
-		text, err := entra.Text(v)
-		if !ok || err != nil {
-			text = ""
-		}
-		if ok && v != "" {
-			any = true
-		}
-		b.WriteString(strings.ToLower(text) + "\n")
-	}
-	if !any {
-		return ""
-	}
-	if p, ok := catalog.Container(o.Ref); ok {
-		b.WriteString(p.String())
-	}
-	return b.String()
 }
 
 // binned reports whether base proves that the object is in no recycle bin.
@@ -854,17 +829,13 @@ func (m *maker) homeless(o entra.Object) (string, error) {
 	if err != nil || there && catalog.Verified(d) {
 		return "", err
 	}
-	any := false // a tenant without domains is one of which none is known
 	for _, err := range m.base.Entries(m.ctx, domain.Type) {
-		if any = true; err != nil {
+		if err != nil {
 			return "", err
 		}
-		break
+		return fmt.Sprintf("its %s is under %s, which is no verified domain of this tenant; verify it, or map it to one that is, and restore this again", property, domain.ID), nil
 	}
-	if !any {
-		return "", nil
-	}
-	return fmt.Sprintf("its %s is under %s, which is no verified domain of this tenant; verify it, or map it to one that is, and restore this again", property, domain.ID), nil
+	return "", nil // a tenant without domains is one of which none is known
 }
 
 // grounded says of what there must be some before there can be such an object, where there is none and none is made, or "".
