@@ -145,44 +145,50 @@ func (t *moved) Objects(ctx context.Context, refs []entra.Ref) iter.Seq2[entra.O
 	}
 }
 
+// A placed is one of a sequence, and whether it may have another place in it.
+type placed[T any] struct {
+	x    T
+	away bool
+}
+
 // ordered maps an ascending sequence to an ascending one. What do says has moved may have another place; there is little of it, and
 // it is held in memory.
 func ordered[T any](seq iter.Seq2[T, error], do func(T) (T, bool, error), compare func(a, b T) int) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var away []T
+	mapped := func(yield func(placed[T], error) bool) {
 		for x, err := range seq {
-			moves := false
+			var p placed[T]
 			if err == nil {
-				x, moves, err = do(x)
+				p.x, p.away, err = do(x)
 			}
-			if err != nil {
-				yield(x, err)
+			if !yield(p, err) || err != nil {
 				return
 			}
-			if moves {
-				away = append(away, x)
+		}
+	}
+	return func(yield func(T, error) bool) {
+		var away []T
+		for p, err := range mapped {
+			if err != nil {
+				yield(p.x, err)
+				return
+			}
+			if p.away {
+				away = append(away, p.x)
 			}
 		}
 		slices.SortFunc(away, compare)
-		for x, err := range seq {
-			moves := false
-			if err == nil {
-				x, moves, err = do(x)
-			}
+		for p, err := range mapped {
 			if err != nil {
-				yield(x, err)
+				yield(p.x, err)
 				return
 			}
-			if moves {
-				continue
-			}
-			for len(away) > 0 && compare(away[0], x) < 0 {
+			for !p.away && len(away) > 0 && compare(away[0], p.x) < 0 {
 				if !yield(away[0], nil) {
 					return
 				}
 				away = away[1:]
 			}
-			if !yield(x, nil) {
+			if !p.away && !yield(p.x, nil) {
 				return
 			}
 		}
@@ -248,10 +254,17 @@ func (r renamer) text(s string) string {
 // alone reports whether what is from begin to end is no part of a longer name.
 func alone(s string, begin, end int) bool {
 	part := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c >= 0x80 }
-	if begin > 0 && (part(s[begin-1]) || s[begin-1] == '.') {
+	if begin > 0 && (part(s[begin-1]) || s[begin-1] == '.') && !escape(s[:begin]) {
 		return false
 	}
 	return end == len(s) || !part(s[end]) && (s[end] != '.' || end+1 == len(s) || !part(s[end+1]))
+}
+
+// escape reports whether the text, of a body, ends with an escape of one letter, such as that of a line's end.
+func escape(s string) bool {
+	letters := s[:len(s)-1]
+	slashes := len(letters) - len(strings.TrimRight(letters, "\\"))
+	return slashes%2 == 1 && strings.IndexByte("bfnrt", s[len(s)-1]) >= 0
 }
 
 // lower is text with its ASCII letters in lower case, of the same length.
