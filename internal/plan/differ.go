@@ -464,7 +464,7 @@ func (m *maker) fixed(l entra.Link, from entra.Object) string {
 	return catalog.FrozenLinks(from, l.Rel)
 }
 
-// attach plans that a link begins. It reports false where that is a gap, or comes with something else.
+// attach plans that a link begins, or finds what it comes with. It reports false where it is a gap.
 func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) (planned bool, err error) {
 	from, there, err := get(m.ctx, m.world, m.baseName(l.From))
 	if err != nil {
@@ -502,7 +502,7 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) (planned
 		if m.makes[s.Ref] == nil {
 			m.gap(l.From, name, linkField(l), unmade(s))
 		}
-		return true, nil // it comes with the schedule
+		return m.makes[s.Ref] != nil, nil // it comes with the schedule
 	}
 	if unknown && m.makes[l.From] == nil && m.makes[l.To] == nil {
 		m.plan.Unread.Links = append(m.plan.Unread.Links, entra.Link{From: m.baseName(l.From), Rel: l.Rel, To: m.baseName(l.To)})
