@@ -47,7 +47,7 @@ func (u *run) do(ctx context.Context, s plan.Step) (Outcome, entra.ID, error) {
 	case plan.Issue:
 		outcome, id, err = u.issue(ctx, r, s)
 	case plan.Revoke:
-		outcome, err = u.again(ctx, nil, r.Revoked(u.names().now(s.Ref, s.OfBase).ID), errNothingLeft)
+		outcome, err = u.again(ctx, nil, r.Revoked(u.names().now(s.Ref, s.OfBase).ID), nil) // once more does no harm
 	default:
 		err = fmt.Errorf("no such action: %s", s.Action)
 	}
@@ -146,9 +146,6 @@ func (u *run) call(ctx context.Context, c catalog.Call) (graph.Response, error) 
 	return u.client.Do(ctx, graph.Request{Method: c.Method, Version: c.Version, Path: c.Path, Query: c.Query, Header: h,
 		Body: body})
 }
-
-// errNothingLeft is what no service says: sessions can always be ended once more.
-var errNothingLeft = errors.New("nothing left to do")
 
 // attempts is how often a write to an object that has its ID is sent while its outcome stays unknown. Before each the
 // object is read, and written only if that did not happen; a second such write does no harm.
@@ -537,8 +534,8 @@ func (u *run) detach(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	return u.again(ctx, nil, c, fs.ErrNotExist)
 }
 
-// again sends a call that the service refuses with settled where it has nothing left to do, and repeats it
-// where the outcome is unknown.
+// again sends a call that the service refuses with settled where it has nothing left to do, nil for one that it never refuses so,
+// and repeats it where the outcome is unknown.
 func (u *run) again(ctx context.Context, refs []entra.Ref, c catalog.Call, settled error) (Outcome, error) {
 	for try := 0; ; try++ {
 		err := u.patient(ctx, refs, func() error {

@@ -621,6 +621,23 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// The sessions of a person end by themselves: who else they are, and that they may sign in again, stays.
+func TestSessionsEnd(t *testing.T) {
+	at, c, _ := world(t)
+	id := at.Find("users", "Ada Admin")
+	const seen = "?$select=accountEnabled,signInSessionsValidFromDateTime"
+	before := c.want(200, "GET", "/v1.0/users/"+id+seen, "")
+	at.Advance(time.Hour)
+	if r := c.want(200, "POST", "/v1.0/users/"+id+"/revokeSignInSessions", "{}"); r.body["value"] != true {
+		t.Errorf("%v", r.body)
+	}
+	after := c.want(200, "GET", "/v1.0/users/"+id+seen, "")
+	if after.text("signInSessionsValidFromDateTime") <= before.text("signInSessionsValidFromDateTime") || after.body["accountEnabled"] != true {
+		t.Errorf("%v, was %v", after.body, before.body)
+	}
+	c.want(404, "POST", "/v1.0/users/00000000-0000-4000-8000-000000000000/revokeSignInSessions", "{}")
+}
+
 func TestLag(t *testing.T) {
 	at, c, _ := world(t)
 	at.Lag(3)
