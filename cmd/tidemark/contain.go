@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -27,7 +29,7 @@ type containing struct {
 func containCommand(e *env) *cobra.Command {
 	var w wish
 	var principals []string
-	var since, yes string
+	var since, out, yes string
 	var dry, anew bool
 	c := &cobra.Command{
 		Use:   "contain --principal WHO",
@@ -54,13 +56,14 @@ but for secrets, which nobody can.
 			if since != "" {
 				return s.suspects(c.Context(), since)
 			}
-			return s.contain(c.Context(), principals, &w, yes, dry, anew)
+			return s.contain(c.Context(), principals, &w, out, yes, dry, anew)
 		},
 	}
 	f := c.Flags()
 	f.StringArrayVar(&principals, "principal", nil, "whom to stop: a person, an application or a device, as TYPE/ID, TYPE:NAME or a UPN (repeatable)")
 	f.StringVar(&since, "since", "", "suggest whom to name, by what has changed since a snapshot; nothing is written")
 	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
+	f.StringVar(&out, "out", "", "write the plan to this file, for approve and apply, and nothing to the tenant")
 	f.StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\" for whatever guard clears")
 	f.BoolVar(&dry, "dry-run", false, "everything but the writes")
 	f.BoolVar(&anew, "anew", false, "make a new plan even where the same was begun and not finished")
@@ -68,7 +71,7 @@ but for secrets, which nobody can.
 	return c
 }
 
-func (s *session) contain(ctx context.Context, names []string, w *wish, yes string, dry, anew bool) error {
+func (s *session) contain(ctx context.Context, names []string, w *wish, out, yes string, dry, anew bool) error {
 	began := s.now()
 	client, writer, err := s.writer(ctx)
 	if err != nil {
@@ -84,11 +87,14 @@ func (s *session) contain(ctx context.Context, names []string, w *wish, yes stri
 		if err != nil {
 			return err
 		}
+		if r, ok := catalog.Lookup(ref.Type); !ok || !r.Acts() {
+			return usage("--principal %s: nobody acts as a %s; name people, applications or devices, such as its members", name, ref.Type)
+		}
 		of.Contain.Principals = append(of.Contain.Principals, ref)
 	}
 	slices.SortFunc(of.Contain.Principals, entra.Ref.Compare)
 	of.Contain.Principals = slices.Compact(of.Contain.Principals)
-	if !anew && !dry {
+	if !anew && !dry && out == "" {
 		record, k, p, err := s.unfinished(ctx, func(k kept, _ *plan.Plan) bool {
 			return k.Contain != nil && slices.Equal(k.Contain.Principals, of.Contain.Principals)
 		})
@@ -104,6 +110,9 @@ func (s *session) contain(ctx context.Context, names []string, w *wish, yes stri
 			if err != nil {
 				return err
 			}
+			if x.reach, err = s.reach(ctx, plan.Scope{}, base, of, writer); err != nil {
+				return err
+			}
 			return s.conclude(ctx, client, x, record, yes, dry, began)
 		}
 	}
@@ -111,32 +120,37 @@ func (s *session) contain(ctx context.Context, names []string, w *wish, yes stri
 	if err != nil {
 		return err
 	}
-	// An attacker does not wait for a long reading: what stands around the principals is read, and all that guard judges by.
-	tree, err := s.index.Tree(ctx, s.repo, latest.Number)
-	if err != nil {
-		return err
-	}
-	var around []entra.Ref
-	for _, ref := range of.Contain.Principals {
-		both, err := halves(ctx, tree, ref)
-		if err != nil {
-			return err
-		}
-		for _, half := range both {
-			around = append(around, half.Ref)
-		}
-	}
-	reach, err := s.reach(ctx, plan.Scope{Refs: around}, latest, making{}, writer)
+	reach, err := s.reach(ctx, plan.Scope{}, latest, of, writer)
 	if err != nil {
 		return err
 	}
 	x, err := s.proposed(ctx, reach, func(base *snapshot.Snapshot) (*proposal, error) {
-		return s.judge(ctx, base, base, of, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits, Revoke: of.Contain.Principals}, writer)
+		return s.judge(ctx, base, base, of, plan.Request{Scope: plan.Scope{Delete: true}, Limits: limits}, writer)
 	})
 	if err != nil {
 		return err
 	}
-	return s.conclude(ctx, client, x, 0, yes, dry, began)
+	if out != "" {
+		if err := writePlan(out, x); err != nil {
+			return err
+		}
+	}
+	return s.conclude(ctx, client, x, 0, yes, dry || out != "", began)
+}
+
+// around is what a capture is to read for a containment. An attacker does not wait for a long reading: what stands around the
+// principals is read, and all that guard judges by.
+func (c *containing) around(ctx context.Context, tree *index.Tree) (refs []entra.Ref, err error) {
+	for _, ref := range c.Principals {
+		both, err := halves(ctx, tree, ref)
+		if err != nil {
+			return nil, err
+		}
+		for _, half := range both {
+			refs = append(refs, half.Ref)
+		}
+	}
+	return refs, nil
 }
 
 // contained is base as it is where the principals can do nothing.
@@ -149,6 +163,9 @@ func (s *session) contained(ctx context.Context, base *index.Tree, c *containing
 	}
 	for _, ref := range c.Principals {
 		both, err := halves(ctx, base, ref)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who is gone can do nothing
+		}
 		if err != nil {
 			return nil, err
 		}

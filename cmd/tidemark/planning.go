@@ -164,6 +164,9 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, of m
 	if err != nil {
 		return nil, err
 	}
+	if of.Contain != nil {
+		q.Revoke = of.Contain.Principals
+	}
 	p, err := plan.Make(ctx, baseTree, goalTree, q)
 	if err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)

@@ -25,7 +25,7 @@ const most = 50_000
 func (s *session) reach(ctx context.Context, scope plan.Scope, goal *snapshot.Snapshot, of making, writer guard.Writer) (*plan.Reach, error) {
 	u := of.Undo
 	latest, err := s.index.Latest(ctx)
-	if errors.Is(err, fs.ErrNotExist) || of.Move != nil || u == nil && len(scope.Refs) == 0 {
+	if errors.Is(err, fs.ErrNotExist) || of.Move != nil || u == nil && of.Contain == nil && len(scope.Refs) == 0 {
 		return nil, nil //nolint:nilnil // everything is an answer
 	}
 	if err != nil {
@@ -38,6 +38,11 @@ func (s *session) reach(ctx context.Context, scope plan.Scope, goal *snapshot.Sn
 	aliases, err := s.index.Aliases(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if of.Contain != nil {
+		if scope.Refs, err = of.Contain.around(ctx, tree); err != nil {
+			return nil, err
+		}
 	}
 	var r plan.Reach
 	if u != nil {

@@ -6,6 +6,11 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
 
+// Acts reports whether somebody can act as an object of the type, or through it, until it is off.
+func (r *Resource) Acts() bool {
+	return slices.ContainsFunc(r.Properties, func(p Property) bool { return p.Still })
+}
+
 // Contained returns what is left of an object where nobody shall act as it, or through it, any more: off, and without
 // credentials. It reports false where that is what it is already, or where objects of its type do nothing.
 func Contained(o entra.Object) (entra.Object, bool) {
