@@ -6,9 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"net/http"
 	"slices"
@@ -53,8 +51,8 @@ func drillCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drill [SNAPSHOT]",
 		Short: "Rehearse a restore: rebuild a snapshot in a made-up tenant, and compare",
-		Long: `Starts an empty made-up tenant on this machine, restores all of a snapshot into it over HTTPS as a restore does, captures
-it and compares. Nothing is sent to the real tenant, and nothing of the snapshot leaves this machine or is kept. Without
+		Long: `Starts a small made-up tenant on this machine, restores into it over HTTPS, as a restore does, all of a snapshot that an
+application may write, captures it and compares. Nothing is sent to the real tenant, and nothing of the snapshot leaves this machine or is kept. Without
 SNAPSHOT it is done with the newest and with another that chance chooses. The result is signed into the repository's log;
 tidemark report drill shows the last ones. Exit code 5 means that something did not come back and nothing says why.
 
@@ -388,14 +386,7 @@ func (r *rehearsal) apply(ctx context.Context, p *plan.Plan, cleared guard.Clear
 	if err != nil {
 		return nil, err
 	}
-	report, err := apply.Run(ctx, r.writer, r.repo, cleared, rec.Number, apply.Options{Endpoint: r.tenant.URL(), Now: r.tenant.Now, Password: rand.Text,
-		Existed: func(ctx context.Context, ref entra.Ref) (bool, error) {
-			_, err := base.Object(ctx, ref)
-			if errors.Is(err, fs.ErrNotExist) {
-				return false, nil
-			}
-			return err == nil, err
-		}})
+	report, err := apply.Run(ctx, r.writer, r.repo, cleared, rec.Number, apply.Options{Endpoint: r.tenant.URL(), Now: r.tenant.Now, Password: rand.Text, Existed: existed(base)})
 	if err != nil {
 		return nil, err
 	}

@@ -307,13 +307,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	writing, held := s.now(), map[int]time.Duration{}
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
 		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text, Secrets: give,
-		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
-			_, err := base.Object(ctx, r)
-			if errors.Is(err, fs.ErrNotExist) {
-				return false, nil
-			}
-			return err == nil, err
-		},
+		Existed: existed(base),
 		Progress: func(t plan.Step, r apply.Result) {
 			if r.Outcome == apply.Done || r.Outcome == apply.AlreadyDone {
 				held[t.Number] = s.now().Sub(writing)
@@ -405,6 +399,17 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		return nil // what else could not be read was no part of this
 	}
 	return incomplete(after)
+}
+
+// existed says what was there before a restore.
+func existed(base snapshot.Tree) func(context.Context, entra.Ref) (bool, error) {
+	return func(ctx context.Context, r entra.Ref) (bool, error) {
+		_, err := base.Object(ctx, r)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	}
 }
 
 // earliest returns after how many seconds of writing the first of several sets of steps held, nil where none does.
