@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -29,8 +30,9 @@ func approveCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "approve PLAN --key FILE",
 		Short: "Sign a plan's digest, where the configuration asks for more than one person",
-		Long: `Shows the plan in a file that plan --out wrote, asks, and puts a signature over its digest into the repository's log.
-It holds for four hours, for this plan and its requester, and for no other. Who asked for the plan cannot approve it.
+		Long: `Shows the plan in a file that plan, undo or contain --out wrote, or of the unfinished restore with a number, asks, and puts
+a signature over its digest into the repository's log. It holds for four hours, for one restore, for this plan and its
+requester, and for no other. Who asked for the plan cannot approve it, and of who carries it out the approval does not count.
 
 --new-key makes a key; the line it prints goes into guard.approvers of the configuration.`,
 		Example: `  tidemark approve --new-key anna.key --name anna
@@ -41,7 +43,7 @@ It holds for four hours, for this plan and its requester, and for no other. Who 
 			if fresh != "" {
 				return noArgs(c, args)
 			}
-			return takes(1, 1, "a plan file")(c, args)
+			return takes(1, 1, "a plan file, or the number of an unfinished restore")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if fresh != "" {
@@ -90,15 +92,23 @@ func requester() string {
 	return "unknown"
 }
 
-// approvalText is what an approver signs.
+// approvalText is what an approver signs: to the last digit of the time, so that none can be put behind it.
 func approvalText(digest, requester, by string, at time.Time) string {
-	return fmt.Sprintf("tidemark approval\nplan %s\nrequested by %q\napproved by %q\nat %s\n", digest, requester, by, at.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("tidemark approval\nplan %s\nrequested by %q\napproved by %q\nat %s\n", digest, requester, by, at.UTC().Format(time.RFC3339Nano))
 }
 
-func (s *session) approve(ctx context.Context, path, keyFile, yes string) error {
-	k, p, err := readPlan(path)
+func (s *session) approve(ctx context.Context, name, keyFile, yes string) error {
+	record, k, p, err := s.submitted(ctx, name)
 	if err != nil {
 		return err
+	}
+	if record == 0 {
+		if err := s.timely(k); err != nil {
+			return err
+		}
+	}
+	if k.Requester == "" {
+		return &exit{code: 6, err: errors.New("the plan does not say who asked for it"), hint: "make a new plan"}
 	}
 	text, err := os.ReadFile(keyFile) //nolint:gosec // the person names the file
 	if err != nil {
@@ -109,7 +119,7 @@ func (s *session) approve(ctx context.Context, path, keyFile, yes string) error 
 		return &exit{code: 2, err: fmt.Errorf("%s holds no key", keyFile), hint: "tidemark approve --new-key FILE makes one"}
 	}
 	by := signer.Name()
-	if strings.EqualFold(by, k.Requester) {
+	if guard.SamePerson(by, k.Requester) {
 		return &exit{code: 6, err: fmt.Errorf("%s asked for this plan and cannot approve it", by), hint: "another person approves it"}
 	}
 	known := false
@@ -121,20 +131,16 @@ func (s *session) approve(ctx context.Context, path, keyFile, yes string) error 
 	if !known {
 		return &exit{code: 6, err: fmt.Errorf("the key of %s is not among guard.approvers", by), hint: "the line that --new-key printed goes there"}
 	}
-	goal, err := s.goalNumbered(ctx, k.making, k.Goal)
+	base, goal, err := s.ends(ctx, k)
 	if err != nil {
 		return err
-	}
-	base, err := s.index.Snapshot(ctx, k.Base)
-	if err != nil {
-		return fmt.Errorf("the plan's base, snapshot %d: %w", k.Base, err)
 	}
 	x, err := s.cleared(ctx, k, p, base, goal, guard.Writer{})
 	if err != nil {
 		return err
 	}
 	if s.format == "table" {
-		fmt.Fprint(s.out, s.planDoc(ctx, x).text())
+		fmt.Fprintf(s.out, "%s asked for this plan\n%s", clean(k.Requester), s.planDoc(ctx, x).text())
 	}
 	if err := s.confirm(x, yes); err != nil {
 		return err
@@ -163,33 +169,57 @@ func (s *session) approve(ctx context.Context, path, keyFile, yes string) error 
 
 // approvals reads who approved a plan, and what tells whether their signatures hold.
 func (s *session) approvals(ctx context.Context, digest, requester string) ([]guard.Approval, func(guard.Approval) bool, error) {
-	var verifiers []note.Verifier
-	for _, text := range s.settings.Guard.Approvers {
-		v, err := note.NewVerifier(text)
-		if err != nil {
-			return nil, nil, fmt.Errorf("guard.approvers: %q is no approver's line: %w", text, err)
-		}
-		verifiers = append(verifiers, v)
-	}
-	records, err := s.index.Records(ctx, repository.KindApproval)
+	verify, err := verifier(s.settings.Guard.Approvers, requester)
 	if err != nil {
 		return nil, nil, err
 	}
+	records, err := s.index.Records(ctx, repository.KindApproval, repository.KindPlan, repository.KindResult)
+	if err != nil {
+		return nil, nil, err
+	}
+	ended := map[int64]bool{}
+	for _, rec := range records {
+		ended[rec.Parent] = ended[rec.Parent] || rec.Kind == repository.KindResult
+	}
 	var all []guard.Approval
 	for _, rec := range records {
-		data, err := s.repo.Data(ctx, rec)
-		if err != nil {
-			return nil, nil, err
-		}
-		var doc approvalDoc
-		if err := json.Unmarshal(data, &doc); err != nil {
-			return nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
-		}
-		if doc.Plan == digest {
-			all = append(all, guard.Approval{Plan: doc.Plan, By: doc.By, At: doc.At, Signature: []byte(doc.Signature)})
+		switch {
+		case rec.Kind == repository.KindApproval:
+			data, err := s.repo.Data(ctx, rec)
+			if err != nil {
+				return nil, nil, err
+			}
+			var doc approvalDoc
+			if err := json.Unmarshal(data, &doc); err != nil {
+				return nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
+			}
+			if doc.Plan == digest {
+				all = append(all, guard.Approval{Plan: doc.Plan, By: doc.By, At: doc.At, Signature: []byte(doc.Signature)})
+			}
+		case rec.Kind == repository.KindPlan && len(all) > 0 && ended[rec.Number]:
+			k, _, err := s.keptPlan(ctx, rec)
+			if err != nil {
+				return nil, nil, err
+			}
+			for i := range all {
+				all[i].Used = all[i].Used || k.Digest == digest
+			}
 		}
 	}
-	return all, func(a guard.Approval) bool {
+	return all, verify, nil
+}
+
+// verifier tells whether one of the approvers, and nobody else, signed an approval of what requester asked for.
+func verifier(approvers []string, requester string) (func(guard.Approval) bool, error) {
+	var verifiers []note.Verifier
+	for _, text := range approvers {
+		v, err := note.NewVerifier(text)
+		if err != nil {
+			return nil, fmt.Errorf("guard.approvers: %q is no approver's line: %w", text, err)
+		}
+		verifiers = append(verifiers, v)
+	}
+	return func(a guard.Approval) bool {
 		n, err := note.Open(a.Signature, note.VerifierList(verifiers...))
 		return err == nil && len(n.Sigs) == 1 && n.Sigs[0].Name == a.By && n.Text == approvalText(a.Plan, requester, a.By, a.At)
 	}, nil

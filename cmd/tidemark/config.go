@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -365,10 +366,20 @@ func (t *tenantSettings) check() error {
 			return fmt.Errorf("guard.break_glass: %w", err)
 		}
 	}
+	holder := map[string]string{}
 	for _, line := range t.Guard.Approvers {
-		if _, err := note.NewVerifier(line); err != nil {
+		v, err := note.NewVerifier(line)
+		if err != nil {
 			return fmt.Errorf("guard.approvers: %q is no approver's line; tidemark approve --new-key prints one", line)
 		}
+		key, _ := base64.StdEncoding.DecodeString(strings.SplitN(line, "+", 3)[2]) // as a verifier reads it
+		if other, ok := holder[string(key)]; ok {
+			return fmt.Errorf("guard.approvers: %s and %s have the same key; each person has a key of their own", other, v.Name())
+		}
+		holder[string(key)] = v.Name()
+	}
+	if l := t.Guard.Limits; l != nil && min(l.Objects, l.Links, l.Deletions, l.Privileged, l.Approvers) < 0 {
+		return errors.New("guard.limits: a limit below zero means nothing; 0 allows none")
 	}
 	switch {
 	case t.Quotas == 0:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -62,7 +63,7 @@ Nothing is written to the tenant.`,
 			if err := s.print(result{doc: doc, rows: []any{doc}, text: doc.text()}); err != nil {
 				return err
 			}
-			if err := refused(x.objections); err != nil {
+			if err := refused(x); err != nil {
 				return err
 			}
 			if err := incomplete(x.base); err != nil {
@@ -133,28 +134,13 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 	if err != nil {
 		return err
 	}
-	record, k, p, err := s.begun(ctx, name)
+	record, k, p, err := s.submitted(ctx, name)
 	if err != nil {
 		return err
 	}
-	if k == nil {
-		if k, p, err = readPlan(name); err != nil {
-			return err
-		}
-		if record, _, _, err = s.unfinished(ctx, func(other kept, _ *plan.Plan) bool { return other.Digest == k.Digest }); err != nil {
-			return err
-		}
-	}
-	goal, err := s.goalNumbered(ctx, k.making, k.Goal)
+	base, goal, err := s.ends(ctx, k)
 	if err != nil {
 		return err
-	}
-	base, err := s.index.Snapshot(ctx, k.Base)
-	if err != nil {
-		return fmt.Errorf("the plan's base, snapshot %d: %w", k.Base, err)
-	}
-	if p.Tenant != s.repo.Tenant().ID {
-		return &exit{code: 6, err: fmt.Errorf("the plan is for tenant %s, this is %s; nothing was written", p.Tenant, s.repo.Tenant().ID)}
 	}
 	switch {
 	case out.file != "" && !p.NewSecrets:
@@ -162,9 +148,10 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 	case out.file == "" && record == 0 && issues(p):
 		return usage("the plan makes new secrets; say where to hand them out with --new-secrets FILE")
 	}
+	var conflicts []conflictDoc
 	if record == 0 {
-		if age := s.now().Sub(k.Made); age > validity {
-			return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
+		if err := s.timely(k); err != nil {
+			return err
 		}
 		reach, err := s.reach(ctx, p.Scope, goal, k.making, writer)
 		if err != nil {
@@ -178,14 +165,15 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 			return err
 		}
 		if fresh.digest != k.Digest {
-			return &exit{code: 6, err: errors.New("the tenant changed since the plan was made; nothing was written"), hint: "make a new plan and look at it"}
+			return &exit{code: 6, err: errors.New("the tenant changed since the plan was made, or the plan was edited; nothing was written"), hint: "make a new plan and look at it"}
 		}
+		conflicts = fresh.conflicts
 	}
 	x, err := s.cleared(ctx, k, p, base, goal, writer)
 	if err != nil {
 		return err
 	}
-	x.receipt = out
+	x.receipt, x.conflicts = out, conflicts
 	if x.reach, err = s.reach(ctx, p.Scope, goal, k.making, writer); err != nil {
 		return err
 	}
@@ -193,7 +181,7 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 	if s.format == "table" {
 		fmt.Fprint(s.out, doc.text())
 	}
-	if err := refused(x.objections); err != nil {
+	if err := refused(x); err != nil {
 		return err
 	}
 	if record == 0 {
@@ -205,6 +193,49 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 		}
 	}
 	return s.carryOut(ctx, client, x, x.digest, doc, record, began)
+}
+
+// submitted is what apply and approve are given: an unfinished restore by its number, or a plan file. record is 0 where the
+// plan was not begun; where it was, it is taken as it was begun, whatever the file says about it.
+func (s *session) submitted(ctx context.Context, name string) (record int64, k *kept, p *plan.Plan, err error) {
+	if record, k, p, err = s.begun(ctx, name); err != nil || k != nil {
+		return record, k, p, err
+	}
+	if k, p, err = readPlan(name); err != nil {
+		return 0, nil, nil, err
+	}
+	if p.Tenant != s.repo.Tenant().ID {
+		return 0, nil, nil, &exit{code: 6, err: fmt.Errorf("the plan is for tenant %s, this is %s; nothing was written", p.Tenant, s.repo.Tenant().ID)}
+	}
+	record, begun, q, err := s.unfinished(ctx, func(other kept, _ *plan.Plan) bool { return other.Digest == k.Digest })
+	if err != nil || begun == nil {
+		return 0, k, p, err
+	}
+	return record, begun, q, nil
+}
+
+// ends are the snapshots that a plan leads from and to.
+func (s *session) ends(ctx context.Context, k *kept) (base, goal *snapshot.Snapshot, err error) {
+	if goal, err = s.goalNumbered(ctx, k.making, k.Goal); err == nil {
+		if base, err = s.index.Snapshot(ctx, k.Base); err != nil {
+			err = fmt.Errorf("the plan's base, snapshot %d: %w", k.Base, err)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &exit{code: 6, err: fmt.Errorf("%w; nothing was written", err), hint: "the plan was edited, or is of another repository, or its snapshots were forgotten: make a new plan"}
+	}
+	return base, goal, err
+}
+
+// timely refuses a plan that has waited too long, or was made tomorrow.
+func (s *session) timely(k *kept) error {
+	switch age := s.now().Sub(k.Made); {
+	case age > validity:
+		return &exit{code: 6, err: fmt.Errorf("the plan is %s old and expired after %s; nothing was written", duration(age.Seconds()), validity), hint: "make a new plan"}
+	case age < -guard.Skew:
+		return &exit{code: 6, err: fmt.Errorf("the plan is dated %s, which has not come yet; nothing was written", k.Made.UTC().Format(time.RFC3339)), hint: "correct the clock of this machine, or make a new plan"}
+	}
+	return nil
 }
 
 // begun returns the unfinished restore with a number; nothing where the name is none.

@@ -206,7 +206,7 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 	if err != nil {
 		return nil, err
 	}
-	c := guard.Config{Writer: writer, Requester: k.Requester, Verify: verify}
+	c := guard.Config{Writer: writer, Approvers: s.settings.limits().Approvers, Own: []string{k.Requester, requester(), s.clients["restore"].claims.Name}, Verify: verify}
 	for _, text := range s.settings.Guard.BreakGlass {
 		ref, err := entra.ParseRef(text)
 		if err != nil {
@@ -548,7 +548,8 @@ func duration(seconds float64) string {
 }
 
 // refused is how a command ends whose plan guard objects to.
-func refused(objections []guard.Objection) error {
+func refused(x *proposal) error {
+	objections := x.objections
 	if len(objections) == 0 {
 		return nil
 	}
@@ -563,7 +564,14 @@ func refused(objections []guard.Objection) error {
 		}
 	}
 	if code == 7 {
-		lifts = []string{"write the plan with plan --out FILE, have it approved with approve FILE, then apply FILE"}
+		by := "plan"
+		switch {
+		case x.Undo != nil:
+			by = "undo"
+		case x.Contain != nil:
+			by = "contain"
+		}
+		lifts = []string{"write the plan with " + by + " --out FILE, have somebody else approve it with approve FILE, then apply FILE"}
 	}
 	return &exit{code: code, err: fmt.Errorf("refused by guard, nothing was written: %s", objections[0].Reason), hint: strings.Join(lifts, " ")}
 }
@@ -613,7 +621,7 @@ func (k kept) open() (*plan.Plan, error) {
 	}
 	p, err := plan.Decode(text)
 	if err != nil {
-		return nil, fmt.Errorf("read plan: %w", err)
+		return nil, &exit{code: 6, err: fmt.Errorf("read plan: %w", err), hint: "it was edited, or is of another release: make a new plan"}
 	}
 	return p, nil
 }

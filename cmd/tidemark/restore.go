@@ -172,7 +172,7 @@ func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal
 	if err := s.print(result{doc: out, rows: []any{out}, text: text}); err != nil {
 		return err
 	}
-	if err := refused(x.objections); err != nil {
+	if err := refused(x); err != nil {
 		return err
 	}
 	if err := undecided(doc.Conflicts); err != nil {

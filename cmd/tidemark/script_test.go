@@ -146,6 +146,7 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant deny|grant PERMISSION
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
+//	tenant writes N                       fails unless so many writes came over the network since it was asked last
 //	tenant signing                        let people sign in to the application that restores, which then does for them
 //	                                      what it may do by itself; tidemark.yaml says so
 func tenant(ts *testscript.TestScript, neg bool, args []string) {
@@ -359,6 +360,16 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		w.tenant.Inject(f)
 	case "heal":
 		w.tenant.ClearFaults()
+	case "writes":
+		n := 0
+		for _, r := range w.tenant.Requests() {
+			if r.Write {
+				n++
+			}
+		}
+		if w.tenant.ResetRequests(); fmt.Sprint(n) != args[0] {
+			ts.Fatalf("%d writes came, want %s", n, args[0])
+		}
 	case "lag":
 		n, err := strconv.Atoi(args[0])
 		ts.Check(err)

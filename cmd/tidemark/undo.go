@@ -87,7 +87,7 @@ func undecided(conflicts []conflictDoc) error {
 
 func undoCommand(e *env) *cobra.Command {
 	var w wish
-	var from, to, prefer, yes string
+	var from, to, prefer, file, yes string
 	var restore int64
 	var by []string
 	var dry, anew bool
@@ -134,7 +134,7 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 			if err := s.by(ctx, u, by); err != nil {
 				return err
 			}
-			return s.undo(ctx, u, &w, out, yes, dry, anew)
+			return s.undo(ctx, u, &w, out, file, yes, dry, anew)
 		},
 	}
 	w.undoFlags(c)
@@ -146,6 +146,7 @@ beginning, as --to its end. With --restore N it takes back what restore N wrote.
 	f.Int64Var(&restore, "restore", 0, "the number of a restore to take back")
 	f.StringArrayVar(&by, "by", nil, "only what this person or application did (repeatable)")
 	f.StringVar(&prefer, "prefer", "", "where something changed again since: later keeps it (the default), undo takes the earlier value")
+	f.StringVar(&file, "out", "", "write the plan to this file, for approve and apply, and nothing to the tenant")
 	f.StringVar(&yes, "yes", "", "carry out without asking: the plan's digest, or \"any\" for whatever guard clears")
 	f.BoolVar(&dry, "dry-run", false, "everything but the writes")
 	f.BoolVar(&anew, "anew", false, "make a new plan even where the same undo was not finished")
@@ -380,8 +381,8 @@ func (s *session) undone(ctx context.Context, base *index.Tree, u *undoing) (sna
 	return done.Goal, docs, nil
 }
 
-// undo plans, asks, writes and verifies.
-func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, yes string, dry, anew bool) error {
+// undo plans, asks, writes and verifies. With a file it plans only, and keeps the plan there.
+func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, file, yes string, dry, anew bool) error {
 	began := s.now()
 	client, writer, err := s.writer(ctx)
 	if err != nil {
@@ -391,7 +392,7 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, ye
 	if err != nil {
 		return err
 	}
-	if !anew && !dry {
+	if !anew && !dry && file == "" {
 		record, x, err := s.proceedUndo(ctx, u, w, writer)
 		if err != nil {
 			return err
@@ -418,8 +419,13 @@ func (s *session) undo(ctx context.Context, u *undoing, w *wish, out receipt, ye
 	if err != nil {
 		return err
 	}
+	if file != "" {
+		if err := writePlan(file, x); err != nil {
+			return err
+		}
+	}
 	x.receipt = out
-	return s.conclude(ctx, client, x, 0, yes, dry, began)
+	return s.conclude(ctx, client, x, 0, yes, dry || file != "", began)
 }
 
 // proceedUndo finds the same undo where it was begun and not finished.

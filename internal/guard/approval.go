@@ -4,18 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
 	holdsFor = 4 * time.Hour
-	// skew is how far the clocks of an approver and of this machine may be apart.
-	skew = 5 * time.Minute
+	// Skew is how far the clocks of two machines that have to do with one plan may be apart.
+	Skew = 5 * time.Minute
 )
 
-// approvals asks for as many people as the plan does. An approval that does not count is passed over, so
-// that more of them never make a plan worse.
+// approvals asks for as many people as the configuration does, and the plan: what a plan says of it can be edited. An
+// approval that does not count is passed over, so that more of them never make a plan worse.
 func (j *judge) approvals(as []Approval, now time.Time) error {
-	need := j.p.Limits.Approvers
+	need := max(j.p.Limits.Approvers, j.c.Approvers)
 	if need <= 0 {
 		return nil
 	}
@@ -23,16 +24,22 @@ func (j *judge) approvals(as []Approval, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	own := map[string]bool{"": true}
+	for _, name := range j.c.Own {
+		own[person(name)] = true
+	}
 	people := map[string]bool{}
 	var not []string
 	for _, a := range as {
-		who := strings.ToLower(strings.TrimSpace(a.By))
+		who := person(a.By)
 		switch {
 		case a.Plan != digest:
 			not = append(not, fmt.Sprintf("that of %q is for another plan", a.By))
-		case who == "" || who == strings.ToLower(strings.TrimSpace(j.c.Requester)):
-			not = append(not, fmt.Sprintf("that of %q is the requester's own", a.By))
-		case a.At.After(now.Add(skew)):
+		case own[who]:
+			not = append(not, fmt.Sprintf("%q asked for the plan, or carries it out", a.By))
+		case a.Used:
+			not = append(not, fmt.Sprintf("that of %q was for a restore that is finished", a.By))
+		case a.At.After(now.Add(Skew)):
 			not = append(not, fmt.Sprintf("that of %q is dated in the future", a.By))
 		case !now.Before(a.At.Add(holdsFor)):
 			not = append(not, fmt.Sprintf("that of %q has expired", a.By))
@@ -51,4 +58,21 @@ func (j *judge) approvals(as []Approval, now time.Time) error {
 	}
 	j.object(Approvals, nil, "%s", reason)
 	return nil
+}
+
+// SamePerson reports whether two names are taken for those of one person.
+func SamePerson(a, b string) bool { return person(a) == person(b) }
+
+// person is what two names of one person have in common: Anna, CONTOSO\anna and anna@contoso.com are one. Of two people
+// of one name in two domains it makes one as well, which asks for an approval too many and never for one too few.
+func person(name string) string {
+	name = name[strings.LastIndexByte(name, '\\')+1:]
+	name, _, _ = strings.Cut(name, "@")
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return -1 // what nobody sees tells nobody apart
+		}
+		return r
+	}, name)
+	return strings.ToLower(strings.ToUpper(name)) // so that letters with two lower cases are one
 }

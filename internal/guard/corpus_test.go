@@ -456,7 +456,7 @@ func (s *scene) configure(text string) error {
 				s.config.Writer.Permissions = f[2:]
 			}
 		case "requester":
-			s.config.Requester = f[1]
+			s.config.Own = append(s.config.Own, f[1])
 		case "unverified":
 			s.config.Verify = nil
 		case "approve": // approve NAME age=1h [plan=other] [forged]

@@ -30,8 +30,11 @@ type Config struct {
 	// BreakGlass are users, and groups of users, who must keep access to everything.
 	BreakGlass []entra.Ref
 	Writer     Writer
-	// Requester is who asks for the plan to be applied; their own approval does not count.
-	Requester string
+	// Approvers is how many people must approve, whatever the plan says; a plan can ask for more.
+	Approvers int
+	// Own are who asked for the plan and who carries it out, by every name that is known of them; their own approvals
+	// do not count.
+	Own []string
 	// Verify reports whether an approval's signature is one of a known approver's. Nil verifies none.
 	Verify func(Approval) bool
 }
@@ -43,12 +46,13 @@ type Writer struct {
 	Permissions []string
 }
 
-// An Approval is a person's signature over a plan's digest. It holds for 4 hours.
+// An Approval is a person's signature over a plan's digest. It holds for 4 hours, and for one restore.
 type Approval struct {
 	Plan      string // the digest
 	By        string
 	At        time.Time
 	Signature []byte
+	Used      bool // a restore that it let through is finished
 }
 
 // A Rule says what an objection is about.
