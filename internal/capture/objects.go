@@ -125,7 +125,7 @@ func (rd *reading) listing(ctx context.Context, r *catalog.Resource, seen *roll)
 		if err != nil {
 			return 0, err
 		}
-		if !says(r, answer.Body) {
+		if !says(r, answer.Body, "") {
 			return 0, fmt.Errorf("GET %s: %w", r.List, errNothingOfIt)
 		}
 		err = rd.put(ctx, r, answer.Body, "", seen)
@@ -188,19 +188,27 @@ func (rd *reading) each(ctx context.Context, r *catalog.Resource, seen *roll) (n
 
 var errNothingOfIt = errors.New("the answer has no property of it")
 
-// says reports whether an answer has any property that its type declares. What is not a member of a list has no ID
-// that would have to be there, and an empty answer must not look like an object that lost all it had.
-func says(r *catalog.Resource, raw []byte) bool {
+// says reports whether an answer has any property that its type declares, as it came or as it is read, or says that
+// there is none of it. What is not a member of a list has no ID that would have to be there, and an empty answer must not
+// look like an object that lost all it had.
+func says(r *catalog.Resource, raw []byte, parent entra.ID) bool {
 	m, err := entra.Decode(raw)
 	if err != nil {
 		return false
 	}
-	for name, v := range m {
-		if _, ok := r.Property(name); ok && v != nil {
-			return true
+	told := func(m map[string]any) bool {
+		for name, v := range m {
+			if _, ok := r.Property(name); ok && v != nil {
+				return true
+			}
 		}
+		return false
 	}
-	return false
+	if told(m) {
+		return true
+	}
+	o, err := r.Object(raw, parent)
+	return errors.Is(err, catalog.ErrNone) || err == nil && told(o.Body.Decode())
 }
 
 // twice reads objects, and reads them a second time if much has gone at once: a page lost without a word looks
@@ -433,10 +441,8 @@ func (rd *reading) able(ctx context.Context, r *catalog.Resource, ids []entra.ID
 // fill keeps what an object contains, and says how much that is. An answer that is to be one object and says nothing of it is an error.
 func (rd *reading) fill(ctx context.Context, r *catalog.Resource, parent entra.ID, items [][]byte, seen *roll) (n int64, err error) {
 	for _, item := range items {
-		if r.One && !says(r, item) {
-			if _, err := r.Object(item, parent); !errors.Is(err, catalog.ErrNone) {
-				return n, errNothingOfIt
-			}
+		if r.One && !says(r, item, parent) {
+			return n, errNothingOfIt
 		}
 		if err := rd.put(ctx, r, item, parent, seen); errors.Is(err, catalog.ErrNone) {
 			continue
