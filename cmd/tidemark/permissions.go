@@ -169,6 +169,7 @@ var permissionIDs = map[string]string{
 	"Policy.ReadWrite.ExternalIdentities":                  "03cc4f92-788e-4ede-b93f-199424d144a5",
 	"Policy.ReadWrite.FeatureRollout":                      "2044e4f1-e56c-435b-925c-44cd8f6ba89a",
 	"Policy.ReadWrite.FedTokenValidation":                  "90bbca0b-227c-4cdc-8083-1c6cfb95bac6",
+	"Policy.ReadWrite.IdentityProtection":                  "2dcf8603-09eb-4078-b1ec-d30a1a76b873",
 	"Policy.ReadWrite.PermissionGrant":                     "a402ca1c-2696-4531-972d-6e5ee4aa11ea",
 	"Policy.ReadWrite.SecurityDefaults":                    "1c6e93a6-28e2-4cbb-9f64-1a46a821124d",
 	"Policy.ReadWrite.ServicePrincipalCreate":              "3f648e07-9d74-49be-861a-4b6c04092def",

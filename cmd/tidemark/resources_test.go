@@ -34,6 +34,9 @@ func resources() string {
 		if d.Unless != "" {
 			fmt.Fprintf(&b, "- Captured only where `capture.include` names it: %s.\n", d.Unless)
 		}
+		if r.Unshown {
+			b.WriteString("- Microsoft's reference does not show it, so a tenant may not have it.\n")
+		}
 		switch d.Restorable {
 		case "full":
 			fmt.Fprintf(&b, "- Restored in full, with %s.\n", coded(r.Write))

@@ -262,7 +262,7 @@ func (rd *reading) close(ctx context.Context, p snapshot.Part, items int64, err 
 		return failed.err
 	}
 	if err != nil {
-		p.Coverage, p.Reason = judge(err, items > 0), err.Error()
+		p.Coverage, p.Reason = judge(p.Type, err, items > 0), err.Error()
 		if p.Coverage == snapshot.Unsupported && rd.parent != nil && rd.parent.Part(p.Type, p.Relation).Complete != 0 {
 			p.Coverage = snapshot.Failed // it was there once: that it is not now is a fault until the owner says otherwise
 		}
@@ -329,9 +329,9 @@ type writeError struct{ err error }
 
 func (e *writeError) Error() string { return e.err.Error() }
 
-// judge says what an error means for a part: refused, not there, not licensed, or failed. Some of a part
+// judge says what an error means for a part of a type: refused, not there, not licensed, or failed. Some of a part
 // arrived, or none did.
-func judge(err error, some bool) snapshot.Coverage {
+func judge(t entra.Type, err error, some bool) snapshot.Coverage {
 	if some {
 		return snapshot.Partial
 	}
@@ -359,6 +359,9 @@ func judge(err error, some bool) snapshot.Coverage {
 		}
 		if unlicensed(refused) {
 			return snapshot.Unlicensed
+		}
+		if r, ok := catalog.Lookup(t); ok && r.Unshown {
+			return snapshot.Unsupported
 		}
 	}
 	return snapshot.Failed

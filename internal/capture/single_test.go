@@ -19,6 +19,7 @@ func TestAListOfOne(t *testing.T) {
 			typ        entra.Type
 			match, one string
 		}{
+			{"enrichedAuditLogs", "GET /beta/networkAccess/settings/enrichedAuditLogs", `{"id":"c","exchange":{"status":"enabled"}}`},
 			{"customClaimsPolicy", `GET /claimsPolicy$`, `{"id":"c","includeBasicClaimSet":true}`},
 		} {
 			for list, want := range map[string]bool{`[` + tt.one + `]`: true, `[]`: false} {

@@ -825,7 +825,7 @@ func (a *aim) end(ctx context.Context) (*snapshot.Snapshot, error) {
 			if a.o.Leaves(r) != "" {
 				p.Coverage, p.Reason = snapshot.Skipped, a.o.Leaves(r)
 			} else if err := a.fault[part]; err != nil {
-				p.Coverage, p.Reason = judge(err, len(p.Seen)+len(p.SeenTo) > 0), err.Error()
+				p.Coverage, p.Reason = judge(p.Type, err, len(p.Seen)+len(p.SeenTo) > 0), err.Error()
 				why = err
 			}
 			read = read || len(p.Seen)+len(p.SeenTo) > 0

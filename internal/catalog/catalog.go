@@ -49,6 +49,7 @@ type Resource struct {
 	Each     bool       // a listing lacks properties that cannot be asked for there, so each object is read by itself
 	Delta    string     // path of the delta function; "" where there is none
 	Unless   string     // why it is captured only where the configuration asks for it by name; "" for what always is
+	Unshown  bool       // Microsoft's reference does not show it: a service that takes a request for it for a false one does not have it
 	People   bool       // the service shows and takes its objects for people only, for no application
 	Stream   bool       // a log of entries, not state
 	Clock    string     // of a log: the property that says when an entry was written

@@ -82,6 +82,13 @@ func networkAccess() []*Resource {
 			Can: Update, Properties: entries(OnUpdate, "", names...),
 		}
 	}
+	// The published schema had it once, and so had the reference, which showed the answer as a list of one and the update
+	// as one for people. Microsoft's own configuration tool wrote it with the permission below, and left it out since.
+	// Source: Microsoft Graph documentation of 2023 and 2024, enrichedAuditLogs; Microsoft365DSC, AADEnrichedAuditLogs.
+	enriched := standard("enrichedAuditLogs", "enrichedAuditLogs", "Enriched audit logs", "Of which services the audit logs are enriched with what Global Secure Access knows of the traffic.", "exchange", "sharepoint", "teams")
+	enriched.Unshown, enriched.Unless = true, "Microsoft has withdrawn it, so that most services do not have it"
+	enriched.rules, enriched.read = 1, readFirst
+	enriched.none = func(m map[string]any) bool { all, many := m["value"].([]any); return many && len(all) == 0 }
 	values := Property{Name: "matchingConditions.destinations", Set: true}
 	inspected := newer("tlsInspectionRule", inspectionPolicyType, "tlsInspectionPolicies", "TLS inspection rules", "Which encrypted traffic is looked into.",
 		func(m map[string]any) bool { return textOf(m["priority"]) == "50" }, values, Property{Name: "matchingConditions.destinations[].values", Set: true})
@@ -231,6 +238,7 @@ func networkAccess() []*Resource {
 		standard("crossTenantAccessSettings", "crossTenantAccess", "Tenant restrictions in traffic", "Whether traffic is marked with the tenant, so that other tenants can be kept from its people.", "networkPacketTaggingStatus"),
 		standard("forwardingOptions", "forwardingOptions", "Traffic forwarding options", "Whether names are looked up again on the way to Microsoft 365.", "skipDnsLookupState"),
 		standard("customBlockPage", "customBlockPage", "Page for what is stopped", "What people read who are kept from a site.", "configuration", "state"),
+		enriched,
 		&Resource{
 			Type: "externalCertificateAuthorityCertificate", Title: "TLS inspection authorities", Doc: "The certificates with which traffic is encrypted again after it was looked into.",
 			List: networks + "/tls/externalCertificateAuthorityCertificates", Name: []string{"name"},

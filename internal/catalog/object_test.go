@@ -155,6 +155,10 @@ func answers() []struct {
 		all = append(all, answer{"customClaimsPolicy", g1, raw, g1 + "/customClaimsPolicy", g1 + "/customClaimsPolicy",
 			`{"claims":[{"@odata.type":"#microsoft.graph.customClaim","configurations":[{"condition":{"memberOf":["` + g1 + `","` + g2 + `"]}}],"name":"n","tokenFormat":["jwt","saml"]}],"includeBasicClaimSet":true}`})
 	}
+	const logs = `{"@odata.type":"#microsoft.graph.networkaccess.enrichedAuditLogs","exchange":{"status":"disabled"},"id":"c","sharepoint":{"status":"enabled"},"teams":{"status":"enabled"}}`
+	for id, raw := range map[string]string{"c": logs, "enrichedAuditLogs": `{"@odata.context":"x","value":[` + logs + `]}`} {
+		all = append(all, answer{"enrichedAuditLogs", "", raw, id, id, `{"exchange":{"status":"disabled"},"sharepoint":{"status":"enabled"},"teams":{"status":"enabled"}}`})
+	}
 	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation", "deletedWorkflow"} {
 		all = append(all, answer{bin, "", `{"id":"` + g1 + `","displayName":"X","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "X", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"X"}`})
 	}

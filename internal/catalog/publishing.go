@@ -70,6 +70,14 @@ func publishing() []*Resource {
 			},
 		}
 	}
+	// The published schema names them in an enumeration, onPremisesPublishingType, and the reference does not name them
+	// where it says which profiles there are.
+	unshown := func(all ...*Resource) []*Resource {
+		for _, r := range all {
+			r.Unshown = true
+		}
+		return all
+	}
 	return slices.Concat([]*Resource{{
 		Type: at, Is: ApplicationType, Title: "Application proxy", Doc: "Where a published application is inside the network and outside, who signs people in to it, and how long it may take.", Version: "beta",
 		List: "/applications/{parent}", Item: "/applications/{parent}", Under: ApplicationType, One: true, ID: ownNone, Expand: at, Select: true, Chosen: "PATCH", Silent: true, People: true, Grants: true,
@@ -144,6 +152,12 @@ func publishing() []*Resource {
 			"let Exchange Online reach the Exchange there", "let Exchange Online reach which servers inside a network", "The servers inside a network that Exchange Online reaches through agents."),
 		agents("adAdministration", "adAdministrationPublishingProfile", "adAdministrationAgent", "adAdministrationAgentGroup", "adAdministrationPublishedResource", "Directory administration",
 			"administer the directory there", "administer which domains inside a network", "The domains inside a network that agents administer."),
+		unshown(agents("intunePfx", "intunePfxPublishingProfile", "intunePfxAgent", "intunePfxAgentGroup", "intunePfxPublishedResource", "Intune certificate",
+			"handle certificates for Intune", "serve which targets inside a network", "What inside a network the agents serve that handle certificates for Intune.")...),
+		unshown(agents("oflineDomainJoin", "oflineDomainJoinPublishingProfile", "oflineDomainJoinAgent", "oflineDomainJoinAgentGroup", "oflineDomainJoinPublishedResource", "Offline domain join",
+			"join devices to the domains there", "serve which targets inside a network", "What inside a network the agents serve that join devices to domains.")...),
+		unshown(profile("privateAccessPublishingProfile", "privateAccess", "Private access agent settings", "When the agents inside a network that carry the traffic of private access update themselves.",
+			never("it is of the application proxy", "isDefaultAccessEnabled", "isEnabled"))),
 	)
 }
 

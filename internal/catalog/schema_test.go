@@ -158,9 +158,22 @@ func outside() map[string]string {
 	}
 }
 
+// unpublished holds the types that the metadata does not have, with what says that there are such.
+func unpublished() map[entra.Type]string {
+	return map[entra.Type]string{
+		"identityProtectionPolicy": "Microsoft's own configuration tool reads and writes it",
+		"enrichedAuditLogs":        "the metadata and the reference had it once",
+	}
+}
+
 func TestDeclarationsAgainstSchema(t *testing.T) {
 	s := readSchema(t)
 	out := outside()
+	for name := range unpublished() {
+		if r, ok := catalog.Lookup(name); !ok || !r.Unshown || s.Types[string(name)].Properties != nil {
+			t.Errorf("%s is declared as if it were published, or is", name)
+		}
+	}
 	used := map[string]bool{}
 	paths, properties, relations, refs := 0, 0, 0, 0
 	leads := func(r *catalog.Resource, path, want string) {
@@ -192,6 +205,9 @@ func TestDeclarationsAgainstSchema(t *testing.T) {
 		}
 	}
 	for r := range catalog.All() {
+		if unpublished()[r.Type] != "" {
+			continue
+		}
 		live := string(r.Type)
 		if r.Binary != "" {
 			if at, ok := strings.CutSuffix(r.List, "/$value"); ok {

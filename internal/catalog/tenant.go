@@ -100,8 +100,17 @@ func settings() []*Resource {
 	evaluation.List, evaluation.Version = "/identity/continuousAccessEvaluationPolicy", "beta"
 	evaluation.Can, evaluation.Write, evaluation.Refusal = 0, nil, moved
 
+	// Microsoft's own configuration tool reads and writes it so; the reference does not show it, and neither does the
+	// published schema. What else the service says there is kept and not written.
+	// Source: Microsoft365DSC, AADIdentityProtectionPolicySettings.
+	protection := setting("identityProtectionPolicy", "", "Identity protection policy", "Whether a password that is changed on premises ends the risk that the service saw in a person.", "Policy.ReadWrite.IdentityProtection",
+		entries(OnUpdate, "", "isUserRiskClearedOnPasswordReset"))
+	protection.List, protection.Version, protection.Name = "/identityProtection/policy", "beta", []string{"id"}
+	protection.Read, protection.Write = []string{"Policy.Read.IdentityProtection"}, []string{"Policy.Read.IdentityProtection", "Policy.ReadWrite.IdentityProtection"}
+	protection.Unshown, protection.Grants = true, true
+
 	return []*Resource{
-		authorization, consent, registration, validation, external, reviews, local, evaluation,
+		authorization, consent, registration, validation, external, reviews, local, evaluation, protection,
 		setting("authenticationFlowsPolicy", "authenticationFlowsPolicy", "Authentication flows policy", "Whether guests can sign up by themselves.", "Policy.ReadWrite.AuthenticationFlows",
 			entries(OnUpdate, "", "selfServiceSignUp"), named),
 		setting("tenantAppManagementPolicy", "defaultAppManagementPolicy", "Application management default", "Which credentials and addresses applications may be given.", "Policy.ReadWrite.ApplicationConfiguration",

@@ -22,6 +22,10 @@ func settingUpdates() []update {
 		{"sharepointSettings", "sharepointSettings", `{"sharingAllowedDomainList":null,"idleSessionSignOut.isEnabled":true}`, `{"sharingAllowedDomainList":["a.example"],"idleSessionSignOut":{"isEnabled":false,"warnAfterInSeconds":60}}`,
 			`PATCH /v1.0/admin/sharepoint/settings {"idleSessionSignOut":{"isEnabled":true,"warnAfterInSeconds":60},"sharingAllowedDomainList":[]}
 `},
+		{"identityProtectionPolicy", "i", `{"isUserRiskClearedOnPasswordReset":true}`, `{"isUserRiskClearedOnPasswordReset":false}`, `PATCH /beta/identityProtection/policy {"isUserRiskClearedOnPasswordReset":true}
+`},
+		{"enrichedAuditLogs", "i", `{"exchange.status":"enabled"}`, `{"exchange":{"status":"disabled"},"teams":{"status":"enabled"}}`, `PATCH /beta/networkAccess/settings/enrichedAuditLogs {"exchange":{"status":"enabled"}}
+`},
 		{"adminConsentRequestPolicy", "i", `{"isEnabled":true}`, consent,
 			`PUT /v1.0/policies/adminConsentRequestPolicy {"isEnabled":true,"notifyReviewers":true,"remindersEnabled":true,"requestDurationInDays":7,"reviewers":[{"query":"/users/a"}]}
 `},

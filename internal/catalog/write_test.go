@@ -621,7 +621,7 @@ func agentUpdates() []update {
 		at + `applicationProxy/hybridAgentUpdaterConfiguration {"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":"2026-01-01T12:00:00Z"}
 ` + at + `applicationProxy {"isEnabled":true}
 `}}
-	for _, id := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"} {
+	for _, id := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration", "intunePfx", "oflineDomainJoin", "privateAccess"} {
 		all = append(all,
 			update{id + "PublishingProfile", id, `{"hybridAgentUpdaterConfiguration":{"allowUpdateConfigurationOverride":false}}`, was,
 				at + id + `/hybridAgentUpdaterConfiguration {"allowUpdateConfigurationOverride":false,"deferUpdateDateTime":null}

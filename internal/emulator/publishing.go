@@ -67,8 +67,11 @@ const (
 	webSegments     = "onPremisesPublishing/segmentsConfiguration/microsoft.graph.webSegmentConfiguration/applicationSegments"
 )
 
-// agentProfiles are the sorts of what is published that has agents.
-var agentProfiles = []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"}
+// agentProfiles and unshownProfiles are the sorts of what is published that has agents; the reference shows the first ones.
+var (
+	agentProfiles   = []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"}
+	unshownProfiles = []string{"intunePfx", "oflineDomainJoin"}
+)
 
 // agentsPath, agentGroupPath and targetPath say where the agents of a profile are, their groups, and what they serve.
 func agentsPath(profile string) string { return "onPremisesPublishingProfiles/" + profile + "/agents" }
@@ -81,11 +84,7 @@ func targetPath(profile string) string {
 
 func publishingKinds() []*family {
 	connected := access{"directory", []string{"Directory.ReadWrite.All"}, []string{"Directory.ReadWrite.All"}, nil}
-	hybrid := []string{"Policy.Read.HybridAuthentication", "Directory.ReadWrite.All", "Policy.ReadWrite.HybridAuthentication"}
-	manage := []string{"OnPremisesPublishingProfiles.ReadWrite.All"}
-	kind := func(path, typ, noun, verbs string, a access) *family {
-		return &family{path: path, types: []string{typ}, noun: noun, verbs: verbs, beta: true, people: true, access: a}
-	}
+	kind, manage := forPerson, managing()
 
 	machines := kind(connectorPath, "connector", "connector", "", connected)
 	machines.sample = func(_ *Tenant, i int, _ *object) map[string]any {
@@ -156,113 +155,6 @@ func publishingKinds() []*family {
 		return p
 	}
 
-	// When agents update themselves is written at a path of its own.
-	profile := func(id string) *family {
-		const updater = "hybridAgentUpdaterConfiguration"
-		f := kind("onPremisesPublishingProfiles/"+id, "onPremisesPublishingProfile", "publishing profile", "PATCH", access{"directory", hybrid, append(slices.Clone(manage), "Directory.ReadWrite.All"), nil})
-		f.one = id
-		f.seed = func(t *Tenant, _ string) {
-			t.plant(f.path, f.one, props{"isEnabled": id == "applicationProxy", "isDefaultAccessEnabled": false, updater: props{"allowUpdateConfigurationOverride": false,
-				"deferUpdateDateTime": "2026-01-01T12:00:00Z", "updateWindow": props{"updateWindowStartTime": "00:00:00", "updateWindowEndTime": "23:59:00"}}})
-		}
-		f.change = func(_ *call, _, _ *object, in checked) error {
-			if _, named := in.p[updater]; named {
-				return bad("The %s is updated at its own address.", updater)
-			}
-			return nil
-		}
-		f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
-			if rest[0] != updater || len(rest) > 1 {
-				return false, answer{}, nil
-			}
-			if c.method != "PATCH" {
-				return true, answer{}, notAllowed()
-			}
-			if err := c.allow(o.kind, true); err != nil {
-				return true, answer{}, err
-			}
-			body, err := c.object()
-			if err != nil {
-				return true, answer{}, err
-			}
-			in, err := c.check(map[string]any{updater: body}, c.t.schema.Types[o.typ], false)
-			if err != nil {
-				return true, answer{}, err
-			}
-			d := o.clone()
-			all := maps.Clone(sub(o.p[updater]))
-			if all == nil {
-				all = props{}
-			}
-			maps.Copy(all, sub(in.p[updater]))
-			d.p[updater] = all
-			c.t.put(d, []string{updater})
-			c.audit("Update "+noun(o.kind), d, changes(o.p, d.p, []string{updater}))
-			return true, answer{status: 204}, nil
-		}
-		return f
-	}
-
-	// What is in a group of agents is assigned where it is.
-	assigned := func(f *family, rel, in string) *family {
-		f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
-			if rest[0] != "agentGroups" || len(rest) < 2 || rest[len(rest)-1] != "$ref" {
-				return false, answer{}, nil
-			}
-			if !c.holds(manage...) {
-				return true, answer{}, denied()
-			}
-			r, _ := relOf(kin().kinds[agentGroupPath(in)], rel)
-			if c.method == "DELETE" && len(rest) == 3 {
-				g := c.t.get(rest[1])
-				if g == nil || !c.t.linked(g, r, o.id) {
-					return true, answer{}, notFound(rest[1])
-				}
-				c.t.unlink(g, r, o.id)
-				return true, answer{status: 204}, nil
-			}
-			if c.method != "POST" || len(rest) != 2 {
-				return true, answer{}, notAllowed()
-			}
-			g, err := c.named(agentGroupPath(in))
-			if err != nil {
-				return true, answer{}, err
-			}
-			if c.t.linked(g, r, o.id) {
-				return true, answer{}, bad("One or more added object references already exist for the following modified properties: 'agentGroups'.")
-			}
-			c.t.link(g, r, o.id)
-			return true, answer{status: 204}, nil
-		}
-		return f
-	}
-	served := func(in string) []*family {
-		workers := assigned(kind(agentsPath(in), "onPremisesAgent", "on-premises agent", "", access{"directory", hybrid, nil, nil}), "agents", in)
-		workers.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-			return props{"machineName": "agent" + itoa(i) + ".corp.example", "externalIp": "198.51.100.3" + itoa(i), "status": "active", "supportedPublishingTypes": list(in)}
-		}
-		teams := kind(agentGroupPath(in), "onPremisesAgentGroup", "on-premises agent group", "POST PATCH DELETE", access{"directory", hybrid, []string{"Directory.ReadWrite.All"}, nil})
-		teams.create = func(_ *call, o *object, _ checked) error {
-			o.p["isDefault"], o.p["publishingType"] = false, in
-			return nil
-		}
-		teams.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-			return props{"displayName": "Group " + itoa(i), "isDefault": false, "publishingType": in}
-		}
-		targets := assigned(kind(targetPath(in), "publishedResource", "published resource", "POST PATCH DELETE", access{"directory", manage, manage, nil}), "publishedResources", in)
-		targets.create = func(c *call, o *object, _ checked) error {
-			if c.t.countLive(o.kind, func(x *object) bool { return x.p["resourceName"] == o.p["resourceName"] }) > 0 {
-				return conflict("resourceName")
-			}
-			o.p["publishingType"] = in
-			return nil
-		}
-		targets.sample = func(_ *Tenant, i int, _ *object) map[string]any {
-			return props{"displayName": "Target " + itoa(i), "resourceName": "domain" + itoa(i) + ".corp.example", "publishingType": in}
-		}
-		return []*family{profile(in), workers, teams, targets}
-	}
-
 	sensors := kind("onPremisesPublishingProfiles/privateAccess/sensors", "privateAccessSensor", "private access sensor", "", access{"directory", manage, nil, nil})
 	sensors.sample = func(_ *Tenant, i int, _ *object) map[string]any {
 		return props{"machineName": "dc" + itoa(i) + ".corp.example", "externalIp": "198.51.100.4" + itoa(i), "status": "active", "version": "1.0.0.0", "isAuditMode": i == 0, "isBreakglassEnabled": false}
@@ -289,8 +181,129 @@ func publishingKinds() []*family {
 	return append(all, sensors, segments, cors)
 }
 
+// forPerson is a kind to which no application is let.
+func forPerson(path, typ, noun, verbs string, a access) *family {
+	return &family{path: path, types: []string{typ}, noun: noun, verbs: verbs, beta: true, people: true, access: a}
+}
+
+func hybrid() []string {
+	return []string{"Policy.Read.HybridAuthentication", "Directory.ReadWrite.All", "Policy.ReadWrite.HybridAuthentication"}
+}
+
+func managing() []string { return []string{"OnPremisesPublishingProfiles.ReadWrite.All"} }
+
+// profile is one. When agents update themselves is written at a path of its own.
+func profile(id string) *family {
+	const updater = "hybridAgentUpdaterConfiguration"
+	f := forPerson("onPremisesPublishingProfiles/"+id, "onPremisesPublishingProfile", "publishing profile", "PATCH", access{"directory", hybrid(), append(managing(), "Directory.ReadWrite.All"), nil})
+	f.one = id
+	f.seed = func(t *Tenant, _ string) {
+		t.plant(f.path, f.one, props{"isEnabled": id == "applicationProxy", "isDefaultAccessEnabled": false, updater: props{"allowUpdateConfigurationOverride": false,
+			"deferUpdateDateTime": "2026-01-01T12:00:00Z", "updateWindow": props{"updateWindowStartTime": "00:00:00", "updateWindowEndTime": "23:59:00"}}})
+	}
+	f.change = func(_ *call, _, _ *object, in checked) error {
+		if _, named := in.p[updater]; named {
+			return bad("The %s is updated at its own address.", updater)
+		}
+		return nil
+	}
+	f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
+		if rest[0] != updater || len(rest) > 1 {
+			return false, answer{}, nil
+		}
+		if c.method != "PATCH" {
+			return true, answer{}, notAllowed()
+		}
+		if err := c.allow(o.kind, true); err != nil {
+			return true, answer{}, err
+		}
+		body, err := c.object()
+		if err != nil {
+			return true, answer{}, err
+		}
+		in, err := c.check(map[string]any{updater: body}, c.t.schema.Types[o.typ], false)
+		if err != nil {
+			return true, answer{}, err
+		}
+		d := o.clone()
+		all := maps.Clone(sub(o.p[updater]))
+		if all == nil {
+			all = props{}
+		}
+		maps.Copy(all, sub(in.p[updater]))
+		d.p[updater] = all
+		c.t.put(d, []string{updater})
+		c.audit("Update "+noun(o.kind), d, changes(o.p, d.p, []string{updater}))
+		return true, answer{status: 204}, nil
+	}
+	return f
+}
+
+// assigned makes what is in a group of agents be assigned where it is.
+func assigned(f *family, rel, in string) *family {
+	f.act = func(c *call, o *object, rest []string) (bool, answer, error) {
+		if rest[0] != "agentGroups" || len(rest) < 2 || rest[len(rest)-1] != "$ref" {
+			return false, answer{}, nil
+		}
+		if !c.holds(managing()...) {
+			return true, answer{}, denied()
+		}
+		r, _ := relOf(kin().kinds[agentGroupPath(in)], rel)
+		if c.method == "DELETE" && len(rest) == 3 {
+			g := c.t.get(rest[1])
+			if g == nil || !c.t.linked(g, r, o.id) {
+				return true, answer{}, notFound(rest[1])
+			}
+			c.t.unlink(g, r, o.id)
+			return true, answer{status: 204}, nil
+		}
+		if c.method != "POST" || len(rest) != 2 {
+			return true, answer{}, notAllowed()
+		}
+		g, err := c.named(agentGroupPath(in))
+		if err != nil {
+			return true, answer{}, err
+		}
+		if c.t.linked(g, r, o.id) {
+			return true, answer{}, bad("One or more added object references already exist for the following modified properties: 'agentGroups'.")
+		}
+		c.t.link(g, r, o.id)
+		return true, answer{status: 204}, nil
+	}
+	return f
+}
+
+// served are a profile, the agents in it, their groups, and what these serve.
+func served(in string) []*family {
+	kind, manage := forPerson, managing()
+	workers := assigned(kind(agentsPath(in), "onPremisesAgent", "on-premises agent", "", access{"directory", hybrid(), nil, nil}), "agents", in)
+	workers.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"machineName": "agent" + itoa(i) + ".corp.example", "externalIp": "198.51.100.3" + itoa(i), "status": "active", "supportedPublishingTypes": list(in)}
+	}
+	teams := kind(agentGroupPath(in), "onPremisesAgentGroup", "on-premises agent group", "POST PATCH DELETE", access{"directory", hybrid(), []string{"Directory.ReadWrite.All"}, nil})
+	teams.create = func(_ *call, o *object, _ checked) error {
+		o.p["isDefault"], o.p["publishingType"] = false, in
+		return nil
+	}
+	teams.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "Group " + itoa(i), "isDefault": false, "publishingType": in}
+	}
+	targets := assigned(kind(targetPath(in), "publishedResource", "published resource", "POST PATCH DELETE", access{"directory", manage, manage, nil}), "publishedResources", in)
+	targets.create = func(c *call, o *object, _ checked) error {
+		if c.t.countLive(o.kind, func(x *object) bool { return x.p["resourceName"] == o.p["resourceName"] }) > 0 {
+			return conflict("resourceName")
+		}
+		o.p["publishingType"] = in
+		return nil
+	}
+	targets.sample = func(_ *Tenant, i int, _ *object) map[string]any {
+		return props{"displayName": "Target " + itoa(i), "resourceName": "domain" + itoa(i) + ".corp.example", "publishingType": in}
+	}
+	return []*family{profile(in), workers, teams, targets}
+}
+
 func publishingTies(kinds map[string]kindID) (all []tie) {
-	for _, in := range agentProfiles {
+	for _, in := range slices.Concat(agentProfiles, unshownProfiles) {
 		teams := []kindID{kinds[agentGroupPath(in)]}
 		all = append(all, tie{from: teams, name: "agents", to: agentsPath(in)}, tie{from: teams, name: "publishedResources", to: targetPath(in)})
 	}

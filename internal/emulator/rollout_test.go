@@ -244,7 +244,7 @@ func TestConnectorGroups(t *testing.T) {
 // Agents and what they publish are assigned to groups of agents where they are.
 func TestAgentGroups(t *testing.T) {
 	at := start(t, emulator.Options{Every: true})
-	for _, profile := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration"} {
+	for _, profile := range []string{"provisioning", "authentication", "exchangeOnline", "adAdministration", "intunePfx", "oflineDomainJoin"} {
 		home := "/beta/onPremisesPublishingProfiles/" + profile
 		must(t, at, 405, "POST", home+"/agents", map[string]any{"machineName": "mine"})
 		must(t, at, 400, "POST", home+"/publishedResources", map[string]any{"displayName": "No name"})
@@ -271,7 +271,8 @@ func TestAgentGroups(t *testing.T) {
 		must(t, at, 405, "DELETE", home, nil)
 		must(t, at, 405, "DELETE", home+"/hybridAgentUpdaterConfiguration", nil)
 	}
-	must(t, at, 400, "GET", "/beta/onPremisesPublishingProfiles/intunePfx", nil)
+	must(t, at, 400, "GET", "/beta/onPremisesPublishingProfiles/unknown", nil)
+	must(t, at, 204, "PATCH", "/beta/onPremisesPublishingProfiles/privateAccess/hybridAgentUpdaterConfiguration", map[string]any{"allowUpdateConfigurationOverride": true})
 	must(t, at, 405, "POST", "/beta/onPremisesPublishingProfiles/privateAccess/sensors", map[string]any{"machineName": "mine"})
 }
 
