@@ -408,7 +408,8 @@ func (t *tenantSettings) limits() plan.Limits {
 	if t.Guard.Limits == nil {
 		return defaultLimits
 	}
-	return plan.Limits(*t.Guard.Limits)
+	l := t.Guard.Limits
+	return plan.Limits{Objects: l.Objects, Links: l.Links, Deletions: l.Deletions, Privileged: l.Privileged, Approvers: l.Approvers}
 }
 
 // pick returns the tenant the command is about.
@@ -508,7 +509,7 @@ func (e *env) explainConfig() error {
 		}
 		switch {
 		case v.Kind() == reflect.Pointer && v.IsNil():
-			walk(reflect.ValueOf(limitSettings(defaultLimits)), path)
+			walk(reflect.ValueOf(limitSettings{Objects: defaultLimits.Objects, Links: defaultLimits.Links}), path)
 		case v.Kind() == reflect.Pointer:
 			walk(v.Elem(), path)
 		case v.Kind() == reflect.Struct:

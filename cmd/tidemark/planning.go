@@ -55,7 +55,7 @@ func (w *wish) flags(c *cobra.Command) {
 func (w *wish) undoFlags(c *cobra.Command) {
 	w.selection.flags(c)
 	f := c.Flags()
-	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N")
+	f.StringSliceVar(&w.allow, "allow", nil, "raise limits of the plan: objects=N,links=N,deletions=N,privileged=N,suspect=N")
 	f.BoolVar(&w.enforce, "enforce", false, "let re-created policies come back as they were instead of report-only")
 	f.BoolVar(&w.full, "full", false, "read the whole tenant first, not only what the plan may touch")
 	f.BoolVar(&w.enableUsers, "enable-users", false, "let re-created users come back enabled instead of disabled")
@@ -69,11 +69,11 @@ func (w *wish) limits(t *tenantSettings) (plan.Limits, error) {
 		name, value, ok := strings.Cut(a, "=")
 		n, err := strconv.Atoi(value)
 		if !ok || err != nil || n < 0 {
-			return l, usage("--allow %q: want objects=N, links=N, deletions=N or privileged=N", a)
+			return l, usage("--allow %q: want objects=N, links=N, deletions=N, privileged=N or suspect=N", a)
 		}
-		limit, ok := map[string]*int{"objects": &l.Objects, "links": &l.Links, "deletions": &l.Deletions, "privileged": &l.Privileged}[name]
+		limit, ok := map[string]*int{"objects": &l.Objects, "links": &l.Links, "deletions": &l.Deletions, "privileged": &l.Privileged, "suspect": &l.Suspect}[name]
 		if !ok {
-			return l, usage("--allow: there is no limit called %q; there are objects, links, deletions, privileged", name)
+			return l, usage("--allow: there is no limit called %q; there are objects, links, deletions, privileged, suspect", name)
 		}
 		*limit = max(*limit, n)
 	}
@@ -213,6 +213,9 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 			return nil, err
 		}
 		c.BreakGlass = append(c.BreakGlass, ref)
+	}
+	if c.Doubts, err = s.doubts(ctx, k.making, goal, p); err != nil {
+		return nil, fmt.Errorf("look at what came up before the goal: %w", err)
 	}
 	f := apply.Estimate(p, s.settings.scale())
 	x := &proposal{plan: p, digest: digest, base: base, goal: goal, making: k.making, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}

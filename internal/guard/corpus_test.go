@@ -352,7 +352,7 @@ func (s *scene) steps(text string) error {
 		case "limits":
 			_, kv := pairs(f[1:])
 			for k, n := range map[string]*int{"objects": &s.plan.Limits.Objects, "links": &s.plan.Limits.Links, "deletions": &s.plan.Limits.Deletions,
-				"privileged": &s.plan.Limits.Privileged, "approvers": &s.plan.Limits.Approvers} {
+				"privileged": &s.plan.Limits.Privileged, "approvers": &s.plan.Limits.Approvers, "suspect": &s.plan.Limits.Suspect} {
 				if v, ok := kv[k]; ok {
 					*n, _ = strconv.Atoi(v)
 				}
@@ -457,6 +457,16 @@ func (s *scene) configure(text string) error {
 			}
 		case "requester":
 			s.config.Own = append(s.config.Own, f[1])
+		case "doubt": // doubt STEP SINCE LAST WORDS...
+			var n [3]int
+			for i := range n {
+				v, err := strconv.Atoi(f[1+i])
+				if err != nil {
+					return err
+				}
+				n[i] = v
+			}
+			s.config.Doubts = append(s.config.Doubts, guard.Doubt{Steps: []int{n[0]}, Since: int64(n[1]), Last: int64(n[2]), Text: strings.Join(f[4:], " ")})
 		case "unverified":
 			s.config.Verify = nil
 		case "approve": // approve NAME age=1h [plan=other] [forged]

@@ -2,7 +2,7 @@
 //
 // It promises that no plan is cleared that would lock the tenant's administrators, its break-glass accounts
 // or the identity that carries out the plan out of it, that does more than its limits allow, that touches
-// privilege unasked, or that lacks approvals. It judges the tenant as it would be, not the single steps, and
+// privilege unasked, that brings back what looks like an intruder's work unasked, or that lacks approvals. It judges the tenant as it would be, not the single steps, and
 // objects to what a plan makes worse, not to what was so before. What it cannot decide it objects to, if the
 // plan touches anything that could matter. It refuses to write, to ask and to guess.
 package guard
@@ -35,6 +35,8 @@ type Config struct {
 	// Own are who asked for the plan and who carries it out, by every name that is known of them; their own approvals
 	// do not count.
 	Own []string
+	// Doubts are what came up in the goal shortly before it, and the plan does again.
+	Doubts []Doubt
 	// Verify reports whether an approval's signature is one of a known approver's. Nil verifies none.
 	Verify func(Approval) bool
 }
@@ -44,6 +46,15 @@ type Writer struct {
 	Ref entra.Ref // a service principal or a user; zero where it is not known
 	// Permissions are those its token holds; nil where they are not known.
 	Permissions []string
+}
+
+// A Doubt is something in the goal that may be an intruder's work: a change of high risk that was made shortly before it, and
+// that the plan does again.
+type Doubt struct {
+	Text  string // the change, in words
+	Steps []int  // those that do it again
+	Since int64  // the first snapshot that shows it
+	Last  int64  // the last one before
 }
 
 // An Approval is a person's signature over a plan's digest. It holds for 4 hours, and for one restore.
@@ -66,6 +77,7 @@ const (
 	Approvals   Rule = "approval"
 	Permission  Rule = "permission"
 	Coverage    Rule = "coverage"
+	Goal        Rule = "goal"
 )
 
 // An Objection is one reason to refuse a plan. It is an answer, not an error.
@@ -120,6 +132,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 			return Cleared{}, nil, fmt.Errorf("clear plan: %w", err)
 		}
 	}
+	j.goal()
 	j.radius()
 	j.permissions()
 	if err := j.approvals(as, now); err != nil {
@@ -132,7 +145,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 		}
 		return Cleared{p, returning}, nil, nil
 	}
-	order := []Rule{LockOut, Coverage, Privilege, BlastRadius, Permission, Approvals}
+	order := []Rule{LockOut, Coverage, Goal, Privilege, BlastRadius, Permission, Approvals}
 	slices.SortStableFunc(j.objections, func(a, b Objection) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Rule), slices.Index(order, b.Rule)), strings.Compare(a.Reason, b.Reason))
 	})

@@ -121,6 +121,8 @@ func TestLiftsLift(t *testing.T) {
 				p.Limits.Deletions = n
 			case "privileged":
 				p.Limits.Privileged = n
+			case "suspect":
+				p.Limits.Suspect = n
 			default:
 				t.Fatalf("%s: flag %q", name, o.Lift)
 			}
@@ -224,7 +226,7 @@ func TestNotMadeWorse(t *testing.T) {
 		t.Fatal("the corpus is empty")
 	}
 	for name, s := range all {
-		s.config.Writer.Permissions = nil
+		s.config.Writer.Permissions, s.config.Doubts = nil, nil // of another plan
 		_, objections, err := guard.Clear(t.Context(), title, s.tree(), s.config, nil, noon())
 		if err != nil {
 			t.Fatal(err)

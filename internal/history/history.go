@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -54,13 +55,21 @@ type Event struct {
 // snapshot holds is an event too, of kind Unknown: whether it was there before is not known. ref can be any
 // of the names that the object had.
 func Of(ctx context.Context, s Source, ref entra.Ref) iter.Seq2[Event, error] {
+	return Between(ctx, s, ref, 0, math.MaxInt64)
+}
+
+// Between yields those events of Of that a snapshot after the one with the number after shows first, and none after upTo does.
+func Between(ctx context.Context, s Source, ref entra.Ref, after, upTo int64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		l, err := begin(ctx, s, ref)
 		if err != nil {
 			yield(Event{}, fmt.Errorf("history of %s: %w", ref, err))
 			return
 		}
-		for i := range l.moments {
+		for i, moment := range l.moments {
+			if moment <= after || moment > upTo {
+				continue
+			}
 			events, err := l.at(ctx, i)
 			if err != nil {
 				yield(Event{}, fmt.Errorf("history of %s: snapshot %d: %w", ref, l.moments[i], err))

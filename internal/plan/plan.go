@@ -67,6 +67,8 @@ type Limits struct {
 	Deletions  int `json:"deletions"`  // objects deleted
 	Privileged int `json:"privileged"` // steps that touch a privileged role, a role-assignable group, or who holds one
 	Approvers  int `json:"approvers"`  // people who must approve
+	// Suspect is how much may come back that came up in the goal shortly before it, as a change of high risk.
+	Suspect int `json:"suspect,omitempty"`
 }
 
 // A Step is one write.

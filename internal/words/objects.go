@@ -18,6 +18,9 @@ func (s *speaker) came() []clause {
 	}
 	self := s.self()
 	c := clause{text: self + " was created", risk: Low}
+	if effect, ok := s.admits(); ok {
+		return []clause{{text: c.text, risk: High, effect: effect}}
+	}
 	if p, ok := catalog.Policy(s.o); ok {
 		c = clause{text: fmt.Sprintf("%s was created and is %s", self, stateOf(string(p.State))), risk: Medium}
 		if p.State == catalog.Enabled && p.Blocks() {
@@ -79,6 +82,18 @@ func (s *speaker) came() []clause {
 		}
 	}
 	return []clause{c}
+}
+
+// admits says as whom the object lets others in, where it does.
+func (s *speaker) admits() (effect string, ok bool) {
+	switch {
+	case s.r == nil || s.r.Admits == "":
+		return "", false
+	case s.r.Admits == catalog.AsContainer:
+		in, _ := catalog.Container(s.c.Ref)
+		return "Whoever it trusts can sign in as " + s.called(in) + ".", true
+	}
+	return "Whoever has the key to it can sign in as anyone it is for.", true
 }
 
 // binned is what lies in a recycle bin, called as when it lived.

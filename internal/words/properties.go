@@ -46,7 +46,11 @@ func (s *speaker) say(t turn) []clause {
 		cs, ok = s.property(t)
 	}
 	if !ok {
-		cs = []clause{s.plain(t)}
+		c := s.plain(t)
+		if effect, admits := s.admits(); admits {
+			c.risk, c.effect = High, effect
+		}
+		cs = []clause{c}
 	}
 	return cs
 }
