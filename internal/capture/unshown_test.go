@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -60,6 +61,48 @@ func TestWhatAServiceMayNotHave(t *testing.T) {
 		tenant.Inject(emulator.Fault{Match: "GET /beta/identityProtection/policy", Status: 400, Times: -1, Body: `{"error":{"code":"BadRequest","message":"Gone."}}`})
 		if p := l.Capture().Part("identityProtectionPolicy", ""); p.Coverage != snapshot.Failed || p.Objects != 1 {
 			t.Errorf("what was there once is %s, %d objects: %s", p.Coverage, p.Objects, p.Reason)
+		}
+	})
+}
+
+// What an application provisions with is kept but for its credentials, and may not be there to be read.
+func TestProvisioningSettings(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Every: true})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		const match = `GET /synchronization/secrets$`
+		for _, tt := range []struct {
+			status int
+			body   string
+			want   snapshot.Coverage
+		}{
+			{400, `{"error":{"code":"BadRequest","message":"Invalid request."}}`, snapshot.Unsupported},
+			{403, `{"error":{"code":"Forbidden","message":"Access denied"}}`, snapshot.Denied},
+			{405, `{"error":{"code":"BadRequest","message":"Not allowed"}}`, snapshot.Unsupported},
+			{200, `{"@odata.context":"x","value":[]}`, snapshot.Complete},
+			{200, `{"@odata.context":"x"}`, snapshot.Failed},
+			{200, `{"@odata.context":"x","value":null}`, snapshot.Failed},
+		} {
+			tenant.Inject(emulator.Fault{Match: match, Status: tt.status, Times: -1, Body: tt.body})
+			if p := l.Capture().Part("synchronizationSecrets", ""); p.Coverage != tt.want || p.Objects != 0 {
+				t.Errorf("%d: %s, %d objects: %s", tt.status, p.Coverage, p.Objects, p.Reason)
+			}
+			tenant.ClearFaults()
+		}
+		s, n := l.Capture(), 0
+		tree := l.Tree(s)
+		for e, err := range tree.Entries(t.Context(), "synchronizationSecrets") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			o, err := tree.Object(t.Context(), e.Ref)
+			if body := string(o.Body); err != nil || strings.Contains(body, "s3cret") || !strings.Contains(body, "DeleteThresholdValue") || !strings.Contains(body, `"https://scim.example"`) {
+				t.Error(body, err)
+			}
+			n++
+		}
+		if p := s.Part("synchronizationSecrets", ""); n == 0 || int64(n) != p.Objects {
+			t.Errorf("%d objects; %s, %d: %s", n, p.Coverage, p.Objects, p.Reason)
 		}
 	})
 }

@@ -159,6 +159,9 @@ func answers() []struct {
 	for id, raw := range map[string]string{"c": logs, "enrichedAuditLogs": `{"@odata.context":"x","value":[` + logs + `]}`} {
 		all = append(all, answer{"enrichedAuditLogs", "", raw, id, id, `{"exchange":{"status":"disabled"},"sharepoint":{"status":"enabled"},"teams":{"status":"enabled"}}`})
 	}
+	all = append(all, answer{"synchronizationSecrets", g1, `{"@odata.context":"x","value":[{"key":"SyncAll","value":"false"},{"key":"SecretToken","value":"s3cret"},{"key":"Unheard","value":"s3cret"},{"key":"Url","value":"*"},{"key":"BaseAddress","value":"https://u:s3cret@scim.example:8443/s3cret?k=s3cret"},{"key":"SyncNotificationSettings","value":"{\"DeleteThresholdValue\":50}"}]}`,
+		g1 + "/synchronizationSecrets", g1 + "/synchronizationSecrets",
+		`{"secrets":[{"key":"BaseAddress","value":"https://scim.example:8443"},{"key":"SecretToken"},{"key":"SyncAll","value":"false"},{"key":"SyncNotificationSettings","value":"{\"DeleteThresholdValue\":50}"},{"key":"Unheard"},{"key":"Url"}]}`})
 	for _, bin := range []entra.Type{"deletedGroup", "deletedApplication", "deletedServicePrincipal", "deletedAdministrativeUnit", "deletedConditionalAccessPolicy", "deletedNamedLocation", "deletedWorkflow"} {
 		all = append(all, answer{bin, "", `{"id":"` + g1 + `","displayName":"X","deletedDateTime":"2020-01-01T00:00:00Z"}`, g1, "X", `{"deletedDateTime":"2020-01-01T00:00:00Z","displayName":"X"}`})
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ const jobType entra.Type = "synchronizationJob"
 // How accounts are made, kept and taken away in other directories, or from them in this one.
 func provisioning() []*Resource {
 	const jobs = "/servicePrincipals/{parent}/synchronization/jobs"
+	const together = "it is written together with the credentials, which nobody gives out"
 	read, write := []string{"Synchronization.Read.All"}, []string{"Synchronization.ReadWrite.All"}
 	key := func(name, by string) Property { return Property{Name: name, Key: by} }
 	const objects = "directories[].objects"
@@ -29,7 +31,7 @@ func provisioning() []*Resource {
 				{Name: "schedule", Reason: "follows from the template"},
 				{Name: "schedule.state", Omit: true, Reason: "says what isActive says"},
 				{Name: "synchronizationJobSettings", Key: "name", Reason: "most follow from the template, and the service documents no way to write them"},
-				{Name: "secrets", Omit: true, Secret: true, Reason: "the service never gives out the credentials, the addresses that it notifies, and how many deletions are too many; give them again before the job is started"},
+				{Name: "secrets", Omit: true, Secret: true, Reason: "the service never gives out the credentials; give them again before the job is started, and with them whom it notifies and how many deletions are too many"},
 			},
 			omit("moves by itself", "status"),
 		),
@@ -57,7 +59,47 @@ func provisioning() []*Resource {
 		),
 		// What a write left out would be gone. Source: Microsoft Graph documentation, "Update synchronizationSchema".
 		update: whole("directories", "synchronizationRules"),
+	}, {
+		// The reference shows only how they are written, all at once: who left out a credential, which the service gives
+		// out as an asterisk, would take it away. Microsoft's guides read them.
+		// Source: Microsoft Entra documentation, "Skip deletion of out of scope users"; MicrosoftDocs/azure-docs, issue 55184.
+		Type: "synchronizationSecrets", Title: "Provisioning settings", Doc: "Where an enterprise application provisions to, which credentials it has for that, whom it notifies, and how many deletions are too many.", Version: "beta",
+		List: "/servicePrincipals/{parent}/synchronization/secrets", Item: "/servicePrincipals/{parent}/synchronization/secrets", Under: ServicePrincipalType, One: true, Silent: true, Unshown: true,
+		Unless: "the service is asked about each application that can provision", Name: []string{"id"},
+		Read: read, Refusal: together,
+		Properties: []Property{{Name: "secrets", Key: "key", Reason: together}},
+		rules:      1, read: readSecrets,
+		none:  func(m map[string]any) bool { all, many := m["value"].([]any); return many && len(all) == 0 },
+		holds: provisions,
 	}}
+}
+
+// readSecrets keeps which credentials there are, and the values of what is none: of an address only the server, because
+// a credential can stand in it.
+func readSecrets(m map[string]any) {
+	settings := []string{"AuthenticationType", "CompanyId", "Domain", "EnforceDomain", "HardDeletesEnabled", "PerformInboundEntitlementGrants", "SkipOutOfScopeDeletions", "SyncAll", "SyncNotificationSettings",
+		"SynchronizationSchedule", "TestReferences", "UpdateKeyOnSoftDelete", "ValidateDomain"}
+	all, told := m["value"].([]any)
+	if !told { // as it is kept
+		if all, told = m["secrets"].([]any); !told {
+			return
+		}
+	}
+	kept := []any{}
+	for _, e := range all {
+		key, _ := mapOf(e)["key"].(string)
+		value, said := mapOf(e)["value"].(string)
+		one := map[string]any{"key": key}
+		switch at, err := url.Parse(value); {
+		case said && slices.Contains(settings, key):
+			one["value"] = value
+		case (key == "BaseAddress" || key == "Url") && err == nil && at.Host != "":
+			one["value"] = at.Scheme + "://" + at.Host
+		}
+		kept = append(kept, one)
+	}
+	keepOnly(m)
+	m["secrets"] = kept
 }
 
 // Which devices people can sign in to from afar with the tenant's own word, and to which without being asked.

@@ -144,7 +144,7 @@ func outside() map[string]string {
 		"unifiedRoleManagementAlertConfiguration.@odata.type":                "annotation that tells the variants apart",
 		"authenticationEventsFlow.@odata.type":                               "annotation that tells the variants apart",
 		"synchronizationJob.isActive":                                        "made of the state in its schedule",
-		"synchronizationJob.secrets":                                         "kept beside the jobs, and never read",
+		"synchronizationJob.secrets":                                         "kept beside the jobs",
 		"servicePrincipal.createdDateTime":                                   "answers have it; the metadata has it on derived types only",
 		"deletedServicePrincipal.createdDateTime":                            "answers have it; the metadata has it on derived types only",
 		"servicePrincipal.samlMetadataUrl":                                   "answers of some tenants have it",
@@ -163,6 +163,7 @@ func unpublished() map[entra.Type]string {
 	return map[entra.Type]string{
 		"identityProtectionPolicy": "Microsoft's own configuration tool reads and writes it",
 		"enrichedAuditLogs":        "the metadata and the reference had it once",
+		"synchronizationSecrets":   "the metadata has it as a property of what cannot be read",
 	}
 }
 

@@ -1,6 +1,10 @@
 package emulator
 
-import "maps"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // This is what tools are known to read and write, and the reference of Microsoft Graph does not show, or no more.
 // Sources: Microsoft365DSC, AADIdentityProtectionPolicySettings and AADEnrichedAuditLogs; Microsoft Graph documentation of
@@ -26,9 +30,41 @@ func unshownKinds() []*family {
 	logs.full = true
 	logs.ready = func(t *Tenant) bool { return t.get(statusID).p["onboardingStatus"] == "onboarded" }
 
-	all := []*family{risk, logs, profile("privateAccess")}
+	all := []*family{risk, logs, provisioningSecrets(), profile("privateAccess")}
 	for _, in := range unshownProfiles {
 		all = append(all, served(in)...)
 	}
 	return all
+}
+
+// provisioningSecrets are what an application has in order to provision: credentials, which are shown as an asterisk, and
+// settings. All of them are written at once.
+// Sources: Microsoft Graph documentation, "Add synchronization secrets"; Microsoft Entra documentation, "Skip deletion of
+// out of scope users"; MicrosoftDocs/azure-docs, issue 55184.
+func provisioningSecrets() *family {
+	mask := func(o *object) {
+		all := slices.Clone(asList(o.p["value"]))
+		for i, e := range all {
+			if name := text(sub(e)["key"]); strings.Contains(name, "Secret") || strings.Contains(name, "Password") || strings.Contains(name, "Token") {
+				all[i] = props{"key": name, "value": "*"}
+			}
+		}
+		o.p["value"] = all
+	}
+	f := &family{path: "synchronization/secrets", under: "servicePrincipals", types: []string{"synchronizationSecrets"}, noun: "provisioning secrets", one: "secrets", beta: true, silent: true, verbs: "PUT",
+		access: access{"directory", []string{"Synchronization.Read.All", "Synchronization.ReadWrite.All"}, []string{"Synchronization.ReadWrite.All"}, nil}}
+	f.create = func(_ *call, o *object, _ checked) error { mask(o); return nil }
+	f.change = func(_ *call, _, d *object, _ checked) error { mask(d); return nil }
+	f.seed = func(t *Tenant, _ string) {
+		t.each(kSP, func(sp *object) bool {
+			if text(sp.p["applicationTemplateId"]) != "" {
+				o := t.plant(f.name(), "", props{"_parent": sp.id, "value": []any{
+					props{"key": "BaseAddress", "value": "https://scim.example/tenants/4711?key=s3cret"}, props{"key": "SecretToken", "value": "s3cret"}, props{"key": "UserName", "value": "robot@contoso.example"},
+					props{"key": "SyncNotificationSettings", "value": `{"Enabled":true,"Recipients":"it@contoso.example","DeleteThresholdEnabled":true,"DeleteThresholdValue":50}`}, props{"key": "SyncAll", "value": "false"}}})
+				mask(o)
+			}
+			return t.o.Every
+		})
+	}
+	return f
 }

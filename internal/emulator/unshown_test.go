@@ -41,3 +41,33 @@ func TestUnshown(t *testing.T) {
 	at.Offboard()
 	reader.want(403, "GET", "/beta/networkAccess/settings/enrichedAuditLogs", "")
 }
+
+// What an application provisions with is shown but for its credentials, and written at once.
+func TestProvisioningSecrets(t *testing.T) {
+	at := start(t, emulator.Options{Every: true})
+	reader, writer := newClient(t, at, at.CaptureApp()), newClient(t, at, at.RestoreApp())
+	path := ""
+	for _, sp := range reader.want(200, "GET", "/v1.0/servicePrincipals?$select=id,applicationTemplateId", "").items() {
+		if sp["applicationTemplateId"] != nil {
+			path = "/servicePrincipals/" + sp["id"].(string) + "/synchronization/secrets"
+		}
+	}
+	values := func() map[string]any {
+		m := map[string]any{}
+		for _, e := range reader.want(200, "GET", "/beta"+path, "").items() {
+			m[e["key"].(string)] = e["value"]
+		}
+		return m
+	}
+	if m := values(); m["SecretToken"] != "*" || m["SyncAll"] != "false" {
+		t.Error(m)
+	}
+	body := `{"value":[{"key":"SecretToken","value":"new"},{"key":"SyncAll","value":"true"}]}`
+	reader.want(403, "PUT", "/beta"+path, body)
+	writer.want(204, "PUT", "/beta"+path, body)
+	if m := values(); len(m) != 2 || m["SecretToken"] != "*" || m["SyncAll"] != "true" {
+		t.Error(m)
+	}
+	writer.want(405, "PATCH", "/beta"+path, body)
+	writer.want(405, "DELETE", "/beta"+path, "")
+}
