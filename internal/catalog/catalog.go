@@ -97,6 +97,7 @@ type Resource struct {
 	none     func(m map[string]any) bool                                         // of a single object that is always answered: it says that there is none
 	clear    func(m map[string]any) map[string]any                               // what is sent by PATCH in the place of a deletion
 	disarm   func(m map[string]any) []part                                       // what must be written before it can be removed
+	room     func(m map[string]any) (by string, n int, ok bool)                  // see Room
 
 	extensions []string // of With
 

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
@@ -76,5 +77,18 @@ func directory() []*Resource {
 			sets(Never, "bought, not written", "subscriptionIds"),
 			omit("moves with every licence that is assigned", "consumedUnits"),
 		),
+		room: func(m map[string]any) (by string, n int, ok bool) {
+			bought, _ := m["prepaidUnits"].(map[string]any)
+			enabled, ok := units(bought["enabled"])
+			warning, _ := units(bought["warning"])
+			return text(m, "skuId"), enabled + warning, ok
+		},
 	}}
+}
+
+// units reads how many there are of something.
+func units(v any) (n int, ok bool) {
+	text, _ := v.(entra.Number)
+	n, err := strconv.Atoi(string(text))
+	return n, err == nil
 }

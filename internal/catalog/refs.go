@@ -358,3 +358,30 @@ func Container(r entra.Ref) (entra.Ref, bool) {
 	}
 	return entra.Ref{Type: c.Under, ID: r.ID.In()}, true
 }
+
+// Rations reports whether objects of the type bound how many others can name them.
+func (r *Resource) Rations() bool { return r.room != nil }
+
+// Room says how many objects can name an object at once, and by what they do: a licence by its skuId, as often as it was bought.
+// Units in their time of grace count. It reports false where there is no bound, or none is known.
+func Room(o entra.Object) (by entra.ID, n int, ok bool) {
+	r, known := Lookup(o.Ref.Type)
+	if !known || r.room == nil {
+		return "", 0, false
+	}
+	id, n, ok := r.room(o.Body.Decode())
+	return entra.ID(id), n, ok && id != ""
+}
+
+// Taking returns the keyed array in which objects of the type name objects of another that rations itself, such as the licences
+// of a person. It reports false where they do not.
+func (r *Resource) Taking(of entra.Type) (Property, bool) {
+	for _, p := range r.Properties {
+		if p.By != "" && slices.Contains(p.Ref, of) {
+			if top, ok := r.top(p.Name); ok && top.Key != "" && p.Name == top.Name+"[]."+top.Key {
+				return top, true
+			}
+		}
+	}
+	return Property{}, false
+}

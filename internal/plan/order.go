@@ -16,10 +16,11 @@ import (
 func newHash() hashes.Hash { return sha256.New() }
 
 // What comes before all else, where no need says otherwise: who can put the rest right if this restore cannot, then
-// what the tenant's rules are made of.
+// what the tenant's rules are made of, then who others ask what to do.
 const (
-	tierAdministrators = iota - 2 // who holds a privileged role, with all that it takes
+	tierAdministrators = iota - 3 // who holds a privileged role, with all that it takes
 	tierControl                   // other roles and who holds them, and what policies name
+	tierManagers                  // whom others have as their manager
 	tierRest
 )
 
@@ -43,9 +44,10 @@ type node struct {
 	rank  int
 	needs []*node
 
-	tier   int // tierRest until lead says otherwise
-	kind   int // the type's place in catalog.Order
-	wait   int // needs that have no number yet
+	tier   int  // tierRest until lead says otherwise
+	kind   int  // the type's place in catalog.Order
+	void   bool // ration left nothing of it to do
+	wait   int  // needs that have no number yet
 	wanted []*node
 }
 
@@ -89,6 +91,9 @@ func (m *maker) finish() error {
 	}
 	m.breakCircles()
 	if err := m.lead(); err != nil {
+		return err
+	}
+	if err := m.ration(); err != nil {
 		return err
 	}
 	if err := m.number(); err != nil {
@@ -423,9 +428,14 @@ func (m *maker) near(n *node) (map[entra.ID]bool, error) {
 // lead gives the steps their tiers. What only takes away, and policies, which must find everything they name, stay
 // where they are.
 func (m *maker) lead() error {
-	holders, err := m.administrators()
+	first, err := m.administrators()
 	if err != nil {
 		return err
+	}
+	for _, n := range m.nodes {
+		if n.Action == Attach && n.Link.Rel == catalog.Manager && !n.OfBase {
+			first[n.Link.To] = min(first[n.Link.To], tierManagers)
+		}
 	}
 	// pull takes a step with all that it needs. What is written to the same object then completes it.
 	var pull func(n *node, tier int)
@@ -449,7 +459,7 @@ func (m *maker) lead() error {
 					pull(o, tier)
 				}
 			case n.Action == Attach && n.Link.Rel != catalog.Members, n.OfBase:
-			case holders[n.Ref] <= tier, (role || held) && tier == tierControl:
+			case first[n.Ref] <= tier, (role || held) && tier == tierControl:
 				pull(n, tier)
 			}
 		}
