@@ -386,7 +386,7 @@ func (r *rehearsal) apply(ctx context.Context, p *plan.Plan, cleared guard.Clear
 	if err != nil {
 		return nil, err
 	}
-	report, err := apply.Run(ctx, r.writer, r.repo, cleared, rec.Number, apply.Options{Endpoint: r.tenant.URL(), Now: r.tenant.Now, Password: rand.Text, Existed: existed(base)})
+	report, err := apply.Run(ctx, r.writer, r.repo, cleared, rec.Number, apply.Options{Endpoint: r.tenant.URL(), Now: r.tenant.Now, Password: func(plan.Step) (string, bool) { return password(), true }, Existed: existed(base)})
 	if err != nil {
 		return nil, err
 	}

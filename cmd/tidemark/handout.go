@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +57,21 @@ type handoutDoc struct {
 	Tenant      string        `json:"tenant"`
 	Plan        string        `json:"plan"` // digest
 	Credentials []handoverDoc `json:"credentials"`
+	People      []accountDoc  `json:"people"` // in the order in which they come back
+}
+
+// An accountDoc is a person whose account is made anew, and the password that it begins with.
+type accountDoc struct {
+	Step     int    `json:"step"`
+	Wave     string `json:"wave"` // administrators, managers or everyone, who come back in this order
+	Name     string `json:"name"`
+	Login    string `json:"userPrincipalName"`
+	Password string `json:"password"` // to be changed at the first sign-in
+	// Manager is whom the person's manager is by the goal, who can vouch for them and hand the password over.
+	Manager string `json:"manager,omitempty"`
+	Enabled bool   `json:"enabled"`
+	// Restored says whether the account was made; until the restore has ended nobody knows.
+	Restored *bool `json:"restored"`
 }
 
 // A handoverDoc is one new credential.
@@ -86,8 +103,9 @@ type consumersDoc struct {
 	Formerly  map[string]string `json:"formerly,omitempty"` // what it was called by before: id, appId
 }
 
-const aboutHandout = "New secrets of applications that were restored. Each is in this file only: nothing can show it again. " +
-	"Give each one to who runs the application, have it put in the place of the old one together with the new appId, and then destroy this file."
+const aboutHandout = "New secrets of applications that were restored, and new passwords of people whose accounts were made anew. Each is in this file " +
+	"only: nothing can show it again. Give a secret to who runs the application, to be put in the place of the old one together with the new appId; " +
+	"give a password to the person, who has to change it at the first sign-in, and be sure who it is. Then destroy this file."
 
 // A handout is the file with new secrets. It implements apply.Handout.
 type handout struct {
@@ -102,9 +120,11 @@ type handout struct {
 }
 
 // hands opens or begins the file of a restore; nil where none is asked for. It is written before anything else is, so
-// that a place where it cannot be is noticed in time.
-func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal snapshot.Tree) (*handout, error) {
-	if r.file == "" || !issues(x.plan) {
+// that a place where it cannot be is noticed in time. One that is continued goes on with the file it has: accounts may be made
+// already, with the passwords in it.
+func (s *session) hands(ctx context.Context, x *proposal, goal snapshot.Tree) (*handout, error) {
+	r := x.receipt
+	if r.file == "" || !issues(x.plan) && len(accounts(x.plan)) == 0 {
 		return nil, nil //nolint:nilnil // nothing to hand out
 	}
 	to, err := s.recipients(ctx, r)
@@ -112,8 +132,12 @@ func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal snapsh
 		return nil, err
 	}
 	h := &handout{path: r.file, to: to, tree: goal, called: s.namesOf(ctx, x.making, x.goal), ctx: ctx, doc: handoutDoc{About: aboutHandout, Tenant: string(x.plan.Tenant), Plan: x.digest, Credentials: []handoverDoc{}}}
+	h.people(x)
 	sealed, err := os.ReadFile(r.file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && x.continues && len(h.doc.People) > 0:
+		return nil, &exit{code: 2, err: fmt.Errorf("%s is not there, and accounts may be made already whose passwords are in the file that this restore began with; nothing was written", r.file),
+			hint: "name that file with --new-secrets; where it is lost, --anew plans from the tenant as it is now"}
 	case errors.Is(err, fs.ErrNotExist):
 		if err := h.write(); err != nil {
 			return nil, &exit{code: 2, err: fmt.Errorf("begin the file for new secrets: %w", err), hint: "nothing was written to the tenant; name a file that can be written with --new-secrets"}
@@ -137,8 +161,86 @@ func (s *session) hands(ctx context.Context, r receipt, x *proposal, goal snapsh
 	if err := json.NewDecoder(in).Decode(&earlier); err != nil || earlier.Plan != x.digest || earlier.Tenant != h.doc.Tenant {
 		return nil, other
 	}
-	h.doc.Credentials = earlier.Credentials
+	h.doc.Credentials, h.doc.People = earlier.Credentials, earlier.People
 	return h, nil
+}
+
+// people gives everybody a password whose account the plan makes. All are in the file before the first account is.
+func (h *handout) people(x *proposal) {
+	waves, leads := map[int]string{}, map[entra.Ref]entra.Ref{}
+	for _, way := range x.cleared.Returning() {
+		for _, n := range way {
+			waves[n] = "administrators"
+		}
+	}
+	managers := map[entra.Ref]bool{}
+	for _, t := range x.plan.Steps {
+		if t.Action == plan.Attach && t.Link.Rel == catalog.Manager {
+			leads[t.Link.From], managers[t.Link.To] = t.Link.To, true
+		}
+	}
+	h.doc.People = []accountDoc{}
+	for _, n := range accounts(x.plan) {
+		t := x.plan.Steps[n-1]
+		wave := cmp.Or(waves[n], map[bool]string{true: "managers", false: "everyone"}[managers[t.Ref]])
+		d := accountDoc{Step: n, Wave: wave, Name: t.Name, Password: password()}
+		d.Login, _ = t.Set["userPrincipalName"].(string)
+		d.Enabled, _ = t.Set["accountEnabled"].(bool)
+		if leader, ok := leads[t.Ref]; ok {
+			d.Manager, _ = h.called.Name(leader)
+		}
+		h.doc.People = append(h.doc.People, d)
+	}
+}
+
+// accounts returns the numbers of the steps that make an account with a new password, ascending.
+func accounts(p *plan.Plan) (numbers []int) {
+	for _, t := range p.Steps {
+		if r, ok := catalog.Lookup(t.Ref.Type); ok && t.Action == plan.Create && r.Fresh() {
+			numbers = append(numbers, t.Number)
+		}
+	}
+	return numbers
+}
+
+// password makes a random password of 100 bits that every password policy takes and a person can type.
+// Source: Microsoft Entra documentation, "Password policies and account restrictions": three of four kinds of characters.
+func password() string {
+	text := rand.Text()[:20]
+	return "Tm-" + strings.Join([]string{text[:5], strings.ToLower(text[5:10]), text[10:15], strings.ToLower(text[15:])}, "-")
+}
+
+// password is that of the account which a step of a plan makes. Where nobody asked for it, nobody will know it.
+func (h *handout) password(p *plan.Plan, t plan.Step) (string, bool) {
+	switch {
+	case h != nil:
+		i, ok := slices.BinarySearchFunc(h.doc.People, t.Number, func(d accountDoc, n int) int { return d.Step - n })
+		if !ok {
+			return "", false
+		}
+		return h.doc.People[i].Password, true
+	case p.NewSecrets:
+		return "", false
+	}
+	return password(), true
+}
+
+// settle notes in the file which accounts there are.
+func (h *handout) settle(r *apply.Report) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.doc.People) == 0 {
+		return nil
+	}
+	made := map[int]bool{}
+	for _, x := range r.Results {
+		made[x.Step] = x.Outcome == apply.Done || x.Outcome == apply.AlreadyDone
+	}
+	for i, d := range h.doc.People {
+		there := made[d.Step]
+		h.doc.People[i].Restored = &there
+	}
+	return h.write()
 }
 
 // issues reports whether a plan makes secrets.
@@ -242,10 +344,15 @@ func (h *handout) Give(i apply.Issued) error {
 	return nil
 }
 
-func (h *handout) count() int {
+func (h *handout) count() (credentials, people int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.doc.Credentials)
+	for _, d := range h.doc.People {
+		if d.Restored != nil && *d.Restored {
+			people++
+		}
+	}
+	return len(h.doc.Credentials), people
 }
 
 // consumers finds in the goal who uses the object that a credential belongs to. What cannot be read is left out: the

@@ -145,7 +145,7 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 	switch {
 	case out.file != "" && !p.NewSecrets:
 		return usage("--new-secrets: the plan makes no secrets; plan --new-secrets makes one that does")
-	case out.file == "" && record == 0 && issues(p):
+	case out.file == "" && record == 0 && p.NewSecrets && (issues(p) || len(accounts(p)) > 0):
 		return usage("the plan makes new secrets; say where to hand them out with --new-secrets FILE")
 	}
 	var conflicts []conflictDoc
@@ -184,6 +184,7 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 	if err := refused(x); err != nil {
 		return err
 	}
+	x.continues = record != 0
 	if record == 0 {
 		if err := s.confirm(x, yes); err != nil {
 			return err

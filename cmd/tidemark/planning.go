@@ -87,6 +87,7 @@ type proposal struct {
 	base, goal *snapshot.Snapshot
 	making
 	receipt    receipt     // where new secrets go
+	continues  bool        // a restore that was begun before
 	reach      *plan.Reach // what was read for it; nil is the whole tenant
 	requester  string
 	conflicts  []conflictDoc

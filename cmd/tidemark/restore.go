@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,8 +40,9 @@ Re-created Conditional Access policies come back report-only and re-created user
 --enable-users ask for more. What has a name or an address that another took since does not come back, unless
 --rename-taken asks for a free one. Nothing is deleted without --with-deletes, and nothing is ever purged.
 
-Passwords and private keys of applications cannot come back. With --new-secrets FILE new ones are made in their place
-and handed out once, in that file, sealed with age for the repository's key holders or for whom --secrets-to names.`,
+Passwords, and private keys of applications, cannot come back. With --new-secrets FILE new ones are made in their place
+and handed out once, in that file, sealed with age for the repository's key holders or for whom --secrets-to names. People
+whose accounts are made anew are in it in the order in which they come back: administrators, managers, everyone.`,
 		Example: `  tidemark restore --object user:anna@contoso.com --to "3 days ago"
   tidemark restore --object "conditionalAccessPolicy:Require MFA" --field state --to 12
   tidemark restore --object application:Payroll --to latest~1 --new-secrets payroll.age
@@ -96,6 +96,7 @@ type restoreDoc struct {
 type secretsDoc struct {
 	File        string `json:"file"` // sealed with age
 	Credentials int    `json:"credentials"`
+	Passwords   int    `json:"passwords"` // of people whose accounts were made anew
 }
 
 type differenceDoc struct {
@@ -138,6 +139,7 @@ func (s *session) conclude(ctx context.Context, client *graph.Client, x *proposa
 	if s.format == "table" {
 		fmt.Fprint(s.out, doc.text())
 	}
+	x.continues = record != 0
 	if record == 0 {
 		err := s.confirm(x, yes)
 		if err == nil {
@@ -291,7 +293,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	if err != nil {
 		return err
 	}
-	secrets, err := s.hands(ctx, x.receipt, x, before)
+	secrets, err := s.hands(ctx, x, before)
 	if err != nil {
 		return err
 	}
@@ -306,7 +308,7 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 	})
 	writing, held := s.now(), map[int]time.Duration{}
 	report, err := apply.Run(ctx, client, s.repo, x.cleared, record, apply.Options{
-		Endpoint: s.settings.Graph, Now: s.now, Password: rand.Text, Secrets: give,
+		Endpoint: s.settings.Graph, Now: s.now, Password: func(t plan.Step) (string, bool) { return secrets.password(x.plan, t) }, Secrets: give,
 		Existed: existed(base),
 		Progress: func(t plan.Step, r apply.Result) {
 			if r.Outcome == apply.Done || r.Outcome == apply.AlreadyDone {
@@ -337,7 +339,11 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		}
 	}
 	if secrets != nil {
-		out.Secrets = &secretsDoc{x.receipt.file, secrets.count()}
+		if err := secrets.settle(report); err != nil {
+			return fmt.Errorf("note in %s which accounts were made: %w", x.receipt.file, err)
+		}
+		out.Secrets = &secretsDoc{File: x.receipt.file}
+		out.Secrets.Credentials, out.Secrets.Passwords = secrets.count()
 	}
 	failed := report.Count(apply.Failed) + report.Count(apply.NotRun)
 	stale := report.Count(apply.Stale)
@@ -369,7 +375,8 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, out.NewIDs[old])
 	}
 	if out.Secrets != nil {
-		fmt.Fprintf(&b, "  %s in %s, and nowhere else: open it with age --decrypt, give each to who uses it, destroy the file\n", count(out.Secrets.Credentials, "new secret"), out.Secrets.File)
+		fmt.Fprintf(&b, "  %s and %s in %s, and nowhere else: open it with age --decrypt, give each to who uses it, destroy the file\n",
+			count(out.Secrets.Credentials, "new secret"), count(out.Secrets.Passwords, "password"), out.Secrets.File)
 	}
 	for _, d := range out.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", clean(d.line()))

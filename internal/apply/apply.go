@@ -34,7 +34,10 @@ var ErrStale = errors.New("tenant changed since the plan was made")
 type Options struct {
 	Endpoint string           // of the service, as references to objects are written: "https://graph.microsoft.com"
 	Now      func() time.Time // required
-	Password func() string    // makes a random password for a created user; required. It is told to nobody.
+	// Password returns the password that a created account begins with, the same one whenever it is asked for a step: an answer that
+	// was lost can have made the account. It reports false where there is none yet, and the account is not made then. Required. It
+	// is told to nobody else.
+	Password func(plan.Step) (string, bool)
 	// Existed reports whether the plan's base has the object; required. Such a one was there before, so it is
 	// never taken for one that this plan created, however much alike they are.
 	Existed func(context.Context, entra.Ref) (bool, error)

@@ -37,7 +37,14 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 	}
 	r = r.With(slices.Collect(maps.Keys(set))...)
 	target := names.now(s.Ref, false)
-	calls, err := r.Create(target.ID, set, catalog.Fresh{Password: u.o.Password()})
+	var fresh catalog.Fresh
+	if r.Fresh() {
+		var ok bool
+		if fresh.Password, ok = u.o.Password(s); !ok {
+			return NotRun, "", errors.New("its new password is to be handed out, and there is nowhere to; the same command with --new-secrets FILE continues")
+		}
+	}
+	calls, err := r.Create(target.ID, set, fresh)
 	if err != nil {
 		return Failed, "", err
 	}

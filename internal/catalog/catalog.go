@@ -109,7 +109,7 @@ type Resource struct {
 
 // Fresh holds what a creation needs and a pure package cannot make.
 type Fresh struct {
-	Password string // a random one, for a user that is created; it is thrown away
+	Password string // a random one, for a user that is created
 }
 
 // A Can is a set of things that can be done to objects of a type.
@@ -146,6 +146,7 @@ type Property struct {
 	Secret   bool         // the service never gives the value out, so it cannot come back
 	Omit     bool         // not kept: it changes by itself, or says what another object already says
 	Must     bool         // a creation without it is refused
+	Fresh    bool         // a creation gives it a new random password
 	Stays    bool         // once it has a value it can be changed, not cleared
 	Group    string       // properties of one group travel together in a change of their own; "" is the common one
 	Reason   string       // why it is omitted, secret or not fully restorable; "" where it simply is

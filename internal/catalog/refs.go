@@ -359,6 +359,11 @@ func Container(r entra.Ref) (entra.Ref, bool) {
 	return entra.Ref{Type: c.Under, ID: r.ID.In()}, true
 }
 
+// Fresh reports whether an object of the type begins with a new random password when it is created.
+func (r *Resource) Fresh() bool {
+	return slices.ContainsFunc(r.Properties, func(p Property) bool { return p.Fresh })
+}
+
 // Rations reports whether objects of the type bound how many others can name them.
 func (r *Resource) Rations() bool { return r.room != nil }
 

@@ -105,7 +105,7 @@ func users() []*Resource {
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "mailNickname", Write: Both, Must: true},
 				{Name: "userPrincipalName", Write: Both, Must: true, Home: true},
-				{Name: "passwordProfile", Write: OnCreate, Omit: true, Secret: true, Must: true,
+				{Name: "passwordProfile", Write: OnCreate, Omit: true, Secret: true, Must: true, Fresh: true,
 					Reason: "the service never gives a password out; a new account gets a random one that nobody knows, to be reset"},
 				{Name: "identities", Write: Both, Set: true},
 				{Name: "licenseAssignmentStates", Omit: true, raw: true, Reason: "the licences assigned to the user itself are kept in assignedLicenses; those of groups follow from membership"},

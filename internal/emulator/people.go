@@ -203,7 +203,7 @@ func (c *call) newUser(o *object, in checked) ([]func(), error) {
 	if text(sub(p["passwordProfile"])["password"]) == "" {
 		return nil, bad("A password must be specified to create a new user.")
 	}
-	if len(text(sub(p["passwordProfile"])["password"])) < 8 {
+	if !strong(text(sub(p["passwordProfile"])["password"])) {
 		return nil, bad("The specified password does not comply with password complexity requirements. Please provide a different password.")
 	}
 	if err := c.checkPerson(nil, p); err != nil {
@@ -619,4 +619,16 @@ func (c *call) licence(o *object) (answer, error) {
 	w := *c
 	w.opts = options{}
 	return w.one(d)
+}
+
+// strong reports whether a password is of eight characters at least, and of three of four kinds.
+// Source: Microsoft Entra documentation, "Password policies and account restrictions".
+func strong(password string) bool {
+	kinds := 0
+	for _, of := range []string{"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789", "@#$%^&*-_!+=[]{}|\\:',.?/`~\"();<> "} {
+		if strings.ContainsAny(password, of) {
+			kinds++
+		}
+	}
+	return len(password) >= 8 && len(password) <= 256 && kinds >= 3
 }

@@ -370,7 +370,7 @@ func (l *Lab) Clear(p *plan.Plan, base *snapshot.Snapshot) (guard.Cleared, int64
 // Options are those of apply for this tenant and a plan made from base.
 func (l *Lab) Options(base *snapshot.Snapshot) apply.Options {
 	tree := l.Tree(base)
-	return apply.Options{Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Password: func() string { return "Xk29!fmmwqp0-lab" },
+	return apply.Options{Endpoint: l.Tenant.URL(), Now: l.Tenant.Now, Password: func(plan.Step) (string, bool) { return "Xk29!fmmwqp0-lab", true },
 		Existed: func(ctx context.Context, r entra.Ref) (bool, error) {
 			_, err := tree.Object(ctx, r)
 			if errors.Is(err, fs.ErrNotExist) {

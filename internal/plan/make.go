@@ -1066,6 +1066,8 @@ func (m *maker) lost(r *catalog.Resource, o entra.Object, made *node) {
 		switch {
 		case p.Issue != "" && has && m.q.NewSecrets:
 			m.issue(o, p, nil, nil, made)
+		case p.Fresh && m.q.NewSecrets:
+			m.gap(o.Ref, name, p.Name, "the old password cannot come back; a new one, to be changed at the first sign-in, is handed out in the restore's secrets file")
 		case p.Elements != "" && has, p.Secret && (has || p.Omit):
 			m.gap(o.Ref, name, p.Name, secret(p))
 		}
