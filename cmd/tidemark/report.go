@@ -11,10 +11,10 @@ func reportCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "report KIND",
 		Short:   "Evidence on paper: what the repository proves of itself",
-		Example: "  tidemark report drill\n  tidemark report drill -o csv",
-		Args:    takes(1, 1, "what to report: drill"),
+		Example: "  tidemark report drill\n  tidemark report ids --restore 7 -o csv",
+		Args:    takes(1, 1, "what to report: drill or ids"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return usage("there is no report %q; there is drill", args[0])
+			return usage("there is no report %q; there are drill and ids", args[0])
 		},
 	}
 	most := 20
@@ -47,6 +47,6 @@ func reportCommand(e *env) *cobra.Command {
 		},
 	}
 	drill.Flags().IntVar(&most, "last", most, "how many, at most")
-	c.AddCommand(drill)
+	c.AddCommand(drill, newIDsCommand(e))
 	return c
 }

@@ -371,8 +371,16 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 			fmt.Fprintf(&b, "  step %d %s: %s\n", r.Step, r.Outcome, clean(r.Error))
 		}
 	}
-	for _, old := range slices.Sorted(mapsKeys(out.NewIDs)) {
+	const most = 20 // new IDs in the text: all are in the report
+	for i, old := range slices.Sorted(mapsKeys(out.NewIDs)) {
+		if i == most {
+			fmt.Fprintf(&b, "  and %d more new IDs\n", len(out.NewIDs)-most)
+			break
+		}
 		fmt.Fprintf(&b, "  new ID: %s is now %s\n", old, out.NewIDs[old])
+	}
+	if len(out.NewIDs) > 0 {
+		fmt.Fprintf(&b, "  who outside of the directory may hold the old ones: tidemark report ids --restore %d\n", record)
 	}
 	if out.Secrets != nil {
 		fmt.Fprintf(&b, "  %s and %s in %s, and nowhere else: open it with age --decrypt, give each to who uses it, destroy the file\n",

@@ -20,7 +20,8 @@ func apps() []*Resource {
 		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true, Extended: "Application", Kinds: []string{"agentIdentityBlueprint"},
 		Bin: "deletedApplication", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"displayName"},
-		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
+		Abroad: "whatever signs in as the application by its appId, other tenants that use it, deployments and infrastructure as code",
+		Can:    Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
 		Properties: slices.Concat(
 			[]Property{
 				{Name: "@odata.type", Reason: whatItIs},
@@ -80,7 +81,8 @@ func apps() []*Resource {
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999, Kinds: []string{"agentIdentity", "agentIdentityBlueprintPrincipal"},
 		Bin: "deletedServicePrincipal", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName", "appId"}, Match: []string{"appId"},
-		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
+		Abroad: "Azure role assignments, Key Vault access policies, permissions in databases and storage, SharePoint permissions",
+		Can:    Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
 		Properties: slices.Concat(
 			[]Property{
 				{Name: "@odata.type", Reason: whatItIs},

@@ -75,6 +75,7 @@ type Resource struct {
 	Read    []string // least application permissions to read it, with People delegated ones
 	Write   []string // likewise, to do all that Can says
 	Refusal string   // why nothing can be restored; set exactly where Can is 0
+	Abroad  string   // who outside of the directory may know an object by its ID, and has to be told a new one; "" for most
 
 	rules    int                                                                 // raised when read makes something else of the same answer
 	read     func(m map[string]any)                                              // reshapes an answer before the table is applied
@@ -97,7 +98,7 @@ type Resource struct {
 	none     func(m map[string]any) bool                                         // of a single object that is always answered: it says that there is none
 	clear    func(m map[string]any) map[string]any                               // what is sent by PATCH in the place of a deletion
 	disarm   func(m map[string]any) []part                                       // what must be written before it can be removed
-	room     func(m map[string]any) (by string, n int, ok bool)                  // see Room
+	room     func(m map[string]any) (by string, n, used int, ok bool)            // see Room
 
 	extensions []string // of With
 
@@ -152,12 +153,12 @@ type Property struct {
 	Reason   string       // why it is omitted, secret or not fully restorable; "" where it simply is
 	Safe     any          // the value a re-created object gets until Lift is asked for; nil is the goal's own
 	alive    bool         // written to an object that exists, never in order to complete a creation
-	kept     bool         // omitted from comparison only: it shows that there is an object of another type, see holds
+	kept     bool         // omitted from comparison only: it follows from objects of another type, and says so where those were not read
 	raw      bool         // omitted, yet asked for, because read makes another property of it
 	Lift     string       // with Safe: "enforce" or "enable-users", the wish that lets the goal's value come back
 }
 
-// Shows reports whether the property says no more than that there is an object of another type.
+// Shows reports whether the property says no more than what follows from objects of another type.
 func (p Property) Shows() bool { return p.kept }
 
 // An Issue says what sort of credential the elements of a property are.

@@ -75,13 +75,18 @@ func directory() []*Resource {
 			never("bought, not written", "accountId", "accountName", "appliesTo", "capabilityStatus", "prepaidUnits", "skuId", "skuPartNumber"),
 			[]Property{{Name: "servicePlans", Key: "servicePlanId", Reason: "bought, not written"}},
 			sets(Never, "bought, not written", "subscriptionIds"),
-			omit("moves with every licence that is assigned", "consumedUnits"),
+			[]Property{{Name: "consumedUnits", Omit: true, kept: true, Reason: "moves with every licence that is assigned, of which those who have one tell"}},
 		),
-		room: func(m map[string]any) (by string, n int, ok bool) {
+		rules: 1,
+		room: func(m map[string]any) (by string, n, used int, ok bool) {
 			bought, _ := m["prepaidUnits"].(map[string]any)
 			enabled, ok := units(bought["enabled"])
 			warning, _ := units(bought["warning"])
-			return text(m, "skuId"), enabled + warning, ok
+			used, known := units(m["consumedUnits"])
+			if !known {
+				used = -1
+			}
+			return text(m, "skuId"), enabled + warning, used, ok
 		},
 	}}
 }

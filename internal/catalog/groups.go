@@ -13,7 +13,8 @@ func groups() []*Resource {
 		Bin: "deletedGroup", Undelete: "/directory/deletedItems/{id}/restore",
 		Name: []string{"displayName"}, Match: []string{"displayName", "mailNickname"},
 		Can: Create | Update | Delete, Read: []string{"Group.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
-		Write: []string{"Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "LicenseAssignment.ReadWrite.All"},
+		Abroad: "Azure role assignments, SharePoint permissions, Exchange and Teams where it is a Microsoft 365 group, Intune assignments, applications that read groups from a token",
+		Write:  []string{"Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "LicenseAssignment.ReadWrite.All"},
 		Properties: slices.Concat(
 			[]Property{
 				{Name: "displayName", Write: Both, Must: true},

@@ -74,7 +74,7 @@ func answers() []struct {
 		{"identitySecurityDefaultsEnforcementPolicy", "", `{"displayName":"D","isEnabled":true}`, "identitySecurityDefaultsEnforcementPolicy", "D", `{"displayName":"D","isEnabled":true}`},
 		{"domain", "", `{"id":"c.example","isDefault":true,"state":null,"supportedServices":["Email","A"]}`, "c.example", "c.example", `{"isDefault":true,"supportedServices":["A","Email"]}`},
 		{"organization", "", `{"id":"` + g1 + `","displayName":"O","assignedPlans":[{"x":1}],"verifiedDomains":[{"name":"b"},{"name":"a"}]}`, g1, "O", `{"displayName":"O","verifiedDomains":[{"name":"a"},{"name":"b"}]}`},
-		{"subscribedSku", "", `{"id":"t_s","skuId":"s","skuPartNumber":"E5","consumedUnits":3,"prepaidUnits":{"enabled":5}}`, "t_s", "E5", `{"prepaidUnits":{"enabled":5},"skuId":"s","skuPartNumber":"E5"}`},
+		{"subscribedSku", "", `{"id":"t_s","skuId":"s","skuPartNumber":"E5","consumedUnits":3,"prepaidUnits":{"enabled":5}}`, "t_s", "E5", `{"consumedUnits":3,"prepaidUnits":{"enabled":5},"skuId":"s","skuPartNumber":"E5"}`},
 		{"accessPackage", "", `{"id":"` + g1 + `","displayName":"P","isHidden":false,"modifiedDateTime":"2020-01-01T00:00:00Z","catalog@odata.context":"x","catalog":{"id":"` + g2 + `","displayName":"C"}}`, g1, "P",
 			`{"catalog":{"id":"` + g2 + `"},"displayName":"P","isHidden":false}`},
 		{"accessPackageResourceRoleScope", g1, `{"id":"r_s","role":{"id":"r","displayName":"Member","description":null,"originId":"Member_` + g2 + `","originSystem":"AadGroup","resource":{"id":"q","displayName":"G","originId":"` + g2 + `","originSystem":"AadGroup"}},

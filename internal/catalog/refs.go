@@ -367,15 +367,16 @@ func (r *Resource) Fresh() bool {
 // Rations reports whether objects of the type bound how many others can name them.
 func (r *Resource) Rations() bool { return r.room != nil }
 
-// Room says how many objects can name an object at once, and by what they do: a licence by its skuId, as often as it was bought.
-// Units in their time of grace count. It reports false where there is no bound, or none is known.
-func Room(o entra.Object) (by entra.ID, n int, ok bool) {
+// Room says how many objects can name an object at once, by what they do, and how many do: a licence by its skuId, as often as it
+// was bought. Units in their time of grace count. used is -1 where the object does not tell. It reports false where there is no
+// bound, or none is known.
+func Room(o entra.Object) (by entra.ID, n, used int, ok bool) {
 	r, known := Lookup(o.Ref.Type)
 	if !known || r.room == nil {
-		return "", 0, false
+		return "", 0, 0, false
 	}
-	id, n, ok := r.room(o.Body.Decode())
-	return entra.ID(id), n, ok && id != ""
+	id, n, used, ok := r.room(o.Body.Decode())
+	return entra.ID(id), n, used, ok && id != ""
 }
 
 // Taking returns the keyed array in which objects of the type name objects of another that rations itself, such as the licences

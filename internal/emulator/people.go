@@ -607,7 +607,7 @@ func (c *call) licence(o *object) (answer, error) {
 		}
 		if i := find(id); i >= 0 {
 			has = slices.Delete(has, i, i+1)
-		} else if units, _ := number(sub(sku.p["prepaidUnits"])["enabled"]); o.kind == kUser && t.held[id] >= units {
+		} else if units, _ := number(sub(sku.p["prepaidUnits"])["enabled"]); o.kind == kUser && t.consumed(id) >= units && !t.through(o, id) {
 			return answer{}, bad("Subscription with SKU %s does not have any available licenses.", id)
 		}
 		has = append(has, map[string]any{"skuId": id, "disabledPlans": asPlans(m)})

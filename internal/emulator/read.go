@@ -426,6 +426,10 @@ func (t *Tenant) value(o *object, p *property) any {
 		}
 	}
 	switch o.kind {
+	case kSku:
+		if p.Name == "consumedUnits" {
+			return t.consumed(text(o.p["skuId"]))
+		}
 	case kUser:
 		switch p.Name {
 		case "assignedLicenses", "licenseAssignmentStates":
@@ -569,6 +573,47 @@ func (t *Tenant) licences(o *object, plain bool) any {
 		}
 	}
 	return out
+}
+
+// through reports whether a user has a licence already, through a group.
+func (t *Tenant) through(o *object, sku string) bool {
+	return slices.ContainsFunc(subs(t.licences(o, true)), func(l map[string]any) bool { return l["skuId"] == sku })
+}
+
+// consumed is how many people have a licence, each once: of their own or through a group.
+func (t *Tenant) consumed(sku string) int {
+	c := &t.counted
+	c.Lock()
+	defer c.Unlock()
+	if c.units == nil || c.seq != t.seq {
+		c.units, c.seq = map[string]int{}, t.seq
+	}
+	n, ok := c.units[sku]
+	if !ok {
+		n = t.count(sku)
+		c.units[sku] = n
+	}
+	return n
+}
+
+func (t *Tenant) count(sku string) int {
+	n, seen := t.held[sku], map[string]bool{}
+	has := func(licences any) bool {
+		return slices.ContainsFunc(subs(licences), func(l map[string]any) bool { return l["skuId"] == sku })
+	}
+	for _, id := range append([]string{t.pop.ids.at(kGroup, groupE5)}, t.licence...) {
+		g := t.liveOf(id)
+		if g == nil || !has(g.p["assignedLicenses"]) {
+			continue
+		}
+		for _, u := range t.liveTargets(g, rMembers) {
+			if u.kind == kUser && !seen[u.id] && !has(u.p["_direct"]) {
+				seen[u.id] = true
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func asPlans(l map[string]any) []any {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -128,6 +129,12 @@ type store struct {
 	lag        int      // reads after a write that still see the old state
 	lagging    int      // objects and link sets with lag left
 	licence    []string // groups that carry licences
+
+	counted struct { // what consumed found, and when
+		sync.Mutex
+		seq   uint64
+		units map[string]int
+	}
 }
 
 func newStore(p population) *store {

@@ -29,15 +29,20 @@ func (m *maker) ration() error {
 			if err != nil {
 				return err
 			}
-			by, room, ok := catalog.Room(o)
+			by, room, used, ok := catalog.Room(o)
 			if !ok || len(takers[by]) == 0 {
 				continue
 			}
-			have, given, back, err := m.having(r.Type, by, takers[by])
+			had, have, given, back, err := m.having(r.Type, by, takers[by])
 			if err != nil {
 				return err
 			}
-			over := len(have) - room
+			if used < 0 {
+				used = len(had)
+			}
+			// The service has counted those, too, of whom base does not tell.
+			total := used + len(have) - len(had)
+			over := total - room
 			if over+len(back) > 0 { // what is given back has to be, first
 				for _, n := range takers[by] {
 					n.needs = append(n.needs, slices.DeleteFunc(slices.Clone(back), func(o *node) bool { return o.waits(n) })...)
@@ -51,7 +56,7 @@ func (m *maker) ration() error {
 				if c, _ := catalog.Lookup(n.Ref.Type); hands(c) || given[n.Ref] {
 					continue // what hands on to its members is not refused, and who has it from such loses nothing
 				}
-				m.without(n, r.Type, by, fmt.Sprintf("only %d can have %s at once, and with all of this plan %d would: make room for more, or take it from others, and restore again", room, catalog.Name(o), len(have)))
+				m.without(n, r.Type, by, fmt.Sprintf("only %d can have %s at once, and with all of this plan %d would: make room for more, or take it from others, and restore again", room, catalog.Name(o), total))
 				over--
 			}
 		}
@@ -104,34 +109,42 @@ func keys(array any, key string) map[entra.ID]bool {
 	return found
 }
 
-// having returns who has what goes by the ID when the plan is carried out, by the goal's names, each once however many ways
-// lead to it. given are those among them who have it from what they are members of, back the steps by which others lose it.
-func (m *maker) having(of entra.Type, by entra.ID, takers []*node) (have, given map[entra.Ref]bool, back []*node, err error) {
-	have, given = map[entra.Ref]bool{}, map[entra.Ref]bool{}
-	through := map[entra.Ref]bool{} // what hands on to its members
+// having returns who has what goes by the ID now, and who has it when the plan is carried out, by the goal's names, each once
+// however many ways lead to it. given are those among the latter who have it from what they are members of, back the steps by
+// which others lose it.
+func (m *maker) having(of entra.Type, by entra.ID, takers []*node) (had, have, given map[entra.Ref]bool, back []*node, err error) {
+	had, have, given = map[entra.Ref]bool{}, map[entra.Ref]bool{}, map[entra.Ref]bool{}
+	through := map[entra.Ref]bool{} // what hands on to its members; true where it does so now
+	takes := func(t entra.Type) (catalog.Property, bool) {
+		if r, ok := catalog.Lookup(t); ok && r.Live == "" {
+			return r.Taking(of)
+		}
+		return catalog.Property{}, false
+	}
 	for h, err := range m.world.Holders(m.ctx, by) {
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
 		}
-		r, ok := catalog.Lookup(h.Type)
-		if !ok || r.Live != "" {
+		if _, ok := takes(h.Type); !ok {
 			continue
 		}
-		if _, ok := r.Taking(of); !ok {
-			continue
+		g := m.goalName(h)
+		if r, _ := catalog.Lookup(h.Type); hands(r) {
+			through[g] = !m.born[g]
+		} else if !m.born[g] {
+			had[g] = true
 		}
 		if n := m.deletes[h]; n != nil {
 			back = append(back, n)
 		} else {
-			have[m.goalName(h)] = true
+			have[g] = true
 		}
 	}
 	for _, n := range m.nodes {
-		if n.Action != Update || !have[n.Ref] {
+		p, ok := takes(n.Ref.Type)
+		if n.Action != Update || !ok || !have[n.Ref] {
 			continue
 		}
-		r, _ := catalog.Lookup(n.Ref.Type)
-		p, _ := r.Taking(of)
 		if v, ok := n.Set[p.Name]; ok && !keys(v, p.Key)[by] {
 			delete(have, n.Ref)
 			back = append(back, n)
@@ -140,18 +153,17 @@ func (m *maker) having(of entra.Type, by entra.ID, takers []*node) (have, given 
 	for _, n := range takers {
 		have[n.Ref] = true
 	}
+	after := map[entra.Ref]bool{} // what hands on to its members then
 	for h := range have {
 		if r, _ := catalog.Lookup(h.Type); hands(r) {
-			through[h] = true
+			after[h] = true
 			delete(have, h)
 		}
 	}
-	count := func(r entra.Ref) {
-		if c, ok := catalog.Lookup(r.Type); ok && !hands(c) {
-			if _, ok := c.Taking(of); ok {
-				have[r], given[r] = true, true
-			}
-		}
+	person := func(r entra.Ref) bool {
+		c, _ := catalog.Lookup(r.Type)
+		_, ok := takes(r.Type)
+		return ok && !hands(c)
 	}
 	leaves := map[entra.Link]bool{} // by base's names
 	for _, n := range m.nodes {
@@ -160,21 +172,28 @@ func (m *maker) having(of entra.Type, by entra.ID, takers []*node) (have, given 
 			leaves[*n.Link] = true
 		case n.Action == Detach:
 			leaves[entra.Link{From: m.baseName(n.Link.From), Rel: n.Link.Rel, To: m.baseName(n.Link.To)}] = true
-		case n.Action == Attach && n.Link.Rel == catalog.Members && through[n.Link.From]:
-			count(n.Link.To)
+		case n.Action == Attach && n.Link.Rel == catalog.Members && after[n.Link.From] && person(n.Link.To):
+			have[n.Link.To], given[n.Link.To] = true, true
 		}
 	}
-	for h := range through {
+	for _, h := range slices.Concat(slices.Collect(maps.Keys(through)), slices.Collect(maps.Keys(after))) {
 		for l, err := range m.world.Around(m.ctx, m.baseName(h)) {
 			if err != nil {
-				return nil, nil, nil, err
+				return nil, nil, nil, nil, err
 			}
-			if l.From == m.baseName(h) && l.Rel == catalog.Members && !leaves[l] && m.deletes[l.To] == nil {
-				count(m.goalName(l.To))
+			if l.From != m.baseName(h) || l.Rel != catalog.Members || !person(l.To) {
+				continue
+			}
+			g := m.goalName(l.To)
+			if through[h] && !m.born[g] {
+				had[g] = true
+			}
+			if after[h] && !leaves[l] && m.deletes[l.To] == nil {
+				have[g], given[g] = true, true
 			}
 		}
 	}
-	return have, given, back, nil
+	return had, have, given, back, nil
 }
 
 // without takes one element out of what a step writes, and says why. A step that has nothing left to do is void.
@@ -186,7 +205,11 @@ func (m *maker) without(n *node, of entra.Type, by entra.ID, why string) {
 	n.Set, n.Was = maps.Clone(n.Set), maps.Clone(n.Was)
 	n.Set[p.Name] = left
 	path := at(p, by)
-	m.gap(n.Ref, n.Name, path, why)
+	if len(left) == 0 { // as a comparison will tell it
+		m.gap(n.Ref, n.Name, p.Name, why)
+	} else {
+		m.gap(n.Ref, n.Name, path, why)
+	}
 	was, _ := n.Was[p.Name].([]any)
 	if same, err := equal(left, was); err == nil && same {
 		delete(n.Set, p.Name)
