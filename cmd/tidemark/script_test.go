@@ -147,6 +147,9 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
 //	tenant writes N                       fails unless so many writes came over the network since it was asked last
+//	tenant wipe                           delete all people but the break-glass accounts, all groups but theirs, administrative units,
+//	                                      applications, policies and locations, and purge every second of them
+//	tenant killed N ARG...                run tidemark and kill it when the tenant has taken N writes from it
 //	tenant signing                        let people sign in to the application that restores, which then does for them
 //	                                      what it may do by itself; tidemark.yaml says so
 func tenant(ts *testscript.TestScript, neg bool, args []string) {
@@ -301,6 +304,10 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 				w.must(ts, "PATCH", fmt.Sprint("/v1.0/identity/conditionalAccess/policies/", dig(p, "id")), map[string]any{"state": "disabled"})
 			}
 		}
+	case "wipe": // by a rogue administrator
+		w.wipe(ts)
+	case "killed": // tenant killed N ARG...
+		w.killed(ts, args)
 	case "advance":
 		d, err := time.ParseDuration(args[0])
 		ts.Check(err)
@@ -393,6 +400,65 @@ func exitIs(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("%s ended with %d, want %s", args[1], code, args[0])
+	}
+}
+
+// wipe is what a rogue administrator does who wants the tenant gone. What purges keeps a second of each two.
+func (w *world) wipe(ts *testscript.TestScript) {
+	safe := map[string]bool{}
+	for _, name := range []string{"Break-glass 1", "Break-glass 2"} {
+		safe[w.tenant.Find("users", name)] = true
+	}
+	safe[w.tenant.Find("groups", "Break-glass accounts")] = true
+	by := w.as(ts, "Break-glass 1")
+	deleted, purged := 0, 0
+	for _, c := range []struct{ list, bin string }{
+		{"identity/conditionalAccess/policies", "identity/conditionalAccess/deletedItems/policies"}, {"identity/conditionalAccess/namedLocations", "identity/conditionalAccess/deletedItems/namedLocations"},
+		{"servicePrincipals", "directory/deletedItems"}, {"applications", "directory/deletedItems"}, {"directory/administrativeUnits", "directory/deletedItems"}, {"groups", "directory/deletedItems"}, {"users", "directory/deletedItems"},
+	} {
+		for i, o := range w.all(ts, "/v1.0/"+c.list) {
+			id := fmt.Sprint(dig(o, "id"))
+			if app := dig(o, "appId"); safe[id] || app == w.tenant.CaptureApp().ClientID || app == w.tenant.RestoreApp().ClientID {
+				continue
+			}
+			if status, _ := by.Do("DELETE", "/v1.0/"+c.list+"/"+id, nil); status >= 400 {
+				continue // the service keeps its own
+			}
+			deleted++
+			if i%2 == 0 {
+				continue
+			}
+			if status, _ := by.Do("DELETE", "/v1.0/"+c.bin+"/"+id, nil); status < 400 {
+				purged++
+			}
+		}
+	}
+	ts.Logf("%d deleted, %d of them purged", deleted, purged)
+	if deleted == 0 || purged < deleted/3 {
+		ts.Fatalf("%d deleted, %d of them purged", deleted, purged)
+	}
+	ts.Setenv("DELETED", strconv.Itoa(deleted))
+}
+
+// killed runs tidemark and kills it in the middle of a write.
+func (w *world) killed(ts *testscript.TestScript, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	cmd := exec.Command("tidemark", args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), os.Environ()
+	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "PATH", "TIDEMARK_CONFIG", ahead} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	ready := make(chan struct{})
+	w.tenant.Inject(emulator.Fault{Match: "POST ^/(users|groups|applications|servicePrincipals|directory|roleManagement|identity)", After: n, Hang: time.Minute, Struck: func() {
+		<-ready
+		_ = cmd.Process.Kill()
+	}})
+	defer w.tenant.ClearFaults()
+	ts.Check(cmd.Start())
+	close(ready)
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() >= 0 {
+		ts.Fatalf("tidemark %v ended before %d writes: %v", args[1:], n, err)
 	}
 }
 

@@ -23,6 +23,7 @@ type Fault struct {
 	Reset       bool          // drop the connection instead of answering
 	Commit      bool          // carry the request out first
 	Hang        time.Duration // wait this long first, or until the client is gone
+	Struck      func()        `json:"-"` // is called first; nil calls nothing
 }
 
 type faults struct {
@@ -97,6 +98,9 @@ func (t *Tenant) injected(ctx context.Context, method, target string, page int, 
 	f := t.faults.next(method, target, page)
 	if f == nil {
 		return serve(), false
+	}
+	if f.Struck != nil {
+		f.Struck()
 	}
 	if f.Hang > 0 {
 		timer := time.NewTimer(f.Hang)
