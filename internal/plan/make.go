@@ -346,13 +346,14 @@ func (m *maker) choose() error {
 		}
 		todo = append(todo, r)
 	}
+	met := map[entra.Ref]bool{} // what was named itself counts with all that belongs to it, though it belongs to another as well
 	for len(todo) > 0 {
 		r := todo[0]
 		todo = todo[1:]
-		if m.selected[r] {
+		if met[r] {
 			continue
 		}
-		m.selected[r] = true
+		met[r], m.selected[r] = true, true
 		if !m.whole() {
 			continue
 		}
