@@ -245,7 +245,7 @@ func (h *handout) settle(r *apply.Report) error {
 
 // issues reports whether a plan makes secrets.
 func issues(p *plan.Plan) bool {
-	return slices.ContainsFunc(p.Steps, func(t plan.Step) bool { return t.Action == plan.Issue })
+	return slices.ContainsFunc(p.Steps, plan.Step.Secret)
 }
 
 // recipients are for whom new secrets are sealed.

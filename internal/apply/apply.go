@@ -270,7 +270,7 @@ func (u *run) next() []plan.Step {
 		if waits {
 			break
 		}
-		if s.Action == plan.Issue && u.o.Secrets == nil {
+		if u.o.Secrets == nil && s.Secret() {
 			u.settle(s, Result{Step: s.Number, Outcome: NotRun, Error: "it makes a new secret, and there is nowhere to hand it out; the same command with --new-secrets FILE continues"})
 			continue
 		}

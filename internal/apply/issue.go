@@ -81,7 +81,10 @@ func (u *run) issue(ctx context.Context, r *catalog.Resource, s plan.Step) (Outc
 	}
 	ref := u.names().now(s.Ref, s.OfBase)
 	defer u.alone(ref)()
-	given, handed := u.o.Secrets.Given(s)
+	if old.Public != nil {
+		return u.register(ctx, r, ref, s, old)
+	}
+	given, handed := u.given(s)
 	var void []entra.ID
 	var doubt time.Duration // how long to look for what may have been made
 	if times := u.asked[s.Number]; len(times) > 1 {
@@ -145,6 +148,43 @@ func (u *run) issue(ctx context.Context, r *catalog.Resource, s plan.Step) (Outc
 	}
 }
 
+// given returns the credential that was handed out for a step, by an earlier run too.
+func (u *run) given(s plan.Step) (entra.ID, bool) {
+	if u.o.Secrets == nil {
+		return "", false
+	}
+	return u.o.Secrets.Given(s)
+}
+
+// register has an object have a certificate again that is told. Its private key is where it was.
+func (u *run) register(ctx context.Context, r *catalog.Resource, ref entra.Ref, s plan.Step, old catalog.Credential) (Outcome, entra.ID, error) {
+	o, err := u.read(ctx, r, ref, s, 0, func(catalog.Credential) bool { return false })
+	if errors.Is(err, fs.ErrNotExist) {
+		return Stale, "", fmt.Errorf("%w: %w", err, ErrStale)
+	}
+	if err != nil {
+		return Failed, "", err
+	}
+	if key, ok := shows(o, old.Property, old.Public); ok {
+		return AlreadyDone, key, nil
+	}
+	key, err := u.publish(ctx, r, o, old, o.Body.Decode(), old.Began, old.Ends, old.Public)
+	if err != nil {
+		return Failed, "", err
+	}
+	return Done, key, nil
+}
+
+// shows returns the ID under which an object has a certificate.
+func shows(o entra.Object, property string, der []byte) (entra.ID, bool) {
+	for _, c := range catalog.Credentials(o) {
+		if c.Property == property && c.Mark == catalog.Mark(der) {
+			return c.Key, true
+		}
+	}
+	return "", false
+}
+
 // handed reports whether a key is that of a credential which another step of the plan made for the same object.
 func (u *run) handed(s plan.Step, key entra.ID) bool {
 	return slices.Contains(u.siblings(s), key)
@@ -161,7 +201,7 @@ func (u *run) siblings(s plan.Step) (keys []entra.ID) {
 		if res, ok := u.results[other.Number]; ok && res.Outcome.holds() {
 			keys = append(keys, res.ID)
 		}
-		if key, ok := u.o.Secrets.Given(other); ok {
+		if key, ok := u.given(other); ok {
 			keys = append(keys, key)
 		}
 	}
@@ -172,7 +212,7 @@ func (u *run) siblings(s plan.Step) (keys []entra.ID) {
 // if that appears in time: what is sent whole must not leave out what a replica has not seen.
 func (u *run) read(ctx context.Context, r *catalog.Resource, ref entra.Ref, s plan.Step, doubt time.Duration, stray func(catalog.Credential) bool) (entra.Object, error) {
 	want := u.siblings(s)
-	if key, ok := u.o.Secrets.Given(s); ok {
+	if key, ok := u.given(s); ok {
 		want = append(want, key)
 	}
 	for waited, wait := time.Duration(0), time.Second; ; waited, wait = waited+wait, min(2*wait, 8*time.Second) {
@@ -248,35 +288,39 @@ func (u *run) make(ctx context.Context, r *catalog.Resource, o entra.Object, old
 	return Issued{Key: key, Secret: secret}, nil
 }
 
-// certify makes a key pair and gives the service its public half. Sent again it is the same, so a lost answer is
-// followed by another attempt until the certificate shows.
+// certify makes a key pair and gives the service its public half.
 func (u *run) certify(ctx context.Context, r *catalog.Resource, o entra.Object, old catalog.Credential, is map[string]any, began, ends time.Time) (Issued, error) {
 	private, der, err := pair(catalog.Name(o), began, ends)
 	if err != nil {
 		return Issued{}, err
 	}
+	key, err := u.publish(ctx, r, o, old, is, began, ends, der)
+	return Issued{Key: key, Secret: private}, err
+}
+
+// publish gives the service a certificate for an object, and returns the ID that it has there. Sent again it is the same, so
+// a lost answer is followed by another attempt until the certificate shows.
+func (u *run) publish(ctx context.Context, r *catalog.Resource, o entra.Object, old catalog.Credential, is map[string]any, began, ends time.Time, der []byte) (entra.ID, error) {
 	c, err := r.Issue(o.Ref.ID, old, is, began, ends, der)
 	if err != nil {
-		return Issued{}, err
+		return "", err
 	}
 	if err := u.all(ctx, r, []entra.Ref{o.Ref}, []catalog.Call{c}); err != nil && !errors.Is(err, graph.ErrUnknownOutcome) {
-		return Issued{}, err
+		return "", err
 	}
 	for waited, wait := time.Duration(0), time.Second; ; waited, wait = waited+wait, min(2*wait, 8*time.Second) {
 		now, err := u.fetch(ctx, r, o.Ref)
 		if err != nil {
-			return Issued{}, err
+			return "", err
 		}
-		for _, c := range catalog.Credentials(now) {
-			if c.Property == old.Property && c.Mark == catalog.Mark(der) {
-				return Issued{Key: c.Key, Secret: private}, nil
-			}
+		if key, ok := shows(now, old.Property, der); ok {
+			return key, nil
 		}
 		if waited >= lag {
-			return Issued{}, fmt.Errorf("%s does not show its new certificate: %w", o.Ref, graph.ErrUnknownOutcome)
+			return "", fmt.Errorf("%s does not show its new certificate: %w", o.Ref, graph.ErrUnknownOutcome)
 		}
 		if err := pause(ctx, wait); err != nil {
-			return Issued{}, err
+			return "", err
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/lab"
 	"github.com/tidemark-backup/tidemark/internal/plan"
+	"github.com/tidemark-backup/tidemark/internal/snapshot"
 )
 
 // A drawer is a handout in memory, which a crash of the program does not reach.
@@ -201,6 +202,11 @@ func loseSecret(t *testing.T, l *lab.Lab, n, i int) int {
 // certificate makes one, as the service takes it.
 func certificate(t *testing.T, now time.Time) string {
 	t.Helper()
+	return base64.StdEncoding.EncodeToString(der(t, now))
+}
+
+func der(t *testing.T, now time.Time) []byte {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -210,5 +216,117 @@ func certificate(t *testing.T, now time.Time) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return base64.StdEncoding.EncodeToString(der)
+	return der
+}
+
+// TestEveryRegistrationMayBeLost: the certificates of an application are told, so that they are registered again and nobody
+// needs a new secret. At each write of it the answer is lost, or the program dies. In the end each is there once.
+func TestEveryRegistrationMayBeLost(t *testing.T) {
+	tenant := lab.Start(t, emulator.Options{Users: 8, Groups: 3, Apps: 3})
+	synctest.Test(t, func(t *testing.T) {
+		l := lab.New(t, tenant)
+		runs := 0
+		for n, most := 0, 1; n < most; n++ {
+			for i := range losses {
+				runs++
+				most = max(most, loseRegistration(t, l, n, i))
+				if t.Failed() {
+					t.Fatalf("write %d, %s", n, losses[i].name)
+				}
+			}
+		}
+		if runs < 10 {
+			t.Errorf("only %d restores", runs)
+		}
+	})
+}
+
+// loseRegistration loses the nth write in the ith way and returns how many writes there were.
+func loseRegistration(t *testing.T, l *lab.Lab, n, i int) int {
+	t.Helper()
+	l.Tenant.Advance(48 * time.Hour)
+	must := func(method, path string, body any) map[string]any {
+		status, answer := l.Tenant.Do(method, path, body)
+		if status >= 300 {
+			t.Fatalf("%s %s: %d %v", method, path, status, answer)
+		}
+		return answer
+	}
+	ders := [][]byte{der(t, l.Tenant.Now()), der(t, l.Tenant.Now()), der(t, l.Tenant.Now())} // the last was never there
+	var entries []any
+	for _, c := range ders[:2] {
+		entries = append(entries, map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.StdEncoding.EncodeToString(c), "displayName": "CN=harbour"})
+	}
+	app := must("POST", "/v1.0/applications", map[string]any{"displayName": "Pier " + strings.Repeat("i", n+1) + strings.Repeat("v", i), "keyCredentials": entries})
+	id, _ := app["id"].(string)
+	ref := entra.Ref{Type: catalog.ApplicationType, ID: entra.ID(id)}
+	goal := l.Capture()
+	must("DELETE", "/v1.0/applications/"+id, nil)
+	must("DELETE", "/v1.0/directory/deletedItems/"+id, nil)
+	base := l.Capture()
+	wanted := func(is entra.Object) snapshot.Tree {
+		tree := snapshot.NewOverlay(l.Tree(goal), catalog.IDs, catalog.Container)
+		was, err := l.Tree(goal).Object(t.Context(), ref)
+		if err == nil {
+			was, err = catalog.SignsIn(was, is, ders, false)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree.Set(was)
+		return tree
+	}
+	q := plan.Request{Scope: plan.Scope{Refs: []entra.Ref{ref}}, Aliases: l.Aliases(), Limits: plan.Limits{Objects: 9, Links: 9, Privileged: 9}}
+	p, err := plan.Make(t.Context(), l.Tree(base), wanted(entra.Object{}), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cleared, record := l.Clear(p, base)
+	var sent atomic.Int64
+	l.Wire.Meddle = func(r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+		if writes(r) && sent.Add(1) == int64(n+1) {
+			return losses[i].do(l, pass)
+		}
+		return pass()
+	}
+	report, err := apply.Run(t.Context(), l.Writer, l.Repo, cleared, record, l.Options(base))
+	if err != nil || report.Count(apply.Failed) > 0 {
+		l.Revive()
+		report, err = apply.Run(t.Context(), l.Writer, l.Repo, cleared, record, l.Options(base))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Wire.Meddle = nil
+	l.Follow()
+	for _, res := range report.Results {
+		if res.Outcome != apply.Done && res.Outcome != apply.AlreadyDone {
+			t.Errorf("step %d %s: %s", res.Step, res.Outcome, res.Error)
+		}
+	}
+	after := l.Capture()
+	made, err := l.Tree(after).Object(t.Context(), report.IDs[ref])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var marks, want []string
+	for _, c := range catalog.Credentials(made) {
+		marks = append(marks, c.Mark)
+	}
+	for _, c := range ders {
+		want = append(want, catalog.Mark(c))
+	}
+	slices.Sort(marks)
+	slices.Sort(want)
+	if !slices.Equal(marks, want) {
+		t.Errorf("the application has the certificates %v, want %v", marks, want)
+	}
+	q.Aliases = l.Aliases()
+	again, err := plan.Make(t.Context(), l.Tree(after), wanted(made), q)
+	if err != nil || len(again.Steps) > 0 {
+		t.Errorf("a second plan has %d steps: %v", len(again.Steps), err)
+	}
+	must("DELETE", "/v1.0/applications/"+string(made.Ref.ID), nil)
+	must("DELETE", "/v1.0/directory/deletedItems/"+string(made.Ref.ID), nil)
+	return int(sent.Load())
 }

@@ -21,7 +21,7 @@ func trusts() []*Resource {
 		only[i].Write = OnUpdate
 	}
 	return []*Resource{{
-		Type: "federatedIdentityCredential", Title: "Federated credentials", Doc: "Whose tokens an application can sign in with instead of a secret.",
+		Type: federatedType, Title: "Federated credentials", Doc: "Whose tokens an application can sign in with instead of a secret.",
 		List: "/applications/{parent}/federatedIdentityCredentials", Item: "/applications/{parent}/federatedIdentityCredentials/{id}", Under: ApplicationType, Expand: "federatedIdentityCredentials", Admits: AsContainer,
 		Name: []string{"name"}, Match: []string{"name"},
 		Can: Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},

@@ -24,6 +24,7 @@ type Credential struct {
 	Certificate bool      // the service has the public half of a pair of keys; else a password
 	Mark        string    // what tells a certificate from another: see [Mark]; "" where it has none
 	Fixed       string    // why no new one can be made in its place; "" where one can
+	Public      []byte    // the certificate itself in DER, where it is told: then it can be registered again
 }
 
 // Credentials returns the credentials of an object, by property and key. It knows only what the service gives out:
@@ -51,6 +52,9 @@ func Credentials(o entra.Object) (all []Credential) {
 			c := Credential{Property: p.Name, Key: entra.ID(text(m, p.Key)), Name: text(m, "displayName"), Certificate: p.Issue == Certificate, Mark: text(m, "customKeyIdentifier")}
 			c.Began, _ = time.Parse(time.RFC3339Nano, text(m, "startDateTime")) // zero where there is none
 			c.Ends, _ = time.Parse(time.RFC3339Nano, text(m, "endDateTime"))
+			if told, err := base64.StdEncoding.DecodeString(text(m, "key")); err == nil && c.Certificate && len(told) > 0 {
+				c.Public = told
+			}
 			switch {
 			case m["usage"] == "Sign" || signing[m["customKeyIdentifier"]]:
 				c.Fixed = "it signs tokens, and the service itself holds the private key: make a new signing certificate in the portal and give its public half to who relies on it"

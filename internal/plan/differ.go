@@ -161,7 +161,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	if named.Body, err = stand(r, named.Body, goal, base, stands, false); err != nil {
 		return fmt.Errorf("restore %s: %w", g, err)
 	}
-	issued := map[string]bool{}
+	issued := map[string][]string{} // by property, the paths of credentials that are left as they are
 	missing, err := m.missing(goal)
 	if err != nil {
 		return err
@@ -193,13 +193,17 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			why = m.occupies(goal, taken, f.Path)
 		case !ok:
 			why = "it is not known how to write it"
-		case p.Issue != "" && m.q.NewSecrets && m.whole() && (f.After != nil || !strings.HasSuffix(f.Path, "]")):
-			if !issued[r.Unit(f.Path)] {
-				issued[r.Unit(f.Path)] = true
-				top, _ := r.Property(r.Unit(f.Path))
-				m.issue(goal, top, &base, stands, m.makes[g])
+		case p.Issue != "" && m.whole() && (f.After != nil || !strings.HasSuffix(f.Path, "]")):
+			unit := r.Unit(f.Path)
+			if _, ok := issued[unit]; !ok {
+				top, _ := r.Property(unit)
+				issued[unit] = m.issue(goal, top, &base, stands, m.makes[g])
 			}
-			continue
+			whole := f.Path == unit || !strings.HasSuffix(f.Path, "]") // a change within one that is there cannot be made
+			if m.q.NewSecrets || !whole && !slices.Contains(issued[unit], f.Path) || f.Path == unit && len(issued[unit]) == 0 {
+				continue
+			}
+			why = secret(p)
 		case p.Elements != "":
 			if f.After != nil || !strings.HasSuffix(f.Path, "]") {
 				why = secret(p)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/diff"
@@ -9,18 +10,20 @@ import (
 )
 
 const (
+	again    = "the same certificate is registered again, under an ID of its own; nothing to do"
 	renewed  = "the old secret cannot come back; a new one is made and handed out in the restore's secrets file"
 	replaced = "the old secret cannot come back; the one that a restore made and handed out in its place is there"
 )
 
-// issue plans new credentials in the place of those of one property that base's object lacks; base is nil where the
-// object is made anew.
-func (m *maker) issue(goal entra.Object, p catalog.Property, base *entra.Object, all []standing, made *node) {
-	had := map[entra.ID]bool{}
+// issue plans new credentials in the place of those of one property that base's object lacks, where they are asked for, and has
+// a certificate that is told registered again; base is nil where the object is made anew. It returns the paths of those that
+// it leaves out, because nobody asks for new ones.
+func (m *maker) issue(goal entra.Object, p catalog.Property, base *entra.Object, all []standing, made *node) (left []string) {
+	had, marked := map[entra.ID]bool{}, map[string]bool{}
 	var was map[string]any
 	if base != nil {
 		for _, c := range catalog.Credentials(*base) {
-			had[c.Key] = true
+			had[c.Key], marked[c.Mark] = true, true
 		}
 		for _, s := range all {
 			had[s.goal] = true
@@ -28,10 +31,14 @@ func (m *maker) issue(goal entra.Object, p catalog.Property, base *entra.Object,
 		v, _ := base.Body.Get(p.Name)
 		was = map[string]any{p.Name: v}
 	}
-	name, some := catalog.Name(goal), false
+	name, some, same := catalog.Name(goal), false, false
 	for _, c := range catalog.Credentials(goal) {
 		path := at(p, c.Key)
 		if c.Property != p.Name || had[c.Key] || !m.inField(path) {
+			continue
+		}
+		if !m.q.NewSecrets && (c.Fixed != "" || c.Public == nil) {
+			left = append(left, path)
 			continue
 		}
 		if c.Fixed != "" {
@@ -42,10 +49,17 @@ func (m *maker) issue(goal entra.Object, p catalog.Property, base *entra.Object,
 		if c.Certificate {
 			what = "certificate"
 		}
-		some = true
+		why := fmt.Sprintf("a new %s %q is made and handed out in the secrets file, because the old one's secret cannot come back", what, c.Name)
+		if c.Public != nil {
+			if marked[c.Mark] {
+				continue
+			}
+			same, why = true, fmt.Sprintf("the certificate %q is registered again, so that who has its private key signs in as before", c.Name)
+		}
+		some = some || c.Public == nil
 		n := node{Step: Step{
 			Action: Issue, Ref: goal.Ref, Name: name, Set: map[string]any{p.Name: []any{element(p, goal, c.Key)}}, Was: was,
-			Why: fmt.Sprintf("a new %s %q is made and handed out in the secrets file, because the old one's secret cannot come back", what, c.Name),
+			Why: why,
 		}, rank: rankIssue}
 		if made != nil {
 			n.needs = append(n.needs, made)
@@ -54,7 +68,20 @@ func (m *maker) issue(goal entra.Object, p catalog.Property, base *entra.Object,
 	}
 	if some {
 		m.gap(goal.Ref, name, p.Name, renewed)
+	} else if same {
+		m.gap(goal.Ref, name, p.Name, again)
 	}
+	return left
+}
+
+// Secret reports whether a step makes a secret, which has to be handed out.
+func (s Step) Secret() bool {
+	if s.Action != Issue {
+		return false
+	}
+	body, err := entra.Encode(nested(s.Set))
+	all := catalog.Credentials(entra.Object{Ref: s.Ref, Body: body})
+	return err != nil || !slices.ContainsFunc(all, func(c catalog.Credential) bool { return c.Public != nil })
 }
 
 // element returns the element of an object's property that has a key.

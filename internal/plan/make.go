@@ -1065,8 +1065,10 @@ func (m *maker) lost(r *catalog.Resource, o entra.Object, made *node) {
 			has = false
 		}
 		switch {
-		case p.Issue != "" && has && m.q.NewSecrets:
-			m.issue(o, p, nil, nil, made)
+		case p.Issue != "" && has:
+			if left := m.issue(o, p, nil, nil, made); len(left) > 0 {
+				m.gap(o.Ref, name, p.Name, secret(p))
+			}
 		case p.Fresh && m.q.NewSecrets:
 			m.gap(o.Ref, name, p.Name, "the old password cannot come back; a new one, to be changed at the first sign-in, is handed out in the restore's secrets file")
 		case p.Elements != "" && has, p.Secret && (has || p.Omit):
