@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -80,17 +81,115 @@ func loopback(u *url.URL) bool {
 	return u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1") && u.User == nil && u.Fragment == ""
 }
 
+// commandLineTools is a public client of Microsoft's to which people of every
+// tenant can sign in. A tenant has a service principal of it from the first
+// consent on.
+const commandLineTools = "14d82eec-204b-4c2f-b7e8-296a70dab67e"
+
 // publicApp returns the living application that signs people in, with its
 // service principal; the caller holds mu.
 func (t *Tenant) publicApp(id string) (app, sp *object, err *wrong) {
+	if strings.EqualFold(id, commandLineTools) {
+		app = &object{kind: kApp, p: props{"appId": commandLineTools, "displayName": microsoftApps[commandLineTools], "isFallbackPublicClient": true, "publicClient": props{"redirectUris": list("http://localhost")}}}
+		if sp = t.spByAppID(id, true); sp != nil && sp.p["accountEnabled"] == false {
+			return nil, nil, disabled(id)
+		}
+		return app, sp, nil
+	}
+	return t.acting(id)
+}
+
+// acting returns a living application with its service principal, if it may
+// have tokens; the caller holds mu.
+func (t *Tenant) acting(id string) (app, sp *object, err *wrong) {
 	app = t.get(t.appID[strings.ToLower(id)])
 	if !app.live() {
 		return nil, nil, &wrong{400, "unauthorized_client", 700016, "Application with identifier '" + id + "' was not found in the directory."}
 	}
-	if sp = t.spByAppID(id, true); sp == nil || sp.p["accountEnabled"] == false {
-		return nil, nil, &wrong{400, "unauthorized_client", 7000112, "Application '" + id + "' is disabled."}
+	switch sp = t.spByAppID(id, true); {
+	case sp == nil:
+		return nil, nil, &wrong{401, "invalid_client", 7000229, "The client application " + id + " is missing service principal in the tenant " + t.id + "."}
+	case sp.p["accountEnabled"] == false || app.p["isDisabled"] == true:
+		return nil, nil, disabled(id)
 	}
 	return app, sp, nil
+}
+
+func disabled(id string) *wrong {
+	return &wrong{400, "unauthorized_client", 7000112, "Application '" + id + "' is disabled."}
+}
+
+// asksPerson holds a request's scopes of a person to those of the permissions
+// granted, or to delegated permissions by their names, which it returns.
+func (t *Tenant) asksPerson(scope string) (names []string, w *wrong) {
+	for s := range strings.FieldsSeq(scope) {
+		at := strings.LastIndex(s, "/")
+		if r := s[:max(0, at)]; strings.Contains(s, "/.default") || r != "https://graph.microsoft.com" && r != t.URL() && r != graphAppID {
+			continue
+		}
+		names = append(names, s[at+1:])
+	}
+	if names == nil {
+		return nil, t.asksDefault(scope)
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, name := range names {
+		graph := t.get(t.graphSP)
+		if graph == nil || !slices.ContainsFunc(append(subs(graph.p["oauth2PermissionScopes"]), subs(graph.p["appRoles"])...), func(p map[string]any) bool { return p["value"] == name }) {
+			return nil, &wrong{400, "invalid_client", 650053, "The application asked for scope '" + name + "' that doesn't exist on the resource '" + graphAppID + "'. Contact the app vendor."}
+		}
+	}
+	return names, nil
+}
+
+// lacks returns which of the permissions asked for nobody has consented to for
+// a user of an application; the caller holds mu.
+func (t *Tenant) lacks(sp *object, user string, asked []string) []string {
+	var has []string
+	if sp != nil {
+		has = t.scopesOf(sp, user)
+	}
+	return slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return slices.Contains(has, s) })
+}
+
+// consents has a user consent for themselves to permissions of an application.
+// All but the least ask for an administrator.
+func (t *Tenant) consents(app, user *object, scopes []string) *wrong {
+	id := text(app.p["appId"])
+	t.mu.RLock()
+	admin, sp, graph := t.administers(user), t.spByAppID(id, true), t.graphSP
+	t.mu.RUnlock()
+	if !admin && slices.ContainsFunc(scopes, func(s string) bool {
+		return !slices.Contains([]string{"User.Read", "openid", "profile", "email", "offline_access"}, s)
+	}) {
+		return &wrong{400, "access_denied", 90094, "The grant requires admin permission. An administrator of " + t.id + " has to consent to the permissions of the application '" + id + "'."}
+	}
+	as := t.As("user", user.id, text(user.p["userPrincipalName"]))
+	client := ""
+	if sp != nil {
+		client = sp.id
+	} else if status, made := as.Do("POST", "/v1.0/servicePrincipals", map[string]any{"appId": id}); status == 201 {
+		client = text(made["id"])
+	}
+	t.mu.RLock()
+	var grant *object
+	for _, g := range t.joined(kConsent, "clientId", client) {
+		if g.live() && text(g.p["resourceId"]) == graph && g.p["principalId"] == user.id {
+			grant = g
+		}
+	}
+	t.mu.RUnlock()
+	var status int
+	if grant != nil {
+		status, _ = as.Do("PATCH", "/v1.0/oauth2PermissionGrants/"+grant.id, map[string]any{"scope": text(grant.p["scope"]) + " " + strings.Join(scopes, " ")})
+	} else {
+		status, _ = as.Do("POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": client, "consentType": "Principal", "principalId": user.id, "resourceId": graph, "scope": strings.Join(scopes, " ")})
+	}
+	if status >= 300 {
+		return &wrong{400, "server_error", 90033, "A transient error has occurred. Please try again."}
+	}
+	return nil
 }
 
 // registered tells whether a redirect goes to an address that the application
@@ -126,7 +225,7 @@ func (t *Tenant) authorize(c *call, tenant, target string) answer {
 		return show(&wrong{400, "invalid_request", 90002, "Tenant '" + tenant + "' not found."})
 	}
 	t.mu.RLock()
-	app, _, wrongApp := t.publicApp(f.Get("client_id"))
+	app, sp, wrongApp := t.publicApp(f.Get("client_id"))
 	t.mu.RUnlock()
 	if wrongApp != nil {
 		return show(wrongApp)
@@ -159,7 +258,8 @@ func (t *Tenant) authorize(c *call, tenant, target string) answer {
 	if r := f.Get("response_type"); r != "code" {
 		return refused("unsupported_response_type", 700054, "response_type '"+r+"' is not enabled for the application.")
 	}
-	if w := t.asksDefault(f.Get("scope")); w != nil {
+	asked, w := t.asksPerson(f.Get("scope"))
+	if w != nil {
 		return refused(w.code, w.number, w.text)
 	}
 	challenge := f.Get("code_challenge")
@@ -192,9 +292,24 @@ func (t *Tenant) authorize(c *call, tenant, target string) answer {
 	}
 	t.mu.RLock()
 	user, w := t.signsIn(name)
+	var lacks []string
+	if w == nil {
+		lacks = t.lacks(sp, user.id, asked)
+	}
 	t.mu.RUnlock()
 	if w != nil {
 		return ask(200, "<p>AADSTS"+itoa(w.number)+": "+html.EscapeString(w.text)+"</p>")
+	}
+	if len(lacks) > 0 && f.Get("accept") == "" {
+		hidden := maps.Clone(f)
+		hidden.Set("accept", "true")
+		return page(200, "Permissions requested", "<p>"+html.EscapeString(app.name())+" asks for: "+html.EscapeString(strings.Join(lacks, ", "))+"</p>"+
+			form(path, hidden, `<input type="submit" value="Accept"> <input type="submit" name="cancel" value="Cancel">`))
+	}
+	if len(lacks) > 0 {
+		if w := t.consents(app, user, lacks); w != nil {
+			return refused(w.code, w.number, w.text)
+		}
 	}
 	code := t.requestID()
 	t.signIns.mu.Lock()
@@ -234,7 +349,7 @@ func (t *Tenant) deviceCode(c *call, tenant string) answer {
 	if w != nil {
 		return w.answer(t)
 	}
-	if w := t.asksDefault(f.Get("scope")); w != nil {
+	if _, w := t.asksPerson(f.Get("scope")); w != nil {
 		return w.answer(t)
 	}
 	if !flag(app.p["isFallbackPublicClient"]) {
@@ -266,10 +381,33 @@ func (t *Tenant) enterCode(c *call) answer {
 	t.signIns.mu.Lock()
 	defer t.signIns.mu.Unlock()
 	for _, s := range t.signIns.devices {
-		if s.typed == strings.ToUpper(f.Get("otc")) && s.user == "" && now.Before(s.until) {
-			s.user = user.id
-			return page(200, "You have signed in", "<p>You may now close this window.</p>")
+		if s.typed != strings.ToUpper(f.Get("otc")) || s.user != "" || !now.Before(s.until) {
+			continue
 		}
+		asked, w := t.asksPerson(s.scope)
+		var app, sp *object
+		if w == nil {
+			t.mu.RLock()
+			app, sp, w = t.publicApp(s.app)
+			lacks := []string{}
+			if w == nil {
+				lacks = t.lacks(sp, user.id, asked)
+			}
+			t.mu.RUnlock()
+			if len(lacks) > 0 && f.Get("accept") == "" {
+				hidden := maps.Clone(f)
+				hidden.Set("accept", "true")
+				return page(200, "Permissions requested", "<p>"+html.EscapeString(app.name())+" asks for: "+html.EscapeString(strings.Join(lacks, ", "))+"</p>"+form(devicePage, hidden, `<input type="submit" value="Accept">`))
+			}
+			if len(lacks) > 0 {
+				w = t.consents(app, user, lacks)
+			}
+		}
+		if w != nil {
+			return page(400, "Enter code", "<p>AADSTS"+itoa(w.number)+": "+html.EscapeString(w.text)+"</p>")
+		}
+		s.user = user.id
+		return page(200, "You have signed in", "<p>You may now close this window.</p>")
 	}
 	return page(400, "Enter code", "<p>That code didn't work. Check the code and try again.</p>")
 }
@@ -289,7 +427,7 @@ func (t *Tenant) personToken(f url.Values) answer {
 	user := t.liveOf(s.user, kUser)
 	now := t.clock()
 	var scopes []string
-	if w == nil {
+	if w == nil && sp != nil {
 		scopes = t.scopesOf(sp, s.user)
 	}
 	t.mu.RUnlock()

@@ -156,7 +156,7 @@ func (t *Tenant) servicePrincipalOf(app *object) map[string]any {
 var microsoftApps = map[string]string{
 	graphAppID: "Microsoft Graph", "00000002-0000-0ff1-ce00-000000000000": "Office 365 Exchange Online",
 	"00000003-0000-0ff1-ce00-000000000000": "Office 365 SharePoint Online", "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
-	"c44b4083-3bb0-49c1-b47d-974e53cbdf3c": "Azure Portal", "a4a365df-50f1-4397-bc59-1a1564b8bb9c": "Microsoft Remote Desktop", "270efc09-cd0d-444b-a71f-39af4910ec45": "Windows Cloud Login",
+	"c44b4083-3bb0-49c1-b47d-974e53cbdf3c": "Azure Portal", commandLineTools: "Microsoft Graph Command Line Tools", "a4a365df-50f1-4397-bc59-1a1564b8bb9c": "Microsoft Remote Desktop", "270efc09-cd0d-444b-a71f-39af4910ec45": "Windows Cloud Login",
 }
 
 // elsewhere returns the service principal that an application of another tenant's has here, but for what is this tenant's own.
@@ -361,6 +361,9 @@ func (t *Tenant) seedIdentity(name, secret string, roles []string) App {
 		access = append(access, map[string]any{"id": t.graphRoleID(r), "type": "Role"})
 	}
 	app := t.seed(kApp, "application", "", map[string]any{"appId": appID, "displayName": name, "createdDateTime": born, "signInAudience": "AzureADMyOrg", "publisherDomain": t.pop.domain,
+		"web":                    map[string]any{"homePageUrl": nil, "logoutUrl": nil, "redirectUris": []any{}, "implicitGrantSettings": map[string]any{"enableAccessTokenIssuance": false, "enableIdTokenIssuance": false}, "redirectUriSettings": []any{}},
+		"spa":                    map[string]any{"redirectUris": []any{}},
+		"publicClient":           map[string]any{"redirectUris": []any{}},
 		"info":                   map[string]any{"logoUrl": nil, "marketingUrl": nil, "privacyStatementUrl": nil, "supportUrl": nil, "termsOfServiceUrl": nil},
 		"requiredResourceAccess": []any{map[string]any{"resourceAppId": graphAppID, "resourceAccess": access}},
 		"api":                    map[string]any{"acceptMappedClaims": nil, "knownClientApplications": []any{}, "preAuthorizedApplications": []any{}, "requestedAccessTokenVersion": nil, "oauth2PermissionScopes": []any{}},

@@ -158,15 +158,11 @@ func (t *Tenant) token(c *call, tenant string) answer {
 		secret, _ = url.QueryUnescape(p)
 	}
 	t.mu.RLock()
-	app := t.get(t.appID[strings.ToLower(id)])
-	sp := t.spByAppID(id, true)
+	app, sp, wrong := t.acting(id)
 	now := t.clock()
 	t.mu.RUnlock()
-	if !app.live() {
-		return loginError(t, 400, "unauthorized_client", 700016, "Application with identifier '"+id+"' was not found in the directory.")
-	}
-	if sp == nil || sp.p["accountEnabled"] == false {
-		return loginError(t, 400, "unauthorized_client", 7000112, "Application '"+id+"' is disabled.")
+	if wrong != nil {
+		return wrong.answer(t)
 	}
 	which, known := -1, [2]App{t.capture, t.restore}
 	for i, a := range known {
@@ -253,10 +249,11 @@ func (t *Tenant) secretOf(app *object, secret string, now time.Time) bool {
 }
 
 // certificatesOf lists the certificates an application can sign in with;
-// which tells the tenant's own two, whose ones are not among its properties.
+// which tells the tenant's own two, whose ones are not among its properties
+// until somebody says which ones it has.
 func (t *Tenant) certificatesOf(app *object, which int, now time.Time) (certs []*x509.Certificate) {
 	t.keys.wait()
-	if which >= 0 && t.keys.certs[which] != nil {
+	if which >= 0 && t.keys.certs[which] != nil && app.p["keyCredentials"] == nil {
 		certs = append(certs, t.keys.certs[which])
 	}
 	for _, k := range subs(app.p["keyCredentials"]) {
