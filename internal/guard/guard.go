@@ -127,7 +127,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 	if j.is, err = access.Open(ctx, j.after); err != nil {
 		return Cleared{}, nil, fmt.Errorf("clear plan: after it: %w", err)
 	}
-	for _, rule := range []func(context.Context) error{j.lockOut, j.privilege, j.coverage} {
+	for _, rule := range []func(context.Context) error{j.lockOut, j.privilege, j.coverage, j.consent} {
 		if err := rule(ctx); err != nil {
 			return Cleared{}, nil, fmt.Errorf("clear plan: %w", err)
 		}

@@ -265,7 +265,7 @@ const anyHigh = "RoleManagement.ReadWrite.Directory"
 // high reports whether an application permission lets its holder take over the tenant. One whose resource
 // neither tree has could be anything.
 func (j *judge) high(ctx context.Context, a catalog.AppRole) (bool, error) {
-	resource, err := j.seen(ctx, []entra.Ref{{Type: catalog.ServicePrincipalType, ID: a.Resource}})
+	resource, err := j.resource(ctx, a.Resource)
 	if err != nil {
 		return false, err
 	}
@@ -286,4 +286,18 @@ func (j *judge) high(ctx context.Context, a catalog.AppRole) (bool, error) {
 		}
 	}
 	return !named, nil
+}
+
+// resource returns what offers application permissions, before and after the plan.
+func (j *judge) resource(ctx context.Context, id entra.ID) ([]entra.Object, error) {
+	return j.seen(ctx, []entra.Ref{{Type: catalog.ServicePrincipalType, ID: id}})
+}
+
+// reaches reports whether a resource offers permissions by which the tenant can be taken over.
+func (j *judge) reaches(ctx context.Context, id entra.ID) (bool, error) {
+	resource, err := j.resource(ctx, id)
+	return slices.ContainsFunc(resource, func(o entra.Object) bool {
+		account, _ := catalog.AccountOf(o)
+		return catalog.HighPermission(account.Login, anyHigh)
+	}), err
 }
