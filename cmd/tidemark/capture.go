@@ -100,7 +100,7 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	if err := s.writable(ctx); err != nil {
 		return nil, err
 	}
-	if err := readsOnly(claims.Permissions, s.settings.Capture.AllowPermissions); err != nil {
+	if err := readsOnly(claims.Permissions, s.settings.Capture.AllowPermissions); err != nil && !s.personally() {
 		return nil, err
 	}
 	progress := s.env.newProgress()
@@ -109,9 +109,12 @@ func (s *session) captured(ctx context.Context, stats *graph.Stats, o capture.Op
 	defer stop()
 	o.Permissions, o.Progress = claims.Permissions, told
 	for _, c := range s.clients {
-		if c.claims.Person != "" {
+		if c.claims.Person != "" && c.client != client {
 			o.Person = c.client
 		}
+	}
+	if s.personally() {
+		o.Beyond = beyond(claims.Permissions)
 	}
 	types := s.settings.Capture.options()
 	o.Exclude, o.Include = append(o.Exclude, types.Exclude...), types.Include

@@ -64,7 +64,12 @@ type identitySettings struct {
 	AllowClientSecret  bool   `yaml:"allow_client_secret"`
 	// Interactive says that a person signs in to the application, for a restore.
 	Interactive bool `yaml:"interactive"`
+
+	scopes []string // delegated permissions to ask for; nil asks for those that somebody has consented to
 }
+
+// none reports whether nothing is said of the identity.
+func (i identitySettings) none() bool { return i.ClientID == "" && !i.ManagedIdentity }
 
 type captureSettings struct {
 	identitySettings `yaml:",inline"`
@@ -425,6 +430,58 @@ func (s *settings) pick(name string) (*tenantSettings, error) {
 		return nil, usage("which tenant? --tenant takes one of: %s", strings.Join(names, ", "))
 	}
 	return nil, usage("no tenant is called %q in %s; it has: %s", name, s.path, strings.Join(names, ", "))
+}
+
+// updateClientIDs replaces client IDs of a tenant in the configuration file, at once and touching nothing else. It returns the
+// file's name.
+func (e *env) updateClientIDs(tenant string, docs []clientDoc) (string, error) {
+	s, err := e.readSettings()
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(s.path) // a link stays one
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(path) //nolint:gosec // the configuration
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(s.Tenants, func(t tenantSettings) bool { return t.Name == tenant })
+	lines := strings.SplitAfter(string(data), "\n")
+	for _, d := range docs {
+		n := s.lines[fmt.Sprintf("tenants[%d].%s", i, d.Key)] - 1
+		if n < 0 || n >= len(lines) || strings.Count(strings.ToLower(lines[n]), d.Old) != 1 {
+			return "", fmt.Errorf("%s is not written out, once, on a line of %s", d.Key, path)
+		}
+		at := strings.Index(strings.ToLower(lines[n]), d.Old)
+		lines[n] = lines[n][:at] + d.New + lines[n][at+len(d.Old):]
+		switch d.Key {
+		case "capture.client_id":
+			s.Tenants[i].Capture.ClientID = d.New
+		case "restore.client_id":
+			s.Tenants[i].Restore.ClientID = d.New
+		}
+	}
+	text := []byte(strings.Join(lines, ""))
+	if now, err := parseSettings(text); err != nil || !reflect.DeepEqual(now.Tenants, s.Tenants) {
+		return "", fmt.Errorf("%s would say something else as well", path)
+	}
+	draft, err := writeDraft(path, text, info.Mode().Perm())
+	if err != nil {
+		return "", err
+	}
+	if err = keepOwner(draft, info); err == nil {
+		err = os.Rename(draft, path)
+	}
+	if err != nil {
+		return "", errors.Join(err, os.Remove(draft))
+	}
+	return path, nil
 }
 
 const exampleConfig = `# Tidemark: one entry per tenant. Secrets are references: file:PATH, env:NAME or exec:COMMAND.

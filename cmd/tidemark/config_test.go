@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -111,4 +114,45 @@ func TestDistance(t *testing.T) {
 			t.Fatalf("from %q by %q to %q is shorter than straight", a, b, c)
 		}
 	})
+}
+
+// A client ID is replaced where it stands, and nothing else is touched; where that cannot be done, nothing is.
+func TestClientIDsAreReplacedWhereTheyStand(t *testing.T) {
+	const old, now = "11111111-1111-1111-1111-111111111111", "44444444-4444-4444-8444-444444444444"
+	docs := []clientDoc{{"capture.client_id", old, now}}
+	for name, c := range map[string]struct {
+		from, to string
+		done     bool
+	}{
+		"as in the example": {exampleConfig, strings.Replace(exampleConfig, old, now, 1), true},
+		"quoted, with a comment": {strings.Replace(exampleConfig, "client_id: "+old, "client_id: '"+old+"'  # mine", 1),
+			strings.Replace(exampleConfig, "client_id: "+old, "client_id: '"+now+"'  # mine", 1), true},
+		"named twice on a line": {strings.Replace(exampleConfig, "client_id: "+old, "client_id: "+old+" # "+old, 1), "", false},
+		"by an anchor":          {strings.Replace(strings.Replace(exampleConfig, "cloud: global", "cloud: &c global", 1), "client_id: "+old, "client_id: *c", 1), "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "tidemark.yaml")
+			link := filepath.Join(t.TempDir(), "link.yaml")
+			if err := errors.Join(os.WriteFile(path, []byte(c.from), 0o640), os.Symlink(path, link)); err != nil {
+				t.Fatal(err)
+			}
+			e := &env{config: link, getenv: func(string) string { return "" }}
+			_, err := e.updateClientIDs("contoso", docs)
+			is, e2 := os.ReadFile(path)
+			info, e3 := os.Stat(path)
+			if e2 != nil || e3 != nil {
+				t.Fatal(e2, e3)
+			}
+			want := c.to
+			if !c.done {
+				want = c.from
+			}
+			if (err == nil) != c.done || string(is) != want || info.Mode().Perm() != 0o640 {
+				t.Errorf("error %v, mode %o, content:\n%s", err, info.Mode().Perm(), is)
+			}
+			if to, err := os.Readlink(link); err != nil || to != path {
+				t.Errorf("the link leads to %q: %v", to, err)
+			}
+		})
+	}
 }

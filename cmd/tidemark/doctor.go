@@ -330,7 +330,7 @@ func (d *doctor) examineCapture(ctx context.Context) {
 
 func (d *doctor) examineRestore(ctx context.Context) {
 	id := d.settings.Restore
-	if id.ClientID == "" && !id.ManagedIdentity {
+	if id.none() {
 		if d.restoring {
 			d.fail("restore sign-in", "add a section restore with client_id and certificate", "no restore identity is configured")
 		} else {

@@ -110,7 +110,7 @@ when and by whom, and brings any part of it back: one property of one policy, or
 	for _, c := range []func(*env) *cobra.Command{
 		initCommand, doctorCommand, typesCommand, captureCommand, snapshotsCommand, coverageCommand,
 		showCommand, findCommand, diffCommand, historyCommand, whenCommand,
-		planCommand, approveCommand, applyCommand, restoreCommand, undoCommand, verifyCommand, drillCommand, reportCommand, containCommand,
+		planCommand, approveCommand, applyCommand, restoreCommand, undoCommand, verifyCommand, drillCommand, reportCommand, containCommand, bootstrapCommand,
 		checkCommand, proveCommand, copyCommand, holdCommand, forgetCommand, keyCommand, exportCommand, configCommand, demoCommand, emulateCommand,
 	} {
 		root.AddCommand(c(e))

@@ -22,6 +22,8 @@ type making struct {
 	Undo *undoing `json:"undo,omitempty"`
 	// Contain is who can do nothing in the goal, which is base otherwise.
 	Contain *containing `json:"contain,omitempty"`
+	// Bootstrap is what Tidemark's own applications need, which the goal has besides what a snapshot has.
+	Bootstrap *bootstrapping `json:"bootstrap,omitempty"`
 	// Move is the tenant whose snapshot the goal is.
 	Move *moving `json:"move,omitempty"`
 }

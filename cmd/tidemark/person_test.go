@@ -76,16 +76,30 @@ func (b *visitor) signIn(address string) error {
 		who = url.Values{"cancel": {"Cancel"}}
 	}
 	if page, err = b.submit(address, page, who); err == nil {
+		page, err = b.consent(address, page)
+	}
+	if err == nil {
 		_, err = b.submit(address, page, url.Values{})
 	}
 	return err
+}
+
+// consent accepts what a page asks for, where it asks.
+func (b *visitor) consent(address, page string) (string, error) {
+	if !strings.Contains(page, "Permissions requested") {
+		return page, nil
+	}
+	return b.submit(address, page, url.Values{})
 }
 
 // enter types a code at an address.
 func (b *visitor) enter(address, code string) error {
 	page, err := body(b.http.Get(address))
 	if err == nil {
-		_, err = b.submit(address, page, url.Values{"otc": {code}, "username": {b.person}})
+		page, err = b.submit(address, page, url.Values{"otc": {code}, "username": {b.person}})
+	}
+	if err == nil {
+		_, err = b.consent(address, page)
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemark-backup/tidemark/internal/graph"
 	"github.com/tidemark-backup/tidemark/internal/guard"
 	"github.com/tidemark-backup/tidemark/internal/plan"
 	"github.com/tidemark-backup/tidemark/internal/repository"
@@ -45,7 +46,7 @@ Nothing is written to the tenant.`,
 			// The writer's permissions are part of the judgement where one is configured.
 			var writer guard.Writer
 			// A person signs in when there is something to carry out.
-			if s.settings.Restore != (identitySettings{}) && !s.settings.Restore.Interactive {
+			if !s.settings.Restore.none() && !s.settings.Restore.Interactive {
 				if _, writer, err = s.writer(c.Context()); err != nil {
 					fmt.Fprintf(s.err, "tidemark: warning: the restore identity cannot sign in, so its permissions are not judged: %s\n", clean(err.Error()))
 				}
@@ -130,11 +131,15 @@ is older than four hours, or no longer fits the tenant is refused before anythin
 
 func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes string) error {
 	began := s.now()
-	client, writer, err := s.writer(ctx)
+	record, k, p, err := s.submitted(ctx, name)
 	if err != nil {
 		return err
 	}
-	record, k, p, err := s.submitted(ctx, name)
+	write := s.writer
+	if k.Bootstrap != nil {
+		write = func(ctx context.Context) (*graph.Client, guard.Writer, error) { return s.asPerson(ctx, k.Bootstrap) }
+	}
+	client, writer, err := write(ctx)
 	if err != nil {
 		return err
 	}

@@ -188,6 +188,9 @@ func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.S
 	case of.Contain != nil:
 		tree, err := s.contained(ctx, base, of.Contain)
 		return tree, []conflictDoc{}, err
+	case of.Bootstrap != nil:
+		tree, _, err := s.bootstrapped(ctx, base, goal, of.Bootstrap)
+		return tree, []conflictDoc{}, err
 	}
 	tree, err := s.goalTree(ctx, of, goal)
 	return tree, []conflictDoc{}, err
@@ -389,6 +392,8 @@ func (d planDoc) text() string {
 		what = fmt.Sprintf("what tenant %s had in snapshot %d, from now (snapshot %d)", d.Move.Tenant, d.GoalNumber, d.BaseNumber)
 	case d.Contain != nil:
 		what = "contain " + count(len(d.Contain.Principals), "principal")
+	case d.Bootstrap != nil:
+		what = fmt.Sprintf("bring back Tidemark's own applications, from now (snapshot %d) to snapshot %d and what they need", d.BaseNumber, d.GoalNumber)
 	case d.Undo != nil:
 		what = fmt.Sprintf("undo what changed from snapshot %d to %d", d.Undo.From, d.Undo.To)
 	}
@@ -421,6 +426,8 @@ func (d planDoc) text() string {
 	case len(d.Steps) > 0:
 	case d.Contain != nil:
 		b.WriteString("nothing to do: they can do nothing as it is\n")
+	case d.Bootstrap != nil:
+		b.WriteString("nothing to do: Tidemark's own applications are there and hold what they need\n")
 	case d.Undo != nil:
 		b.WriteString("nothing to undo\n")
 	case d.Move != nil:
@@ -574,6 +581,8 @@ func refused(x *proposal) error {
 			by = "undo"
 		case x.Contain != nil:
 			by = "contain"
+		case x.Bootstrap != nil:
+			by = "bootstrap"
 		}
 		lifts = []string{"write the plan with " + by + " --out FILE, have somebody else approve it with approve FILE, then apply FILE"}
 	}
@@ -604,6 +613,9 @@ func (k kept) encode() ([]byte, error) {
 	}
 	if k.Contain != nil {
 		doc["contain"] = k.Contain
+	}
+	if k.Bootstrap != nil {
+		doc["bootstrap"] = k.Bootstrap
 	}
 	head, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {

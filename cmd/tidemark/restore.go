@@ -90,6 +90,8 @@ type restoreDoc struct {
 	// After so many seconds of writing the first administrator that the plan brings back could work; left out where
 	// it brings none.
 	FirstAdministrator *float64 `json:"firstAdministratorSeconds,omitempty"`
+	// Configuration is what the configuration has to say after a bootstrap that it does not.
+	Configuration []clientDoc `json:"configuration,omitempty"`
 }
 
 // A secretsDoc says where new secrets are.
@@ -170,6 +172,11 @@ func (s *session) settled(ctx context.Context, client *graph.Client, x *proposal
 		}
 		text += "dry run: nothing was written\n"
 	}
+	var err error
+	if out.Configuration, err = s.clientIDs(ctx, x.Bootstrap, x.base.Number); err != nil {
+		return err
+	}
+	text += configured(out.Configuration)
 	out.Requests, out.Seconds = s.requests(), s.now().Sub(began).Seconds()
 	if err := s.print(result{doc: out, rows: []any{out}, text: text}); err != nil {
 		return err
@@ -207,7 +214,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 		return 0, nil, err
 	}
 	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
-		return k.Undo == nil && k.Contain == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
+		return k.Undo == nil && k.Contain == nil && k.Bootstrap == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
 	})
 	if err != nil || k == nil {
 		return 0, nil, err
@@ -386,6 +393,10 @@ func (s *session) carryOut(ctx context.Context, client *graph.Client, x *proposa
 		fmt.Fprintf(&b, "  %s and %s in %s, and nowhere else: open it with age --decrypt, give each to who uses it, destroy the file\n",
 			count(out.Secrets.Credentials, "new secret"), count(out.Secrets.Passwords, "password"), out.Secrets.File)
 	}
+	if out.Configuration, err = s.clientIDs(ctx, x.Bootstrap, after.Number); err != nil {
+		return err
+	}
+	b.WriteString(configured(out.Configuration))
 	for _, d := range out.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", clean(d.line()))
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -150,6 +152,9 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant wipe                           delete all people but the break-glass accounts, all groups but theirs, administrative units,
 //	                                      applications, policies and locations, and purge every second of them
 //	tenant killed N ARG...                run tidemark and kill it when the tenant has taken N writes from it
+//	tenant certified                      the certificates of the two applications are among their properties, as they are
+//	                                      of applications that people register
+//	tenant disconsent ID, purge ID, consented APPID
 //	tenant signing                        let people sign in to the application that restores, which then does for them
 //	                                      what it may do by itself; tidemark.yaml says so
 func tenant(ts *testscript.TestScript, neg bool, args []string) {
@@ -313,6 +318,32 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		w.ahead += d
 		ts.Setenv(ahead, w.ahead.String())
+	case "certified":
+		for i, app := range []emulator.App{w.tenant.CaptureApp(), w.tenant.RestoreApp()} {
+			rest, certificate := app.CertificatePEM, ""
+			for block := (&pem.Block{}); block != nil; {
+				if block, rest = pem.Decode(rest); block != nil && block.Type == "CERTIFICATE" {
+					certificate = base64.StdEncoding.EncodeToString(block.Bytes)
+				}
+			}
+			w.must(ts, "PATCH", "/v1.0/applications(appId='"+app.ClientID+"')", map[string]any{"keyCredentials": []any{map[string]any{"type": "AsymmetricX509Cert", "usage": "Verify", "key": certificate, "displayName": "CN=" + []string{"capture", "restore"}[i]}}})
+		}
+		ts.Setenv("BROWSER_CA", ts.MkAbs("ca.pem"))
+	case "disconsent": // tenant disconsent SERVICEPRINCIPAL: it has no application permissions any more
+		for _, g := range w.all(ts, "/v1.0/servicePrincipals/"+args[0]+"/appRoleAssignments") {
+			w.must(ts, "DELETE", fmt.Sprint("/v1.0/servicePrincipals/", args[0], "/appRoleAssignments/", dig(g, "id")), nil)
+		}
+	case "purge": // tenant purge APPLICATION: for good
+		w.must(ts, "DELETE", "/v1.0/applications/"+args[0], nil)
+		w.must(ts, "DELETE", "/v1.0/directory/deletedItems/"+args[0], nil)
+	case "consented": // tenant consented APPID: what people sign in to it for is granted for everybody
+		clients := w.all(ts, "/v1.0/servicePrincipals?$filter="+url.QueryEscape("appId eq '"+args[0]+"'"))
+		if len(clients) != 1 {
+			ts.Fatalf("%d service principals have the appId %s", len(clients), args[0])
+		}
+		for _, g := range w.all(ts, fmt.Sprint("/v1.0/servicePrincipals/", dig(clients[0], "id"), "/oauth2PermissionGrants")) {
+			w.must(ts, "POST", "/v1.0/oauth2PermissionGrants", map[string]any{"clientId": dig(g, "clientId"), "consentType": "AllPrincipals", "resourceId": dig(g, "resourceId"), "scope": dig(g, "scope")})
+		}
 	case "signing":
 		app := w.tenant.RestoreApp()
 		graph := w.tenant.Find("servicePrincipals", "Microsoft Graph")

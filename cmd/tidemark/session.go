@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -35,6 +36,7 @@ type session struct {
 	anew     bool                  // the whole log is read, whatever this machine knows of it
 	kept     int64                 // records of the log that this machine has kept
 	clients  map[string]connection // by what they are for
+	told     []string              // what need not be said again
 }
 
 // A connection is one of the tenant's two identities signed in. Its claims are zero where they cannot be read.
@@ -45,8 +47,12 @@ type connection struct {
 
 // requests is how many requests were sent to the tenant so far.
 func (s *session) requests() (n int64) {
+	counted := map[*graph.Client]bool{} // one can stand for several
 	for _, c := range s.clients {
-		n += c.client.Stats().Requests
+		if !counted[c.client] {
+			n += c.client.Stats().Requests
+		}
+		counted[c.client] = true
 	}
 	return n
 }
@@ -321,7 +327,7 @@ func (s *session) connect(ctx context.Context, id identitySettings, what string)
 }
 
 func (s *session) signIn(ctx context.Context, id identitySettings, what string) (*graph.Client, graph.Claims, error) {
-	if id.ClientID == "" && !id.ManagedIdentity {
+	if id.none() {
 		return nil, graph.Claims{}, &exit{code: 2, err: fmt.Errorf("no %s identity is configured for tenant %q", what, s.settings.Name),
 			hint: "add a section " + what + " with client_id and certificate; tidemark types --permissions lists what it needs"}
 	}
@@ -345,6 +351,12 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 		FederatedTokenFile: id.FederatedTokenFile, ManagedIdentity: id.ManagedIdentity,
 		HTTP: &http.Client{Transport: transport}, Custom: s.settings.Cloud == "custom",
 	}
+	if id.scopes != nil {
+		login.Scope = ""
+		for _, name := range id.scopes {
+			login.Scope += s.settings.Graph + "/" + name + " "
+		}
+	}
 	var err error
 	if id.Certificate != "" {
 		login.CertificatePEM, err = s.resolve(ctx, id.Certificate)
@@ -366,7 +378,12 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 		return nil, graph.Claims{}, fmt.Errorf("sign in as the %s identity: %w", what, err)
 	}
 	token, _, err := cred.Token(ctx, "")
-	if _, refused := errors.AsType[*graph.Error](err); refused && id.Interactive {
+	refusal, refused := errors.AsType[*graph.Error](err)
+	if refused && id.scopes == nil && gone(refusal) {
+		return nil, graph.Claims{}, &exit{code: 1, err: fmt.Errorf("sign in as the %s identity: %w", what, err),
+			hint: "where the application, its service principal or its credential was taken away, tidemark bootstrap brings it back: somebody who administers the tenant signs in"}
+	}
+	if refused && id.Interactive && id.scopes == nil {
 		return nil, graph.Claims{}, &exit{code: 1, err: fmt.Errorf("sign in as the %s identity: %w", what, err),
 			hint: "for people the application needs the redirect address http://localhost, consent to delegated permissions, and for --device-code \"allow public client flows\""}
 	}
@@ -389,6 +406,19 @@ func (s *session) signIn(ctx context.Context, id identitySettings, what string) 
 		fmt.Fprintf(s.err, "tidemark: signed in as %s to tenant %s (%s)\n", clean(cmp.Or(claims.Name, claims.Person)), clean(s.tenantName()), claims.Tenant)
 	}
 	return client, claims, nil
+}
+
+// gone reports whether somebody who signs in is refused because an application, its service principal or its credential is not
+// there, or is off. Source: Microsoft identity platform, AADSTS error codes.
+func gone(e *graph.Error) bool {
+	return slices.ContainsFunc(e.Inner, func(code string) bool {
+		switch code {
+		case "AADSTS700016", "AADSTS7000112", "AADSTS7000229", // there is no application; it is off; it has no service principal
+			"AADSTS700027", "AADSTS7000215", "AADSTS70021", "AADSTS700211", "AADSTS700213": // certificate, secret, federation
+			return true
+		}
+		return false
+	})
 }
 
 // asJSON is for documents that are kept in the log.

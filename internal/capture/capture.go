@@ -30,6 +30,7 @@ import (
 // Options for a capture. The zero value reads what the service says has changed, and the rest whole, in silence.
 type Options struct {
 	Exclude []entra.Type // types to leave out
+	Beyond  []entra.Type // types that this identity cannot read, and that another has read before
 	Include []entra.Type // types to read that are left out otherwise, see [catalog.Resource.Unless]
 	// Permissions are the application permissions that the identity holds; nil means they are not known.
 	// Where one is needed to see what a service otherwise leaves out in silence, its lack makes holes.
@@ -383,6 +384,8 @@ func (o Options) Leaves(r *catalog.Resource) string {
 	switch {
 	case slices.Contains(o.Exclude, r.Type):
 		return "left out by the configuration"
+	case slices.Contains(o.Beyond, r.Type):
+		return "who reads this once has no permission for it"
 	case r.Unless != "" && !slices.Contains(o.Include, r.Type):
 		return "read only where capture.include names it: " + r.Unless
 	case r.People && o.Person == nil:

@@ -37,7 +37,7 @@ type Identity struct {
 	// Authority issues the tokens; empty means "https://login.microsoftonline.com". It is never derived from
 	// the endpoint of the service, nor the other way round.
 	Authority string
-	Scope     string // of the tokens; empty means "https://graph.microsoft.com/.default"
+	Scope     string // of the tokens, or several with blanks between; empty means "https://graph.microsoft.com/.default"
 
 	CertificatePEM      []byte // certificate and private key, in PEM or PKCS#12
 	CertificatePassword []byte // for PKCS#12; nil means none
@@ -83,7 +83,7 @@ func Login(id Identity) (Credential, error) {
 		// The library's text may be long, but it names no secret.
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	return &login{source: source, scope: orDefault(id.Scope, "https://graph.microsoft.com/.default"), path: "/" + orDefault(id.Tenant, "managed-identity") + "/oauth2/v2.0/token"}, nil
+	return &login{source: source, scopes: strings.Fields(orDefault(id.Scope, "https://graph.microsoft.com/.default")), path: "/" + orDefault(id.Tenant, "managed-identity") + "/oauth2/v2.0/token"}, nil
 }
 
 func (id Identity) source() (azcore.TokenCredential, error) {
@@ -135,6 +135,25 @@ func (id Identity) source() (azcore.TokenCredential, error) {
 	})
 }
 
+// Certificate returns the certificate that somebody signs in with in DER, of what [Identity] calls CertificatePEM: the one
+// whose private key is with it.
+func Certificate(data, password []byte) ([]byte, error) {
+	certs, key, err := parseCertificate(data, password)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate: %w", err)
+	}
+	private, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("read the certificate: its private key cannot sign")
+	}
+	for _, cert := range certs {
+		if public, ok := private.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && public.Equal(cert.PublicKey) {
+			return cert.Raw, nil
+		}
+	}
+	return nil, errors.New("read the certificate: none is there that fits the private key")
+}
+
 // parseCertificate reads a certificate and its key.
 func parseCertificate(data, password []byte) ([]*x509.Certificate, crypto.PrivateKey, error) {
 	if block, _ := pem.Decode(data); block != nil {
@@ -149,7 +168,7 @@ func parseCertificate(data, password []byte) ([]*x509.Certificate, crypto.Privat
 
 type login struct {
 	source azcore.TokenCredential
-	scope  string
+	scopes []string
 	path   string // of the token endpoint, for messages
 }
 
@@ -159,7 +178,7 @@ func (l *login) Token(ctx context.Context, claims string) (string, time.Time, er
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("acquire a token: %w", err)
 	}
-	t, err := l.source.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{l.scope}, Claims: claims, EnableCAE: true})
+	t, err := l.source.GetToken(ctx, policy.TokenRequestOptions{Scopes: l.scopes, Claims: claims, EnableCAE: true})
 	if err != nil {
 		if cause := ctx.Err(); cause != nil {
 			return "", time.Time{}, cause
