@@ -325,7 +325,7 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 	if made := m.makes[g]; made != nil {
 		n.needs = append(n.needs, made)
 	}
-	m.add(n)
+	m.updates[g] = m.add(n)
 	return nil
 }
 
@@ -480,7 +480,11 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) (planned
 		}
 	}
 	name := catalog.Name(from)
-	if why := m.fixed(l, from); why != "" {
+	then, by, err := m.then(l.From, from)
+	if err != nil {
+		return false, err
+	}
+	if why := m.fixed(l, then); why != "" {
 		m.gap(l.From, name, linkField(l), why)
 		return false, nil
 	}
@@ -520,8 +524,28 @@ func (m *maker) attach(l entra.Link, unknown bool, replaces *entra.Ref) (planned
 			n.Why = "it held, and the object it belongs to comes back"
 		}
 	}
+	if by != nil && m.fixed(l, from) != "" {
+		n.needs = append(n.needs, by)
+	}
 	m.add(n)
 	return true, nil
+}
+
+// then returns an object as it is when the plan has updated it, and by what step; nil where it does not.
+func (m *maker) then(g entra.Ref, o entra.Object) (entra.Object, *node, error) {
+	n := m.updates[g]
+	if n == nil {
+		return o, nil, nil
+	}
+	body := o.Body.Decode()
+	for path, v := range n.Set {
+		put(body, path, v)
+	}
+	var err error
+	if o.Body, err = entra.Encode(body); err != nil {
+		return o, nil, fmt.Errorf("restore %s: %w", g, err)
+	}
+	return o, n, nil
 }
 
 func (m *maker) detach(l entra.Link) error {
@@ -538,7 +562,11 @@ func (m *maker) detach(l entra.Link) error {
 	if !ok {
 		return nil
 	}
-	if why := m.fixed(b, from); why != "" {
+	then, by, err := m.then(l.From, from)
+	if err != nil {
+		return err
+	}
+	if why := m.fixed(b, then); why != "" {
 		m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+why)
 		return nil
 	}
@@ -553,7 +581,11 @@ func (m *maker) detach(l entra.Link) error {
 	if !m.base.Snapshot().KnowsLink(b) {
 		m.plan.Unread.Links = append(m.plan.Unread.Links, b)
 	}
-	m.add(node{Step: Step{Action: Detach, Ref: b.From, OfBase: true, Name: catalog.Name(from), Link: &b, Why: "it did not hold"}, rank: rankDetach})
+	n := node{Step: Step{Action: Detach, Ref: b.From, OfBase: true, Name: catalog.Name(from), Link: &b, Why: "it did not hold"}, rank: rankDetach}
+	if by != nil && m.fixed(b, from) != "" {
+		n.needs = append(n.needs, by)
+	}
+	m.add(n)
 	return nil
 }
 

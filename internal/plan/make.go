@@ -68,6 +68,7 @@ type maker struct {
 
 	nodes   []*node
 	makes   map[entra.Ref]*node // creations, undeletions
+	updates map[entra.Ref]*node // of what there is
 	deletes map[entra.Ref]*node // by base's name
 	gaps    map[Gap]bool
 }
@@ -83,7 +84,7 @@ func Make(ctx context.Context, base, goal snapshot.Tree, q Request) (*Plan, erro
 		ctx: ctx, base: was, goal: newReader(goal), world: over(was), q: q,
 		to: map[entra.Ref]entra.Ref{}, from: map[entra.Ref]entra.Ref{}, known: map[entra.ID]entra.ID{}, stale: map[entra.ID]entra.ID{},
 		anew: map[entra.Ref]bool{}, kept: map[entra.Ref]bool{}, born: map[entra.Ref]bool{}, resolved: map[entra.Ref]bool{},
-		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, gone: map[entra.Ref]bool{}, given: map[entra.ID]entra.Ref{}, called: map[entra.Type]map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
+		lines: map[entra.Ref][]entra.Ref{}, former: map[entra.ID]bool{}, gone: map[entra.Ref]bool{}, given: map[entra.ID]entra.Ref{}, called: map[entra.Type]map[entra.ID]entra.Ref{}, makes: map[entra.Ref]*node{}, updates: map[entra.Ref]*node{}, gaps: map[Gap]bool{},
 		plan: &Plan{
 			Tenant: base.Snapshot().Tenant, Scope: q.Scope, Limits: q.Limits, Enforce: q.Enforce, EnableUsers: q.EnableUsers, RenameTaken: q.RenameTaken, NewSecrets: q.NewSecrets,
 			Steps: []Step{}, Gaps: []Gap{},
