@@ -252,8 +252,6 @@ func (s *speaker) property(t turn) ([]clause, bool) {
 		return one(Medium, "%s is %s verified", self, pick(t.after == true, "now", "no longer"))
 	case "prepaidUnits.enabled":
 		return one(None, "the tenant now has %s units of %s (it had %s)", s.value(t.path, t.after), s.product(), s.value(t.path, t.before))
-	case "consumedUnits":
-		return one(None, "%s units of %s are in use (it was %s)", s.value(t.path, t.after), s.product(), s.value(t.path, t.before))
 	case "capabilityStatus":
 		return one(Low, "the state of %s changed from %s to %s", s.product(), s.value(t.path, t.before), s.value(t.path, t.after))
 	case "technicalNotificationMails[]", "securityComplianceNotificationMails[]", "marketingNotificationEmails[]":
