@@ -132,7 +132,9 @@ func (s *session) hands(ctx context.Context, x *proposal, goal snapshot.Tree) (*
 		return nil, err
 	}
 	h := &handout{path: r.file, to: to, tree: goal, called: s.namesOf(ctx, x.making, x.goal), ctx: ctx, doc: handoutDoc{About: aboutHandout, Tenant: string(x.plan.Tenant), Plan: x.digest, Credentials: []handoverDoc{}}}
-	h.people(x)
+	if err := h.people(x); err != nil {
+		return nil, err
+	}
 	sealed, err := os.ReadFile(r.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && x.continues && len(h.doc.People) > 0:
@@ -166,7 +168,7 @@ func (s *session) hands(ctx context.Context, x *proposal, goal snapshot.Tree) (*
 }
 
 // people gives everybody a password whose account the plan makes. All are in the file before the first account is.
-func (h *handout) people(x *proposal) {
+func (h *handout) people(x *proposal) error {
 	waves, leads := map[int]string{}, map[entra.Ref]entra.Ref{}
 	for _, way := range x.cleared.Returning() {
 		for _, n := range way {
@@ -183,14 +185,18 @@ func (h *handout) people(x *proposal) {
 	for _, n := range accounts(x.plan) {
 		t := x.plan.Steps[n-1]
 		wave := cmp.Or(waves[n], map[bool]string{true: "managers", false: "everyone"}[managers[t.Ref]])
-		d := accountDoc{Step: n, Wave: wave, Name: t.Name, Password: password()}
-		d.Login, _ = t.Set["userPrincipalName"].(string)
-		d.Enabled, _ = t.Set["accountEnabled"].(bool)
+		body, err := holding(t.Set)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", n, err)
+		}
+		account, _ := catalog.AccountOf(entra.Object{Ref: t.Ref, Body: body})
+		d := accountDoc{Step: n, Wave: wave, Name: t.Name, Login: account.Login, Password: password(), Enabled: account.Enabled}
 		if leader, ok := leads[t.Ref]; ok {
 			d.Manager, _ = h.called.Name(leader)
 		}
 		h.doc.People = append(h.doc.People, d)
 	}
+	return nil
 }
 
 // accounts returns the numbers of the steps that make an account with a new password, ascending.
