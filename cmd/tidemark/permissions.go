@@ -179,6 +179,7 @@ var permissionIDs = map[string]string{
 	"PrivilegedAssignmentSchedule.ReadWrite.AzureADGroup":  "41202f2c-f7ab-45be-b001-85c9728b9d69",
 	"PrivilegedEligibilitySchedule.Read.AzureADGroup":      "edb419d6-7edc-42a3-9345-509bfdf5d87c",
 	"PrivilegedEligibilitySchedule.ReadWrite.AzureADGroup": "618b6020-bca8-4de6-99f6-ef445fa4d857",
+	"ProgramControl.Read.All":                              "eedb7fdd-7539-4345-a38b-4839e4a84cbd",
 	"PublicKeyInfrastructure.Read.All":                     "214fda0c-514a-4650-b037-b562b1a66124",
 	"PublicKeyInfrastructure.ReadWrite.All":                "a2b63618-5350-462d-b1b3-ba6eb3684e26",
 	"RoleAssignmentSchedule.Read.Directory":                "d5fe8ce8-684c-4c83-a52c-46e882ce4be1",

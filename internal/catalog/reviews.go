@@ -10,6 +10,7 @@ import (
 const (
 	agreementType entra.Type = "agreement"
 	reviewType    entra.Type = "accessReviewScheduleDefinition"
+	programType   entra.Type = "program"
 )
 
 // What people have to agree to, and whose access is looked at again.
@@ -17,6 +18,7 @@ func reviews() []*Resource {
 	const document = "the service takes terms of use from people only, not from applications, and does not give their documents out"
 	const record = "it says what somebody asked for, which is not state"
 	const ran, grows = "a record of a review that ran", "a record of what was done, which grows with every review"
+	const withdrawn = "Microsoft has withdrawn it, so that most services give out nothing there"
 	const runs, asked = "/identityGovernance/accessReviews/definitions/{parent}/instances", "/identityGovernance/accessReviews/definitions/{holder}/instances/{parent}/contactedReviewers"
 	return []*Resource{{
 		Type: agreementType, Title: "Terms of use", Doc: "What people have to accept before policies let them in; which documents there are, not what they say.",
@@ -79,6 +81,19 @@ func reviews() []*Resource {
 		Properties: slices.Concat(
 			never(record, "appDisplayName", "appId"),
 			[]Property{{Name: "pendingScopes", Key: "displayName", Reason: record}},
+		),
+	}, {
+		// Access reviews took its place, and the reference shows it no more.
+		// Source: Microsoft Graph documentation of 2023, program and programControl.
+		Type: programType, Title: "Access review programs", Doc: "What access reviews were gathered in once.", Version: "beta",
+		List: "/programs", Unshown: true, Unless: withdrawn, Name: []string{"displayName"}, Read: []string{"ProgramControl.Read.All"}, Refusal: withdrawn,
+		Properties: never(withdrawn, "description", "displayName"),
+	}, {
+		Type: "programControl", Title: "Controls of access review programs", Doc: "Which reviews a program gathered.", Version: "beta",
+		List: "/programs/{parent}/controls", Under: programType, Unshown: true, Unless: withdrawn, Name: []string{"displayName"}, Read: []string{"ProgramControl.Read.All"}, Refusal: withdrawn,
+		Properties: slices.Concat(
+			[]Property{{Name: "programId", Ref: []entra.Type{programType}, Reason: withdrawn}},
+			never(withdrawn, "controlId", "controlTypeId", "createdDateTime", "displayName", "owner", "resource", "status"),
 		),
 	}}
 }

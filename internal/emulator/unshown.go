@@ -7,7 +7,7 @@ import (
 )
 
 // This is what tools are known to read and write, and the reference of Microsoft Graph does not show, or no more.
-// Sources: Microsoft365DSC, AADIdentityProtectionPolicySettings and AADEnrichedAuditLogs; Microsoft Graph documentation of
+// Sources: Microsoft Graph documentation of 2023, program and programControl; Microsoft365DSC, AADIdentityProtectionPolicySettings and AADEnrichedAuditLogs; Microsoft Graph documentation of
 // 2024, enrichedAuditLogs; the published schema, onPremisesPublishingType.
 func unshownKinds() []*family {
 	one := func(path, typ, noun string, a access, made, set props) *family {
@@ -30,7 +30,16 @@ func unshownKinds() []*family {
 	logs.full = true
 	logs.ready = func(t *Tenant) bool { return t.get(statusID).p["onboardingStatus"] == "onboarded" }
 
-	all := []*family{risk, logs, provisioningSecrets(), profile("privateAccess")}
+	read := access{"directory", []string{"ProgramControl.Read.All", "ProgramControl.ReadWrite.All"}, nil, nil}
+	programs := &family{path: "programs", types: []string{"program"}, noun: "program", beta: true, access: read, sample: func(_ *Tenant, i int, _ *object) props {
+		return props{"displayName": "Program " + itoa(i), "description": "Reviews of the year"}
+	}}
+	controls := &family{path: "controls", under: "programs", types: []string{"programControl"}, noun: "program control", beta: true, access: read, sample: func(t *Tenant, i int, in *object) props {
+		return props{"displayName": "Control " + itoa(i), "controlId": t.fresh(kKey), "controlTypeId": "6e4f3d20-c5c3-407f-9695-8460952bcc68", "programId": in.id, "status": "Completed",
+			"createdDateTime": stamp(t.clock()), "owner": props{"id": t.first(kUser, 1)[0].id, "displayName": "Owner"}, "resource": props{"id": t.first(kGroup, 1)[0].id, "type": "Group"}}
+	}}
+
+	all := []*family{risk, logs, programs, controls, provisioningSecrets(), profile("privateAccess")}
 	for _, in := range unshownProfiles {
 		all = append(all, served(in)...)
 	}
