@@ -150,7 +150,7 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant lag N
 //	tenant writes N                       fails unless so many writes came over the network since it was asked last
 //	tenant wipe                           delete all people but the break-glass accounts, all groups but theirs, administrative units,
-//	                                      applications, policies and locations, and purge every second of them
+//	                                      applications but the one that captures, policies and locations, and purge every second of them
 //	tenant killed N ARG...                run tidemark and kill it when the tenant has taken N writes from it
 //	tenant certified                      the certificates of the two applications are among their properties, as they are
 //	                                      of applications that people register
@@ -449,11 +449,11 @@ func (w *world) wipe(ts *testscript.TestScript) {
 	} {
 		for i, o := range w.all(ts, "/v1.0/"+c.list) {
 			id := fmt.Sprint(dig(o, "id"))
-			if app := dig(o, "appId"); safe[id] || app == w.tenant.CaptureApp().ClientID || app == w.tenant.RestoreApp().ClientID {
-				continue
+			if app := dig(o, "appId"); safe[id] || app == w.tenant.CaptureApp().ClientID || dig(o, "appOwnerOrganizationId") == "f8cdef31-a31e-4b4a-93e4-5f571e91255a" {
+				continue // Microsoft's own stay
 			}
 			if status, _ := by.Do("DELETE", "/v1.0/"+c.list+"/"+id, nil); status >= 400 {
-				continue // the service keeps its own
+				continue // the service keeps it
 			}
 			deleted++
 			if i%2 == 0 {
