@@ -412,22 +412,9 @@ func (s *session) lastHeld(ctx context.Context, b *bootstrapping, to string, wri
 
 // proceedBootstrap finds the same one where it was begun and not finished.
 func (s *session) proceedBootstrap(ctx context.Context, of making, goal *snapshot.Snapshot, writer guard.Writer) (int64, *proposal, error) {
-	record, k, p, err := s.unfinished(ctx, func(k kept, _ *plan.Plan) bool {
+	return s.resumed(ctx, writer, func(k kept, _ *plan.Plan) bool {
 		return k.Bootstrap != nil && goal != nil && k.Goal == goal.Number && reflect.DeepEqual(k.Bootstrap.Own, of.Bootstrap.Own)
 	})
-	if err != nil || k == nil {
-		return 0, nil, err
-	}
-	base, err := s.index.Snapshot(ctx, k.Base)
-	if err != nil {
-		return 0, nil, err
-	}
-	x, err := s.cleared(ctx, k, p, base, goal, writer)
-	if err != nil {
-		return 0, nil, err
-	}
-	x.reach, err = s.reach(ctx, p.Scope, goal, k.making, writer)
-	return record, x, err
 }
 
 // bootstrapped is the goal as it is where Tidemark's own applications can do what they are for, with what it is about. What they

@@ -95,24 +95,13 @@ func (s *session) contain(ctx context.Context, names []string, w *wish, out, yes
 	slices.SortFunc(of.Contain.Principals, entra.Ref.Compare)
 	of.Contain.Principals = slices.Compact(of.Contain.Principals)
 	if !anew && !dry && out == "" {
-		record, k, p, err := s.unfinished(ctx, func(k kept, _ *plan.Plan) bool {
+		record, x, err := s.resumed(ctx, writer, func(k kept, _ *plan.Plan) bool {
 			return k.Contain != nil && slices.Equal(k.Contain.Principals, of.Contain.Principals)
 		})
 		if err != nil {
 			return err
 		}
-		if k != nil {
-			base, err := s.index.Snapshot(ctx, k.Base)
-			if err != nil {
-				return err
-			}
-			x, err := s.cleared(ctx, k, p, base, base, writer)
-			if err != nil {
-				return err
-			}
-			if x.reach, err = s.reach(ctx, plan.Scope{}, base, of, writer); err != nil {
-				return err
-			}
+		if x != nil {
 			return s.conclude(ctx, client, x, record, yes, dry, began)
 		}
 	}

@@ -213,13 +213,19 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if err != nil {
 		return 0, nil, err
 	}
-	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
+	return s.resumed(ctx, writer, func(k kept, p *plan.Plan) bool {
 		return k.Undo == nil && k.Contain == nil && k.Bootstrap == nil && k.Move.same(of.Move) && k.Goal == goal.Number && reflect.DeepEqual(normal(p.Scope), normal(scope)) && p.Enforce == w.enforce && p.EnableUsers == w.enableUsers && p.RenameTaken == w.renameTaken && (p.NewSecrets || !w.newSecrets)
 	})
+}
+
+// resumed finds the newest restore that was begun and not ended and that wants returns true for, and has it judged anew;
+// nothing where there is none.
+func (s *session) resumed(ctx context.Context, writer guard.Writer, wants func(kept, *plan.Plan) bool) (int64, *proposal, error) {
+	record, k, p, err := s.unfinished(ctx, wants)
 	if err != nil || k == nil {
 		return 0, nil, err
 	}
-	base, err := s.index.Snapshot(ctx, k.Base)
+	base, goal, err := s.ends(ctx, k)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -227,7 +233,7 @@ func (s *session) proceed(ctx context.Context, w *wish, writer guard.Writer) (in
 	if err != nil {
 		return 0, nil, err
 	}
-	x.reach, err = s.reach(ctx, scope, goal, of, writer)
+	x.reach, err = s.reach(ctx, p.Scope, goal, k.making, writer)
 	return record, x, err
 }
 

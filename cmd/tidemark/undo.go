@@ -435,32 +435,17 @@ func (s *session) proceedUndo(ctx context.Context, u *undoing, w *wish, writer g
 		a.Scope.Delete, b.Scope.Delete = false, false
 		return normal(a.Scope) == normal(b.Scope) && a.From == b.From && a.To == b.To && a.Restore == b.Restore && a.Prefer == b.Prefer && reflect.DeepEqual(a.By, b.By)
 	}
-	record, k, p, err := s.unfinished(ctx, func(k kept, p *plan.Plan) bool {
+	record, x, err := s.resumed(ctx, writer, func(k kept, p *plan.Plan) bool {
 		return k.Undo != nil && same(*k.Undo, *u) && (p.NewSecrets || !w.newSecrets)
 	})
-	if err != nil || k == nil {
+	if err != nil || x == nil {
 		return 0, nil, err
 	}
-	base, err := s.index.Snapshot(ctx, k.Base)
-	if err != nil {
-		return 0, nil, err
-	}
-	goal, err := s.index.Snapshot(ctx, k.Goal)
-	if err != nil {
-		return 0, nil, err
-	}
-	x, err := s.cleared(ctx, k, p, base, goal, writer)
-	if err != nil {
-		return 0, nil, err
-	}
-	tree, err := s.index.Tree(ctx, s.repo, base.Number)
+	tree, err := s.index.Tree(ctx, s.repo, x.base.Number)
 	if err != nil {
 		return 0, nil, err
 	}
 	x.Undo = u
-	if x.reach, err = s.reach(ctx, plan.Scope{}, goal, making{Undo: u}, writer); err != nil {
-		return 0, nil, err
-	}
 	if _, x.conflicts, err = s.undone(ctx, tree, u); err != nil {
 		return 0, nil, err
 	}
