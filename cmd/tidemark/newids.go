@@ -125,15 +125,7 @@ func (s *session) newIDsOf(ctx context.Context, rec repository.Record, outcomes 
 		maps.Copy(ids, o.IDs)
 		maps.Copy(values, o.Values)
 	}
-	data, err := s.repo.Data(ctx, rec)
-	if err != nil {
-		return nil, err
-	}
-	var k kept
-	if err := json.Unmarshal(data, &k); err != nil {
-		return nil, err
-	}
-	p, err := k.open()
+	k, p, err := s.keptPlan(ctx, rec)
 	if err != nil {
 		return nil, err
 	}

@@ -275,7 +275,10 @@ func (s *session) keptPlan(ctx context.Context, rec repository.Record) (*kept, *
 		return nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
 	}
 	p, err := k.open()
-	return &k, p, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
+	}
+	return &k, p, nil
 }
 
 // readPlan reads a file that plan --out wrote.

@@ -657,20 +657,12 @@ func (s *session) unfinished(ctx context.Context, wants func(kept, *plan.Plan) b
 		if ended[rec.Number] {
 			continue
 		}
-		data, err := s.repo.Data(ctx, rec)
+		k, p, err := s.keptPlan(ctx, rec)
 		if err != nil {
 			return 0, nil, nil, err
 		}
-		var k kept
-		if err := json.Unmarshal(data, &k); err != nil {
-			return 0, nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
-		}
-		p, err := k.open()
-		if err != nil {
-			return 0, nil, nil, fmt.Errorf("record %d: %w", rec.Number, err)
-		}
-		if wants(k, p) {
-			return rec.Number, &k, p, nil
+		if wants(*k, p) {
+			return rec.Number, k, p, nil
 		}
 	}
 	return 0, nil, nil, nil
