@@ -104,7 +104,7 @@ func ahead(in *bufio.Reader, z *zstd.Decoder, prepare func([]byte) any, order ch
 		} else {
 			go func() {
 				defer close(f.done)
-				if f.data, f.err = inflate(z, f.raw, f.h); f.err == nil && prepare != nil {
+				if f.data, f.err = inflate(z, f.raw, make([]byte, 0, f.h.FrameContentSize), f.h); f.err == nil && prepare != nil {
 					f.made = prepare(f.data)
 				}
 			}()
@@ -645,6 +645,8 @@ type digger struct {
 	rec   Record
 	plain io.ReaderAt
 	src   *ranged
+	raw   []byte // room for a frame as it lies
+	room  []byte // and for what is in it, of which bodies are copies
 	data  []byte
 }
 
@@ -741,7 +743,8 @@ func (d *digger) enter(p Position) error {
 
 func (d *digger) read(p Position) error {
 	d.data, d.last = nil, p
-	raw := make([]byte, p.Size)
+	raw := slices.Grow(d.raw[:0], int(p.Size))[:p.Size]
+	d.raw = raw
 	if n, err := d.plain.ReadAt(raw, p.Frame); n < len(raw) {
 		return d.damage(err)
 	}
@@ -752,7 +755,8 @@ func (d *digger) read(p Position) error {
 	if h.Skippable || !h.HasFCS || h.FrameContentSize > maxLine {
 		return d.damage(errors.New("no frame of this format lies at the position"))
 	}
-	data, err := inflate(d.z, raw, h)
+	d.room = slices.Grow(d.room[:0], int(h.FrameContentSize))
+	data, err := inflate(d.z, raw, d.room[:0:h.FrameContentSize], h)
 	if err != nil {
 		return d.damage(err)
 	}
@@ -804,15 +808,22 @@ func (s *ranged) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
+// fill reads a block into the room of the one before it, of which nobody keeps a part.
 func (s *ranged) fill(off int64) error {
-	f, err := s.get(off, min(blockSize, s.size-off))
+	size := min(blockSize, s.size-off)
+	room := slices.Grow(s.data[:0], int(size))[:size]
+	s.data = s.data[:0]
+	f, err := s.get(off, size)
 	if err != nil {
 		return err
 	}
-	data, err := io.ReadAll(f)
+	n, err := io.ReadFull(f, room)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // ReadAt finds that it is too short
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	s.off, s.data = off, data
+	s.off, s.data = off, room[:n]
 	return nil
 }
