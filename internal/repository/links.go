@@ -217,13 +217,13 @@ func (w *Writer) linkPart(k partKey, gone parting) (snapshot.Part, error) {
 			return p, err
 		}
 		for more && link(n).Compare(l) < 0 {
-			if err := m.seen(link(n), false); err != nil {
+			if err := m.seen(link(n), n, false); err != nil {
 				return p, err
 			}
 			n, more = next()
 		}
 		if more && link(n) == l {
-			if err := m.seen(l, true); err != nil {
+			if err := m.seen(l, n, true); err != nil {
 				return p, err
 			}
 			n, more = next()
@@ -232,7 +232,7 @@ func (w *Writer) linkPart(k partKey, gone parting) (snapshot.Part, error) {
 		}
 	}
 	for ; more; n, more = next() {
-		if err := m.seen(link(n), false); err != nil {
+		if err := m.seen(link(n), n, false); err != nil {
 			return p, err
 		}
 	}
@@ -293,7 +293,7 @@ type merger struct {
 }
 
 // seen takes a link that was seen, and says whether the parent has it.
-func (m *merger) seen(l entra.Link, was bool) error {
+func (m *merger) seen(l entra.Link, n mention, was bool) error {
 	if m.w.left(l.From) || m.w.left(l.To) {
 		return m.drop(l, was)
 	}
@@ -302,6 +302,9 @@ func (m *merger) seen(l entra.Link, was bool) error {
 	}
 	m.p.Linked++
 	m.sum.link(l)
+	if m.w.parent == nil {
+		return m.state(l, n)
+	}
 	return m.change(l, true)
 }
 
@@ -335,44 +338,49 @@ func (m *merger) drop(l entra.Link, was bool) error {
 	return m.change(l, false)
 }
 
-// change notes that a link begins or ends.
-func (m *merger) change(l entra.Link, begins bool) error {
-	if l.From != m.out.From || len(m.out.Add)+len(m.out.Remove) == linkBatch && m.w.parent != nil {
+// state notes a link of a first snapshot, in which objects are called by their ordinals.
+func (m *merger) state(l entra.Link, n mention) error {
+	if l.From != m.out.From {
 		if err := m.flush(); err != nil {
 			return err
 		}
 		m.out = Links{From: l.From, Rel: l.Rel}
 	}
-	switch {
-	case m.w.parent == nil:
-		n, err := m.ordinal(l.To)
-		if err != nil {
+	o, err := m.ordinal(n.far, n.to)
+	m.ords = append(m.ords, o)
+	return err
+}
+
+// change notes that a link begins or ends.
+func (m *merger) change(l entra.Link, begins bool) error {
+	if l.From != m.out.From || len(m.out.Add)+len(m.out.Remove) == linkBatch {
+		if err := m.flush(); err != nil {
 			return err
 		}
-		m.ords = append(m.ords, n)
-	case begins:
+		m.out = Links{From: l.From, Rel: l.Rel}
+	}
+	if begins {
 		m.out.Add = append(m.out.Add, l.To)
-	default:
+	} else {
 		m.out.Remove = append(m.out.Remove, l.To)
 	}
 	return nil
 }
 
-// ordinal returns the object's ordinal in a checkpoint, giving it a stub line where it has none.
-func (m *merger) ordinal(r entra.Ref) (int64, error) {
-	t := m.w.table(r.Type)
-	i := t.node(r.ID)
+// ordinal returns the ordinal of the table's object in a checkpoint, giving it a stub line where it has none.
+func (m *merger) ordinal(t *table, i uint32) (int64, error) {
 	if int(i) < t.ord.n && *t.ord.at(i) > 0 {
 		return *t.ord.at(i) - 1, nil
 	}
 	n := m.w.number(t, i)
-	return n, m.w.objects.append(objectLine{N: n, Ref: r})
+	return n, m.w.objects.append(objectLine{N: n, Ref: t.ref(i)})
 }
 
 // flush writes the changes at the present object.
 func (m *merger) flush() error {
 	if len(m.ords) > 0 {
-		from, err := m.ordinal(m.out.From)
+		near := m.w.table(m.key.t)
+		from, err := m.ordinal(near, near.node(m.out.From.ID))
 		if err != nil {
 			return err
 		}
