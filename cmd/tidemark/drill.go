@@ -241,7 +241,7 @@ func (s *session) rehearse(ctx context.Context, goal *snapshot.Snapshot, meddle 
 		}
 	}
 	for _, g := range p.Gaps {
-		doc.Gaps = append(doc.Gaps, gapDoc{g.Ref.Type, g.Ref.ID, g.Name, g.Field, g.Reason})
+		doc.Gaps = append(doc.Gaps, gapOf(g))
 	}
 	doc.Writes, doc.Equal, doc.Seconds = len(p.Steps), len(doc.Differences) == 0, time.Since(began).Seconds()
 	return doc, nil

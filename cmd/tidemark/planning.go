@@ -295,7 +295,20 @@ type gapDoc struct {
 	Name   string     `json:"name"`
 	Field  string     `json:"field"`
 	Reason string     `json:"reason"`
+	// ByHand names the kind of work that only a person can do about it; left out where there is none.
+	ByHand string `json:"byHand,omitempty"`
 }
+
+func gapOf(g plan.Gap) gapDoc {
+	d := gapDoc{Type: g.Ref.Type, ID: g.Ref.ID, Name: g.Name, Field: g.Field, Reason: g.Reason}
+	if catalog.Mastered(g.Reason) {
+		d.ByHand = onPremises
+	}
+	return d
+}
+
+// onPremises is work in the directory from which objects are synchronised.
+const onPremises = "onPremises"
 
 type objectionDoc struct {
 	Rule   guard.Rule `json:"rule"`
@@ -356,7 +369,7 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 		d.Steps = append(d.Steps, doc)
 	}
 	for _, g := range x.plan.Gaps {
-		d.Gaps = append(d.Gaps, gapDoc{g.Ref.Type, g.Ref.ID, g.Name, g.Field, g.Reason})
+		d.Gaps = append(d.Gaps, gapOf(g))
 	}
 	d.Gaps = append(d.Gaps, owned(x.plan, s.clients["restore"].claims)...)
 	for _, o := range x.objections {
@@ -376,7 +389,7 @@ func owned(p *plan.Plan, who graph.Claims) (gaps []gapDoc) {
 	for _, t := range p.Steps {
 		if r, ok := catalog.Lookup(t.Ref.Type); ok && t.Action == plan.Create {
 			if _, ok := r.Relation(catalog.Owners); ok {
-				gaps = append(gaps, gapDoc{t.Ref.Type, t.Ref.ID, t.Name, catalog.Owners, "the service may make " + cmp.Or(who.Name, who.Person) + " an owner, as who created it: look at its owners afterwards"})
+				gaps = append(gaps, gapDoc{t.Ref.Type, t.Ref.ID, t.Name, catalog.Owners, "the service may make " + cmp.Or(who.Name, who.Person) + " an owner, as who created it: look at its owners afterwards", ""})
 			}
 		}
 	}
@@ -404,10 +417,17 @@ func (d planDoc) text() string {
 			fmt.Fprintf(&b, "          %s\n", clean(line))
 		}
 	}
-	if len(d.Gaps) > 0 {
-		fmt.Fprintf(&b, "what will not come back:\n")
+	elsewhere := "what has to be done on premises:\n"
+	if d.Contain != nil {
+		elsewhere = "what has to be done on premises, at once, since until then they can sign in again:\n"
+	}
+	for _, list := range []struct{ head, byHand string }{{"what will not come back:\n", ""}, {elsewhere, onPremises}} {
+		head := list.head
 		for _, g := range d.Gaps {
-			fmt.Fprintf(&b, "      ! %s\n", clean(g.line()))
+			if g.ByHand == list.byHand {
+				fmt.Fprintf(&b, "%s      ! %s\n", head, clean(g.line()))
+				head = ""
+			}
 		}
 	}
 	if len(d.Conflicts) > 0 {
@@ -424,7 +444,7 @@ func (d planDoc) text() string {
 	}
 	switch {
 	case len(d.Steps) > 0:
-	case d.Contain != nil:
+	case d.Contain != nil && len(d.Gaps) == 0:
 		b.WriteString("nothing to do: they can do nothing as it is\n")
 	case d.Bootstrap != nil:
 		b.WriteString("nothing to do: Tidemark's own applications are there and hold what they need\n")
@@ -432,6 +452,8 @@ func (d planDoc) text() string {
 		b.WriteString("nothing to undo\n")
 	case d.Move != nil:
 		b.WriteString("nothing to do: all of it is there\n")
+	case len(d.Gaps) > 0:
+		b.WriteString("nothing to do here: what is listed above is all that differs\n")
 	default:
 		b.WriteString("nothing to do: the tenant is as it was\n")
 	}

@@ -497,7 +497,7 @@ func (s *session) converge(ctx context.Context, x *proposal, report *apply.Repor
 }
 
 func (d differenceDoc) line() string {
-	return gapDoc(d).line()
+	return gapDoc{Type: d.Type, ID: d.ID, Name: d.Name, Field: d.Field, Reason: d.Reason}.line()
 }
 
 // proves reports whether a capture saw all that a restore of this scope could have touched.

@@ -148,6 +148,7 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant deny|grant PERMISSION
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
+//	tenant sync ID [JSON]                 what directory synchronisation does: properties set, or the object deleted
 //	tenant writes N                       fails unless so many writes came over the network since it was asked last
 //	tenant wipe                           delete all people but the break-glass accounts, all groups but theirs, administrative units,
 //	                                      applications but the one that captures, policies and locations, and purge every second of them
@@ -398,6 +399,14 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		w.tenant.Inject(f)
 	case "heal":
 		w.tenant.ClearFaults()
+	case "sync":
+		var values map[string]any
+		if len(args) > 1 {
+			ts.Check(json.Unmarshal([]byte(args[1]), &values))
+		}
+		if !w.tenant.Synchronise(args[0], values) {
+			ts.Fatalf("tenant sync: there is no %s", args[0])
+		}
 	case "writes":
 		n := 0
 		for _, r := range w.tenant.Requests() {

@@ -82,6 +82,7 @@ type Resource struct {
 	native   func(id entra.ID) string                                            // why the object of this ID is not written
 	place    func(id entra.ID) (method, path string, header map[string]string)   // where the object of this ID is written and made, where that is not its own path; "" for most
 	frozen   func(m map[string]any) string                                       // why this very object is not written
+	held     func(m map[string]any, name string) string                          // why a property of this very object is not written, though the object is
 	fixed    func(m map[string]any, rel string) string                           // why its links are not written
 	create   func(set map[string]any, f Fresh) (later map[string]any, err error) // reshapes the first call of a creation, in place; later is to follow it
 	update   func(id entra.ID, set, was map[string]any) ([]part, error)          // takes out of set what travels by itself, reshapes the rest
@@ -141,6 +142,7 @@ type Property struct {
 	Some     string       // of those with the same Some one at least must hold something, or the service refuses the object
 	Loose    bool         // with Ref: it can hold anything, and what of it are GUIDs are IDs
 	Whole    bool         // with Ref: all that stands there is one ID, such as the name of a domain
+	Cloud    bool         // it is written here even where the rest of the object is mastered on premises
 	Still    bool         // once it is false, or empty, nobody can act as the object, or through it
 	Home     bool         // what follows the last @ in it is a verified domain of the tenant
 	Back     string       // what to list of the target to find the objects that name it here: "appRoleAssignments"; "" where there is no such list
@@ -322,7 +324,7 @@ func (r *Resource) Property(path string) (Property, bool) {
 	}
 	if !found {
 		if r.Extended != "" && strings.HasPrefix(path, prefix) {
-			return Property{Name: path, Write: Both}, true
+			return Property{Name: path, Write: Both, Cloud: r.Type == UserType}, true
 		}
 		if r.Open && !annotation(path) {
 			return Property{Name: r.Unit(path), Write: Both}, true

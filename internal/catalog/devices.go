@@ -18,7 +18,7 @@ func devices() []*Resource {
 		Can: Update, Read: []string{"Device.Read.All"}, Write: []string{"Device.ReadWrite.All"},
 		Properties: slices.Concat(
 			[]Property{{Name: "accountEnabled", Write: OnUpdate, Still: true}},
-			entries(OnUpdate, "", "extensionAttributes"),
+			here(entries(OnUpdate, "", "extensionAttributes"), "extensionAttributes"),
 			never(itself, "deviceCategory", "deviceId", "deviceMetadata", "deviceOwnership", "deviceVersion", "displayName", "enrollmentProfileName", "enrollmentType",
 				"isCompliant", "isManaged", "isRooted", "managementType", "manufacturer", "mdmAppId", "model", "operatingSystem", "operatingSystemVersion", "profileType", "trustType"),
 			sets(Never, itself, "physicalIds", "systemLabels"),

@@ -15,7 +15,7 @@ func groups() []*Resource {
 		Can: Create | Update | Delete, Read: []string{"Group.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
 		Abroad: "Azure role assignments, SharePoint permissions, Exchange and Teams where it is a Microsoft 365 group, Intune assignments, applications that read groups from a token",
 		Write:  []string{"Group.ReadWrite.All", "RoleManagement.ReadWrite.Directory", "LicenseAssignment.ReadWrite.All"},
-		Properties: slices.Concat(
+		Properties: here(slices.Concat(
 			[]Property{
 				{Name: "displayName", Write: Both, Must: true},
 				{Name: "mailNickname", Write: Both, Must: true},
@@ -42,7 +42,7 @@ func groups() []*Resource {
 			omit("moves when the group is used or renewed", "renewedDateTime", "expirationDateTime"),
 			omit("says how far the service is with the group's licences", "licenseProcessingState"),
 			omit("set only on deleted objects", "deletedDateTime"),
-		),
+		), "assignedLicenses"),
 		Links: []Relation{
 			{Rel: Members, To: []entra.Type{UserType, GroupType, ServicePrincipalType, "device", "orgContact"}, Many: true, Read: ByDelta, Path: "/groups/{id}/members", Top: 999, Back: "memberOf", Write: true, Batch: true, Kept: true, Hidden: "visibility=HiddenMembership", HiddenFrom: "Member.Read.Hidden"},
 			{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByList, Path: "/groups/{id}/owners", Back: "ownedObjects", Write: true},

@@ -324,6 +324,27 @@ func Frozen(o entra.Object) string {
 	return r.frozen(o.Body.Decode())
 }
 
+// Held says why a property of this very object is not written, "" if it is: of what is mastered on premises the service takes
+// some properties here, and of what is mastered here some belong to others.
+func Held(o entra.Object, path string) string {
+	r, ok := Lookup(o.Ref.Type)
+	if !ok {
+		return ""
+	}
+	name := r.Unit(path)
+	why := Frozen(o)
+	if p, _ := r.Property(name); Mastered(why) && p.Cloud {
+		return ""
+	}
+	if why == "" && r.held != nil {
+		return r.held(o.Body.Decode(), name)
+	}
+	return why
+}
+
+// Mastered reports whether a reason says that something is mastered on premises, where it has to be repaired.
+func Mastered(why string) bool { return strings.Contains(why, onPremises) }
+
 // Untimely says why an object is not made at a time: it is to begin later, or was for a time that is over. It is "" for most.
 func Untimely(o entra.Object, now time.Time) string {
 	r, ok := Lookup(o.Ref.Type)

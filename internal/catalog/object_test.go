@@ -454,3 +454,33 @@ func TestFrozen(t *testing.T) {
 		}
 	}
 }
+
+func TestHeld(t *testing.T) {
+	const there = `{"onPremisesSyncEnabled":true,"onPremisesDomainName":"corp.x.example"}`
+	tests := []struct {
+		typ, body, path string
+		mastered, held  bool
+	}{
+		{"user", there, "jobTitle", true, true},
+		{"user", there, "accountEnabled", true, true},
+		{"user", there, "onPremisesExtensionAttributes.extensionAttribute1", true, true},
+		{"user", there, "usageLocation", false, false},
+		{"user", there, "assignedLicenses[skuId=s]", false, false},
+		{"user", there, "extension_0123_cost", false, false},
+		{"user", `{"onPremisesSyncEnabled":false}`, "onPremisesExtensionAttributes.extensionAttribute1", false, true},
+		{"user", `{"onPremisesSyncEnabled":false}`, "jobTitle", false, false},
+		{"user", `{}`, "onPremisesExtensionAttributes.extensionAttribute1", false, false},
+		{"group", there, "description", true, true},
+		{"group", there, "assignedLicenses", false, false},
+		{"group", `{"mailEnabled":true}`, "description", false, true},
+		{"group", `{"mailEnabled":true}`, "assignedLicenses", false, true},
+		{"device", there, "accountEnabled", true, true},
+		{"device", there, "extensionAttributes.extensionAttribute1", false, false},
+	}
+	for _, tt := range tests {
+		why := catalog.Held(entra.Object{Ref: entra.Ref{Type: entra.Type(tt.typ), ID: "x"}, Body: entra.Body(tt.body)}, tt.path)
+		if (why != "") != tt.held || catalog.Mastered(why) != tt.mastered || tt.mastered && !strings.Contains(why, "corp.x.example") {
+			t.Errorf("%s %s %s: %q", tt.typ, tt.body, tt.path, why)
+		}
+	}
+}

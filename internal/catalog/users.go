@@ -37,6 +37,9 @@ const (
 	Manager = "manager"
 )
 
+// Mastery is the property that says whether an object is mastered on premises.
+const Mastery = "onPremisesSyncEnabled"
+
 // Reasons that several declarations give.
 const (
 	byService  = "set by the service"
@@ -84,6 +87,15 @@ func sets(w Write, reason string, names ...string) []Property {
 	return ps
 }
 
+// here marks properties that are written here even where the rest of the object is mastered on premises. Source: Microsoft Entra
+// documentation of licences, of password hash synchronisation, and of what Entra Connect synchronises.
+func here(ps []Property, names ...string) []Property {
+	for i := range ps {
+		ps[i].Cloud = slices.Contains(names, ps[i].Name)
+	}
+	return ps
+}
+
 var licences = []Property{
 	{Name: "assignedLicenses", Write: ByAction, Key: "skuId"},
 	{Name: "assignedLicenses[].disabledPlans", Set: true},
@@ -99,7 +111,7 @@ func users() []*Resource {
 		Name:   []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"}, Revoke: "/users/{id}/revokeSignInSessions",
 		Can: Create | Update | Delete, Read: []string{"User.Read.All"},
 		Write: []string{"User.ReadWrite.All", "User.EnableDisableAccount.All", "User-PasswordProfile.ReadWrite.All", "User.ManageIdentities.All", "LicenseAssignment.ReadWrite.All", "User.DeleteRestore.All"},
-		Properties: slices.Concat(
+		Properties: here(slices.Concat(
 			[]Property{
 				{Name: "@odata.type", Reason: whatItIs},
 				{Name: "accountEnabled", Write: Both, Safe: false, Lift: "enable-users", Still: true},
@@ -133,12 +145,12 @@ func users() []*Resource {
 			omit("follows from ageGroup and consentProvidedForMinor", "legalAgeGroupClassification"),
 			omit("moves with every password change or revoked session, which cannot be undone", "lastPasswordChangeDateTime", "signInSessionsValidFromDateTime"),
 			omit("set only on deleted objects", "deletedDateTime"),
-		),
+		), "assignedLicenses", "usageLocation", "passwordPolicies", "preferredDataLocation", "ageGroup", "consentProvidedForMinor"),
 		Links: []Relation{
 			{Rel: Manager, To: []entra.Type{UserType, "orgContact"}, Read: ByDelta, Path: "/users/{id}/manager", Back: "directReports", Write: true, Said: "users"},
 			{Rel: "sponsors", To: []entra.Type{UserType, GroupType}, Many: true, Read: ByExpand, Path: "/users/{id}/sponsors", Write: true},
 		},
-		rules: 1, read: readUser, frozen: frozenUser, keys: userKeys, spare: []string{"userPrincipalName", "proxyAddresses"}, revive: reviveUser,
+		rules: 1, read: readUser, frozen: frozenUser, held: heldUser, keys: userKeys, spare: []string{"userPrincipalName", "proxyAddresses"}, revive: reviveUser,
 		fixed: func(m map[string]any, rel string) string {
 			if rel == Manager {
 				return synced(m)
@@ -167,11 +179,24 @@ func frozenUser(m map[string]any) string {
 	return synced(m)
 }
 
-func synced(m map[string]any) string {
-	if m["onPremisesSyncEnabled"] == true {
-		return onPremises
+// heldUser knows the attributes that Exchange keeps for ever of an account that was synchronised once.
+// Source: Microsoft Graph documentation, onPremisesExtensionAttributes.
+func heldUser(m map[string]any, name string) string {
+	if name == "onPremisesExtensionAttributes" && m[Mastery] == false {
+		return "the account was synchronised once, so that Exchange owns it"
 	}
 	return ""
+}
+
+// synced says where an object is mastered that directory synchronisation brings, or "".
+func synced(m map[string]any) string {
+	if m[Mastery] != true {
+		return ""
+	}
+	if forest := text(m, "onPremisesDomainName"); forest != "" {
+		return onPremises + ", in " + forest
+	}
+	return onPremises
 }
 
 // readUser keeps the licences that were assigned to the user itself, where the answer tells them apart from

@@ -277,6 +277,9 @@ func (c *call) changeUser(o, d *object, in checked) error {
 			}
 		}
 	}
+	if _, ok := p["onPremisesExtensionAttributes"]; ok && o.p["onPremisesSyncEnabled"] == false { // it was synchronised once
+		return bad("Unable to update the specified properties for objects that have originated within an external service.")
+	}
 	for _, n := range []string{"displayName", "mail", "usageLocation", "userPrincipalName", "mailNickname", "accountEnabled"} {
 		if v, ok := p[n]; ok && v == nil && o.p[n] != nil {
 			return bad("Property '%s' cannot be cleared.", n)

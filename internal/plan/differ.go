@@ -184,11 +184,15 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 		if ok && p.Omit {
 			continue
 		}
+		held, err := m.held(base, f.Path)
+		if err != nil {
+			return err
+		}
 		renewed := m.anew[b] || b != g
 		why, without := "", ""
-		switch frozen := catalog.Frozen(base); {
-		case frozen != "":
-			why = frozen + "; change it where it is mastered"
+		switch {
+		case held != "":
+			why = held + "; change it where it is mastered"
 		case m.occupies(goal, taken, f.Path) != "":
 			why = m.occupies(goal, taken, f.Path)
 		case !ok:
@@ -220,6 +224,9 @@ func (m *maker) update(g entra.Ref, whole bool) error {
 			}
 			if why = p.Reason; why == "" {
 				why = "the service offers no way to change it"
+			}
+			if catalog.Mastered(why) {
+				why = "it says where the object is mastered, which is here now" // or it would be held
 			}
 		case p.Stays && f.Path == p.Name && f.After == nil:
 			why = p.Reason
@@ -443,7 +450,7 @@ func (m *maker) relate(links []diff.Change) error {
 				if err != nil {
 					return err
 				}
-				m.gap(from, catalog.Name(o), linkField(l), "it holds now and did not; what it leads to is in one such place always, so give it another")
+				m.gap(l.From, catalog.Name(o), linkField(l), "it holds now and did not; what it leads to is in one such place always, so give it another")
 			}
 			continue
 		}
@@ -455,6 +462,26 @@ func (m *maker) relate(links []diff.Change) error {
 }
 
 func linkField(l entra.Link) string { return l.Rel + "[" + string(l.To.ID) + "]" }
+
+// held says why a property of an object is not written, or "". What an application added to objects belongs to where its
+// definition comes from. The path is the goal's.
+func (m *maker) held(o entra.Object, path string) (string, error) {
+	why := catalog.Held(o, catalog.RenamePath(path, m.plan.Values))
+	frozen := catalog.Frozen(o)
+	if why != "" || frozen == "" {
+		return why, nil
+	}
+	r, _ := catalog.Lookup(o.Ref.Type)
+	by, ok := m.defined.refs[entra.ID(r.Unit(path))]
+	if !ok {
+		return "", nil
+	}
+	d, err := m.goal.Object(m.ctx, by)
+	if err != nil || catalog.Frozen(d) == "" {
+		return "", err
+	}
+	return frozen, nil
+}
 
 // fixed says why links of one kind that start at an object are not written, or "".
 func (m *maker) fixed(l entra.Link, from entra.Object) string {
@@ -567,14 +594,14 @@ func (m *maker) detach(l entra.Link) error {
 		return err
 	}
 	if why := m.fixed(b, then); why != "" {
-		m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+why)
+		m.gap(l.From, catalog.Name(from), linkField(l), "it holds now and did not; "+why)
 		return nil
 	}
 	if s, ok, err := led(m.ctx, m.world, b); err != nil {
 		return err
 	} else if ok && catalog.Leads(s) {
 		if !m.deleted(s.Ref) {
-			m.gap(b.From, catalog.Name(from), linkField(b), "it holds now and did not; "+unended(s))
+			m.gap(l.From, catalog.Name(from), linkField(l), "it holds now and did not; "+unended(s))
 		}
 		return nil // it goes with the schedule
 	}
@@ -631,6 +658,9 @@ func (m *maker) remove(refs []entra.Ref) error {
 			why = r.Refusal
 		case !r.Can.Has(catalog.Delete):
 			why = "the service offers no way to delete it"
+		}
+		if catalog.Mastered(why) {
+			why += "; delete it where it is mastered"
 		}
 		if why != "" {
 			m.gap(b, catalog.Name(o), "", "it exists now and did not; "+why)

@@ -60,12 +60,55 @@ func checkPromise(t failer, p *plan.Plan, base, goal world, q plan.Request) {
 			t.Fatalf("step %d writes %s, which is out of scope", s.Number, s.Ref)
 		}
 	}
+	checkMastery(t, p, base, goal)
 	second, err := plan.Make(ctx, simulated.tree(nil), goal.tree(nil), again)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(second.Steps) > 0 {
 		t.Fatalf("first plan:\n%s\nsecond plan:\n%s", show(p), show(second))
+	}
+}
+
+// checkMastery says that nothing is written that the directory on premises would write again: no object is made or deleted that is
+// mastered there, and of one that is there only what the service takes all the same.
+func checkMastery(t failer, p *plan.Plan, base, goal world) {
+	t.Helper()
+	here := []string{"ageGroup", "assignedLicenses", "consentProvidedForMinor", "passwordPolicies", "preferredDataLocation", "usageLocation"}
+	mastered := func(w world, refs ...entra.Ref) bool {
+		return slices.ContainsFunc(refs, func(r entra.Ref) bool {
+			v, _ := w.objects[r].Body.Get("onPremisesSyncEnabled")
+			return v == true
+		})
+	}
+	for _, s := range p.Steps {
+		is := []entra.Ref{s.Ref}
+		if to, ok := p.IDs[s.Ref]; ok && !s.OfBase {
+			is = []entra.Ref{to}
+		}
+		if r, _ := catalog.Lookup(s.Ref.Type); r.Bin != "" {
+			is = append(is, entra.Ref{Type: r.Bin, ID: is[0].ID}) // an earlier step brings it back
+		}
+		switch s.Action {
+		case plan.Create:
+			if mastered(goal, s.Ref) {
+				t.Fatalf("step %d makes %s, which synchronisation does not know", s.Number, s.Ref)
+			}
+		case plan.Delete, plan.Issue:
+			if mastered(base, is...) {
+				t.Fatalf("step %d is a %s of %s, which is mastered on premises", s.Number, s.Action, s.Ref)
+			}
+		case plan.Attach, plan.Detach:
+			if mastered(base, is...) && (s.Link.Rel == "manager" || s.Ref.Type == "group") {
+				t.Fatalf("step %d writes %s of %s, which is mastered on premises", s.Number, s.Link.Rel, s.Ref)
+			}
+		case plan.Update:
+			for path := range s.Set {
+				if mastered(base, is...) && !slices.Contains(here, path) && !(s.Ref.Type == "user" && strings.HasPrefix(path, "extension_")) {
+					t.Fatalf("step %d writes %s of %s, which is mastered on premises", s.Number, path, s.Ref)
+				}
+			}
+		}
 	}
 }
 
@@ -117,12 +160,13 @@ func draw(t *rapid.T) world {
 		return out
 	}
 	us, gs, ls, ps, as := keep(people), keep(groups), keep(places), keep(policies), keep(apps)
+	from := func() string { return one([]string{"null", "null", "false", "true"}) } // whether it is mastered on premises
 	for i, id := range us {
-		w.put("user", id, fmt.Sprintf(`{"displayName":"U","userPrincipalName":"u%d@x.example","mailNickname":"u","accountEnabled":%t,"department":%q,"createdDateTime":%q}`,
-			i, rapid.Bool().Draw(t, "enabled"), one(valuesFor), one(valuesFor)))
+		w.put("user", id, fmt.Sprintf(`{"displayName":"U","userPrincipalName":"u%d@x.example","mailNickname":"u","accountEnabled":%t,"department":%q,"usageLocation":%q,"createdDateTime":%q,"onPremisesSyncEnabled":%s}`,
+			i, rapid.Bool().Draw(t, "enabled"), one(valuesFor), one(valuesFor), one(valuesFor), from()))
 	}
 	for _, id := range gs {
-		w.put("group", id, fmt.Sprintf(`{"displayName":"G","mailNickname":%q,"mailEnabled":false,"securityEnabled":true,"description":%q}`, one(valuesFor), one(valuesFor)))
+		w.put("group", id, fmt.Sprintf(`{"displayName":"G","mailNickname":%q,"mailEnabled":false,"securityEnabled":true,"description":%q,"onPremisesSyncEnabled":%s}`, one(valuesFor), one(valuesFor), from()))
 		for _, u := range some(t, append(slices.Clone(us), gs...)) {
 			kind := entra.Type("user")
 			if slices.Contains(gs, u) {

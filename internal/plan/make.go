@@ -266,6 +266,9 @@ func (m *maker) undelete(g entra.Object, name entra.Ref) (bool, error) {
 	if enforced(r) {
 		n.rank = rankPolicy // it is in force at once
 	}
+	if why := catalog.Frozen(live); catalog.Mastered(why) {
+		m.gap(g.Ref, catalog.Name(g), catalog.Mastery, why+"; it comes back from the recycle bin, and synchronisation deletes it again unless it is brought back there as well")
+	}
 	m.makes[g.Ref] = m.add(n)
 	return true, nil
 }
@@ -807,6 +810,8 @@ func (m *maker) refuse(o entra.Object) string {
 		return r.Refusal
 	case !r.Can.Has(catalog.Create):
 		return "the service offers no way to create it"
+	case catalog.Mastered(why):
+		return why + "; bring it back there and let it be synchronised, then restore this again for what it had here: made anew here it would be another, which synchronisation does not know"
 	case why != "":
 		return why
 	case catalog.Untimely(o, m.base.Snapshot().Began) != "":
