@@ -104,7 +104,7 @@ func ahead(in *bufio.Reader, z *zstd.Decoder, prepare func([]byte) any, order ch
 		} else {
 			go func() {
 				defer close(f.done)
-				if f.data, f.err = inflate(z, f.raw, make([]byte, 0, f.h.FrameContentSize), f.h); f.err == nil && prepare != nil {
+				if f.data, f.err = inflate(z, f.raw, f.h); f.err == nil && prepare != nil {
 					f.made = prepare(f.data)
 				}
 			}()
@@ -645,9 +645,9 @@ type digger struct {
 	rec   Record
 	plain io.ReaderAt
 	src   *ranged
-	raw   []byte // room for a frame as it lies
-	room  []byte // and for what is in it, of which bodies are copies
-	data  []byte
+	raw   []byte // the frame as it lies
+	data  []byte // what is in it, as far as anybody wanted to know, in room that later frames use again; nil for no frame
+	size  int    // of all that is in it
 }
 
 // maxRested bounds how many diggers rest; each holds a frame and a block of a blob.
@@ -705,10 +705,18 @@ func (d *digger) body(p Position) (entra.Body, error) {
 			return "", err
 		}
 	}
-	if int(p.Off)+int(p.Len) > len(d.data) {
+	end := int(p.Off) + int(p.Len)
+	if end > d.size {
 		return "", spoilt(d.blob.Name, d.rec, "a body lies outside its frame")
 	}
-	return entra.Body(d.data[p.Off : p.Off+p.Len]), nil
+	if known := len(d.data); end > known {
+		d.data = d.data[:end]
+		if _, err := io.ReadFull(d.z, d.data[known:]); err != nil {
+			d.data = nil
+			return "", d.damage(fmt.Errorf("zstd: %w", err))
+		}
+	}
+	return entra.Body(d.data[p.Off:end]), nil
 }
 
 // enter opens the blob for reading at random.
@@ -741,26 +749,26 @@ func (d *digger) enter(p Position) error {
 	return nil
 }
 
+// read begins with a frame, of which body decompresses the blocks up to what it wants: the rest is seldom asked for.
 func (d *digger) read(p Position) error {
+	room := d.data
 	d.data, d.last = nil, p
-	raw := slices.Grow(d.raw[:0], int(p.Size))[:p.Size]
-	d.raw = raw
-	if n, err := d.plain.ReadAt(raw, p.Frame); n < len(raw) {
+	d.raw = slices.Grow(d.raw[:0], int(p.Size))[:p.Size]
+	if n, err := d.plain.ReadAt(d.raw, p.Frame); n < len(d.raw) {
 		return d.damage(err)
 	}
 	var h zstd.Header
-	if err := h.Decode(raw); err != nil {
+	if err := h.Decode(d.raw); err != nil {
 		return d.damage(err)
 	}
 	if h.Skippable || !h.HasFCS || h.FrameContentSize > maxLine {
 		return d.damage(errors.New("no frame of this format lies at the position"))
 	}
-	d.room = slices.Grow(d.room[:0], int(h.FrameContentSize))
-	data, err := inflate(d.z, raw, d.room[:0:h.FrameContentSize], h)
-	if err != nil {
+	if err := d.z.Reset(bytes.NewReader(d.raw)); err != nil {
 		return d.damage(err)
 	}
-	d.data = data
+	d.size = int(h.FrameContentSize)
+	d.data = slices.Grow(room[:0], max(d.size, 1))
 	return nil
 }
 

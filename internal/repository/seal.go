@@ -289,9 +289,9 @@ func nextFrame(r *bufio.Reader) (raw []byte, h zstd.Header, err error) {
 	return raw, h, err
 }
 
-// inflate decompresses one frame into a room that is large enough for it.
-func inflate(z *zstd.Decoder, raw, room []byte, h zstd.Header) ([]byte, error) {
-	data, err := z.DecodeAll(raw, room[:0])
+// inflate decompresses one frame.
+func inflate(z *zstd.Decoder, raw []byte, h zstd.Header) ([]byte, error) {
+	data, err := z.DecodeAll(raw, make([]byte, 0, h.FrameContentSize))
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
