@@ -272,6 +272,7 @@ func (c *checker) deep(ctx context.Context, records []Record) error {
 			continue
 		}
 		broken := false
+		s.numbers = nil // ordinals are those of one record
 		for l, err := range c.r.said(ctx, rec, false) {
 			if err == nil {
 				if snap, ok := l.(Snapshot); ok && !s.lost {
@@ -324,6 +325,7 @@ type shadow struct {
 	links    map[partKey]map[entra.Type]map[uint64]bool // by the type of the far end, the numbers of both, as end has them
 	sums     map[partKey]*summer
 	trees    map[partKey]treeRoot // of format 1
+	numbers  []uint32             // one more than those of objects, by their ordinals in a checkpoint; 0 is not known yet
 	lost     bool
 }
 
@@ -337,6 +339,20 @@ func (s *shadow) sum(k partKey) *summer {
 		s.sums[k] = newSummer(snapshot.Sum{})
 	}
 	return s.sums[k]
+}
+
+// ordinal is number for an object that a checkpoint has given an ordinal, and number itself where that is -1.
+func (s *shadow) ordinal(o int64, r entra.Ref) uint32 {
+	if o < 0 {
+		return s.number(r)
+	}
+	for int64(len(s.numbers)) <= o {
+		s.numbers = append(s.numbers, 0)
+	}
+	if s.numbers[o] == 0 {
+		s.numbers[o] = s.number(r) + 1
+	}
+	return s.numbers[o] - 1
 }
 
 // number returns the number of an object's ID.
@@ -369,9 +385,15 @@ func (s *shadow) play(l Line) {
 			of = map[entra.Type]map[uint64]bool{}
 			s.links[k] = of
 		}
-		sum, from := s.sum(k), uint64(s.number(l.From))<<32
+		ordinal := func(i int) int64 {
+			if i < len(l.Ordinals) {
+				return l.Ordinals[i]
+			}
+			return -1
+		}
+		sum, from := s.sum(k), uint64(s.ordinal(ordinal(0), l.From))<<32
 		for i, to := range slices.Concat(l.Add, l.Remove) {
-			all, pair := of[to.Type], from|uint64(s.number(to))
+			all, pair := of[to.Type], from|uint64(s.ordinal(ordinal(i+1), to))
 			if all == nil {
 				all = map[uint64]bool{}
 				of[to.Type] = all
