@@ -22,8 +22,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tidemark-backup/tidemark/internal/catalog"
 	"github.com/tidemark-backup/tidemark/internal/entra"
 	"github.com/tidemark-backup/tidemark/internal/snapshot"
@@ -355,11 +353,13 @@ func (c *comparison) objects(ctx context.Context, rows iter.Seq2[row, error]) it
 			for i, r := range pending {
 				was[i], is[i] = r.before, r.after
 			}
-			var b, a map[entra.Ref]*entra.Object
-			var both errgroup.Group // each waits for a disk, and decompresses
-			both.Go(func() (err error) { b, err = fetch(ctx, c.before, was); return err })
-			both.Go(func() (err error) { a, err = fetch(ctx, c.after, is); return err })
-			if err := both.Wait(); err != nil {
+			b, err := fetch(ctx, c.before, was)
+			if err != nil {
+				yield(Change{}, err)
+				return false
+			}
+			a, err := fetch(ctx, c.after, is)
+			if err != nil {
 				yield(Change{}, err)
 				return false
 			}

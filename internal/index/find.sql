@@ -128,19 +128,12 @@ WHERE (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?1 AND v.
   IS NOT (SELECT hash FROM version v WHERE v.object = c.object AND v.a <= ?2 AND v.z > ?2)
 ORDER BY t.name, o.id
 
--- name: begun
-SELECT st.name, s.id, r.name, dt.name, d.id, 0, 0 FROM (
-  SELECT src, rel, rank, dst FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
-  EXCEPT SELECT src, rel, rank, dst FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
-) c JOIN rel r ON r.n = c.rel
-JOIN object s ON s.n = c.src JOIN type st ON st.n = s.type
-JOIN object d ON d.n = c.dst JOIN type dt ON dt.n = d.type
-ORDER BY st.name, s.id, r.name, dt.name, d.id
-
--- name: ended
-SELECT st.name, s.id, r.name, dt.name, d.id, 0, 0 FROM (
-  SELECT src, rel, rank, dst FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
-  EXCEPT SELECT src, rel, rank, dst FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
+-- name: apart
+SELECT st.name, s.id, r.name, dt.name, d.id, c.way, 0 FROM (
+  SELECT src, rel, rank, dst, sum(way) AS way FROM ( -- a link that ended and began again comes twice
+    SELECT src, rel, rank, dst, 1 AS way FROM link WHERE a > 0 AND a > ?1 AND a <= ?2 AND z > ?2
+    UNION ALL SELECT src, rel, rank, dst, -1 FROM link WHERE z < 2147483647 AND z > ?1 AND z <= ?2 AND a <= ?1
+  ) GROUP BY src, rel, rank, dst HAVING count(*) = 1
 ) c JOIN rel r ON r.n = c.rel
 JOIN object s ON s.n = c.src JOIN type st ON st.n = s.type
 JOIN object d ON d.n = c.dst JOIN type dt ON dt.n = d.type

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/tidemark-backup/tidemark/internal/entra"
 )
@@ -207,20 +208,28 @@ func (x *Index) spans(ctx context.Context, l *spans, name string, args ...any) e
 	}, args...)
 }
 
-// links yields the links that the statement gives, in its order.
-func (x *Index) links(ctx context.Context, name string, args ...any) iter.Seq2[entra.Link, error] {
-	return func(yield func(entra.Link, error) bool) {
-		var all spans
-		if err := x.spans(ctx, &all, name, args...); err != nil {
-			yield(entra.Link{}, err)
-			return
-		}
-		for i := range all.len() {
-			if !yield(all.at(i).Link, nil) {
+// apart yields the links that only the earlier of two snapshots has, and those that only the later has. They are read once for
+// both, when the first is asked for.
+func (x *Index) apart(ctx context.Context, low, high int64) (was, is iter.Seq2[entra.Link, error]) {
+	read := sync.OnceValues(func() (all spans, err error) {
+		err = x.spans(ctx, &all, "apart", low, high)
+		return all, err
+	})
+	which := func(way int64) iter.Seq2[entra.Link, error] {
+		return func(yield func(entra.Link, error) bool) {
+			all, err := read()
+			if err != nil {
+				yield(entra.Link{}, err)
 				return
+			}
+			for i := range all.len() {
+				if s := all.at(i); s.First == way && !yield(s.Link, nil) {
+					return
+				}
 			}
 		}
 	}
+	return which(-1), which(1)
 }
 
 // refs yields the refs that the statement gives, in its order, in which those of one type follow one another.

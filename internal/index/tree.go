@@ -467,7 +467,7 @@ func (t *Tree) Apart(ctx context.Context, other snapshot.Tree) (objects iter.Seq
 		return nil, nil, nil, false
 	}
 	low, high := min(o.s.Number, t.s.Number), max(o.s.Number, t.s.Number)
-	was, is = t.x.links(ctx, "ended", low, high), t.x.links(ctx, "begun", low, high)
+	was, is = t.x.apart(ctx, low, high)
 	if o.s.Number > t.s.Number {
 		was, is = is, was
 	}
