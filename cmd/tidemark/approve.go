@@ -135,7 +135,7 @@ func (s *session) approve(ctx context.Context, name, keyFile, yes string) error 
 	if err != nil {
 		return err
 	}
-	x, err := s.cleared(ctx, k, p, base, goal, guard.Writer{})
+	x, err := s.cleared(ctx, k, p, base, goal, guard.Writer{}, false)
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,7 @@ func (s *session) applyPlan(ctx context.Context, name string, out receipt, yes s
 		}
 		conflicts = fresh.conflicts
 	}
-	x, err := s.cleared(ctx, k, p, base, goal, writer)
+	x, err := s.cleared(ctx, k, p, base, goal, writer, record == 0)
 	if err != nil {
 		return err
 	}

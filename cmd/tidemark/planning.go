@@ -91,6 +91,7 @@ type proposal struct {
 	reach      *plan.Reach // what was read for it; nil is the whole tenant
 	requester  string
 	conflicts  []conflictDoc
+	room       *roomDoc // nil where the plan needs none
 	cleared    guard.Cleared
 	objections []guard.Objection
 	estimate   estimate
@@ -172,7 +173,7 @@ func (s *session) judge(ctx context.Context, base, goal *snapshot.Snapshot, of m
 	if err != nil {
 		return nil, fmt.Errorf("make plan: %w", err)
 	}
-	x, err := s.cleared(ctx, &kept{Requester: requester(), Made: s.now(), making: of}, p, base, goal, writer)
+	x, err := s.cleared(ctx, &kept{Requester: requester(), Made: s.now(), making: of}, p, base, goal, writer, true)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +197,9 @@ func (s *session) wanted(ctx context.Context, base *index.Tree, goal *snapshot.S
 	return tree, []conflictDoc{}, err
 }
 
-// cleared asks guard about a plan; k says when, by whom and for what it was made.
-func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal *snapshot.Snapshot, writer guard.Writer) (*proposal, error) {
+// cleared asks guard about a plan; k says when, by whom and for what it was made. With ask, the tenant is asked
+// whether it has room: who approves cannot, and of a restore that was begun some is there already.
+func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal *snapshot.Snapshot, writer guard.Writer, ask bool) (*proposal, error) {
 	digest, err := p.Digest()
 	if err != nil {
 		return nil, err
@@ -221,8 +223,17 @@ func (s *session) cleared(ctx context.Context, k *kept, p *plan.Plan, base, goal
 	if c.Doubts, err = s.doubts(ctx, k.making, goal, p); err != nil {
 		return nil, fmt.Errorf("look at what came up before the goal: %w", err)
 	}
+	var room *roomDoc
+	if ask {
+		if room, err = s.room(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	if room != nil && room.Unread == "" {
+		c.Room = &guard.Room{Used: room.Used, Total: room.Total}
+	}
 	f := apply.Estimate(p, s.settings.scale())
-	x := &proposal{plan: p, digest: digest, base: base, goal: goal, making: k.making, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
+	x := &proposal{room: room, plan: p, digest: digest, base: base, goal: goal, making: k.making, requester: k.Requester, made: k.Made, estimate: estimate{f.Writes, f.Whole().Seconds()}}
 	if x.cleared, x.objections, err = guard.Clear(ctx, p, tree, c, approvals, s.now()); err != nil {
 		return nil, fmt.Errorf("judge plan: %w", err)
 	}
@@ -261,6 +272,7 @@ type planDoc struct {
 	Conflicts  []conflictDoc  `json:"conflicts"`
 	Objections []objectionDoc `json:"objections"`
 	Estimate   estimate       `json:"estimate"`
+	Room       *roomDoc       `json:"room,omitempty"` // left out where the plan makes no object
 }
 
 type stepDoc struct {
@@ -351,7 +363,7 @@ func valueMap(m map[string]any) map[string]any {
 
 func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 	d := planDoc{Digest: x.digest, Tenant: s.tenantName(), Base: x.base.ID.String(), Goal: x.goal.ID.String(), BaseNumber: x.base.Number, GoalNumber: x.goal.Number, Made: x.made.UTC(), Estimate: x.estimate,
-		Steps: []stepDoc{}, Gaps: []gapDoc{}, making: x.making, Conflicts: x.conflicts, Objections: []objectionDoc{}}
+		Steps: []stepDoc{}, Gaps: []gapDoc{}, making: x.making, Conflicts: x.conflicts, Objections: []objectionDoc{}, Room: x.room}
 	if d.Conflicts == nil {
 		d.Conflicts = []conflictDoc{}
 	}
@@ -435,6 +447,9 @@ func (d planDoc) text() string {
 		for _, c := range d.Conflicts {
 			fmt.Fprintf(&b, "      ! %s\n", clean(c.line()))
 		}
+	}
+	if d.Room != nil && d.Room.Unread != "" {
+		fmt.Fprintf(&b, "whether the directory has room for what is made was not read: %s\n", clean(d.Room.Unread))
 	}
 	for _, o := range d.Objections {
 		fmt.Fprintf(&b, "objection (%s): %s\n", o.Rule, clean(o.Reason))

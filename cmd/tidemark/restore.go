@@ -229,7 +229,7 @@ func (s *session) resumed(ctx context.Context, writer guard.Writer, wants func(k
 	if err != nil {
 		return 0, nil, err
 	}
-	x, err := s.cleared(ctx, k, p, base, goal, writer)
+	x, err := s.cleared(ctx, k, p, base, goal, writer, false)
 	if err != nil {
 		return 0, nil, err
 	}

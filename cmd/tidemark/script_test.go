@@ -149,6 +149,7 @@ func (w *world) now(ts *testscript.TestScript) {
 //	tenant fault JSON | tenant heal       inject a fault, take all away
 //	tenant lag N
 //	tenant sync ID [JSON]                 what directory synchronisation does: properties set, or the object deleted
+//	tenant room N                         there is room for N more objects than the directory holds now
 //	tenant writes N                       fails unless so many writes came over the network since it was asked last
 //	tenant wipe                           delete all people but the break-glass accounts, all groups but theirs, administrative units,
 //	                                      applications but the one that captures, policies and locations, and purge every second of them
@@ -407,6 +408,10 @@ func tenant(ts *testscript.TestScript, neg bool, args []string) {
 		if !w.tenant.Synchronise(args[0], values) {
 			ts.Fatalf("tenant sync: there is no %s", args[0])
 		}
+	case "room":
+		n, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		w.tenant.Room(n)
 	case "writes":
 		n := 0
 		for _, r := range w.tenant.Requests() {

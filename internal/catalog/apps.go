@@ -18,7 +18,7 @@ func apps() []*Resource {
 	return []*Resource{definitions(), {
 		Type: ApplicationType, Native: true, Title: "App registrations", Doc: "Applications registered in the tenant: their permissions, addresses, roles and credentials.",
 		List: "/applications", Delta: "/applications/delta", Top: 999, Select: true, Extended: "Application", Kinds: []string{"agentIdentityBlueprint"},
-		Bin: "deletedApplication", Undelete: "/directory/deletedItems/{id}/restore",
+		Bin: "deletedApplication", Undelete: fromBin,
 		Name: []string{"displayName", "appId"}, Match: []string{"displayName"},
 		Abroad: "whatever signs in as the application by its appId, other tenants that use it, deployments and infrastructure as code",
 		Can:    Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},
@@ -79,7 +79,7 @@ func apps() []*Resource {
 	}, {
 		Type: ServicePrincipalType, Native: true, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999, Kinds: []string{"agentIdentity", "agentIdentityBlueprintPrincipal"},
-		Bin: "deletedServicePrincipal", Undelete: "/directory/deletedItems/{id}/restore",
+		Bin: "deletedServicePrincipal", Undelete: fromBin,
 		Name: []string{"displayName", "appId"}, Match: []string{"appId"},
 		Abroad: "Azure role assignments, Key Vault access policies, permissions in databases and storage, SharePoint permissions",
 		Can:    Create | Update | Delete, Read: []string{"Application.Read.All"}, Write: []string{"Application.ReadWrite.All"},

@@ -8,9 +8,16 @@ import (
 )
 
 const (
-	inBin  = "what lies in the recycle bin is not written; it is brought back, or stays"
-	sealed = "the service lets nobody bring back what lies in this recycle bin; what is wanted again is made anew"
+	fromBin = "/directory/deletedItems/{id}/restore"
+	inBin   = "what lies in the recycle bin is not written; it is brought back, or stays"
+	sealed  = "the service lets nobody bring back what lies in this recycle bin; what is wanted again is made anew"
 )
+
+// Counts reports whether the type's objects count towards how many objects the directory may hold: people, groups, applications,
+// service principals, administrative units, which are what the directory's own recycle bin takes. There they go on counting until
+// they are purged.
+// Source: Microsoft Entra documentation, service limits and restrictions.
+func (r *Resource) Counts() bool { return r.Undelete == fromBin }
 
 // bins declares the recycle bins: one for each type that has one, with the properties of that type, none
 // of which can be written.

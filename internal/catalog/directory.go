@@ -11,7 +11,7 @@ func directory() []*Resource {
 	return []*Resource{{
 		Type: UnitType, Title: "Administrative units", Doc: "Parts of the tenant that administrators can be put in charge of.",
 		List: "/directory/administrativeUnits", Delta: "/directory/administrativeUnits/delta", Top: 999, Select: true, Extended: "AdministrativeUnit",
-		Bin: "deletedAdministrativeUnit", Undelete: "/directory/deletedItems/{id}/restore",
+		Bin: "deletedAdministrativeUnit", Undelete: fromBin,
 		Name: []string{"displayName"}, Match: []string{"displayName"},
 		Can: Create | Update | Delete, Read: []string{"AdministrativeUnit.Read.All", "Member.Read.Hidden"}, Write: []string{"AdministrativeUnit.ReadWrite.All"},
 		Properties: slices.Concat(

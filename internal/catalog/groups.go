@@ -10,7 +10,7 @@ func groups() []*Resource {
 	return []*Resource{{
 		Type: GroupType, Native: true, Title: "Groups", Doc: "Security and Microsoft 365 groups, with assigned or dynamic membership.",
 		List: "/groups", Delta: "/groups/delta", Top: 999, Select: true, Extended: "Group",
-		Bin: "deletedGroup", Undelete: "/directory/deletedItems/{id}/restore",
+		Bin: "deletedGroup", Undelete: fromBin,
 		Name: []string{"displayName"}, Match: []string{"displayName", "mailNickname"},
 		Can: Create | Update | Delete, Read: []string{"Group.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"},
 		Abroad: "Azure role assignments, SharePoint permissions, Exchange and Teams where it is a Microsoft 365 group, Intune assignments, applications that read groups from a token",

@@ -106,7 +106,7 @@ func users() []*Resource {
 	return []*Resource{{
 		Type: UserType, Native: true, Title: "Users", Doc: "People, guests and other accounts that sign in.",
 		List: "/users", Delta: "/users/delta", Top: 999, Select: true, Extended: "User", Kinds: []string{"agentUser"},
-		Bin: "deletedUser", Undelete: "/directory/deletedItems/{id}/restore",
+		Bin: "deletedUser", Undelete: fromBin,
 		Abroad: "Azure role assignments, the mailbox and permissions in Exchange, SharePoint and OneDrive permissions, Teams, Intune, applications that keep the object ID of a token",
 		Name:   []string{"displayName", "userPrincipalName"}, Match: []string{"userPrincipalName"}, Revoke: "/users/{id}/revokeSignInSessions",
 		Can: Create | Update | Delete, Read: []string{"User.Read.All"},

@@ -89,6 +89,7 @@ type Tenant struct {
 	recoveries []map[string]any // jobs of Microsoft's own recovery
 	graphSP    string
 	denied     map[string]bool
+	capacity   int // how many objects the directory may hold
 
 	noExtensions map[string]any // onPremisesExtensionAttributes of those who have none
 
@@ -153,6 +154,7 @@ func Start(o Options) (*Tenant, error) {
 	}
 	t.limits = &limits{t: t}
 	t.populate()
+	t.capacity = max(usualCapacity, 2*t.used())
 	if err := t.listen(); err != nil {
 		return nil, fmt.Errorf("start tenant: %w", err)
 	}

@@ -430,6 +430,10 @@ func (t *Tenant) value(o *object, p *property) any {
 		if p.Name == "consumedUnits" {
 			return t.consumed(text(o.p["skuId"]))
 		}
+	case kOrg:
+		if p.Name == "directorySizeQuota" {
+			return map[string]any{"used": t.used(), "total": t.capacity}
+		}
 	case kUser:
 		switch p.Name {
 		case "assignedLicenses", "licenseAssignmentStates":

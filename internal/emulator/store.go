@@ -123,6 +123,7 @@ type store struct {
 	held       map[any]int       // how many living users have a licence of their own, by SKU
 	extensions map[string]string // ids of live extension definitions by lower-case name
 	bin        map[string]bool   // ids of deleted, not yet purged objects
+	gone       map[kindID]int    // how many were purged
 	log        []change
 	quiet      bool // what happens is news to nobody
 	seq        uint64
@@ -139,7 +140,7 @@ type store struct {
 
 func newStore(p population) *store {
 	s := &store{pop: p, objects: map[string]*object{}, order: map[kindID][]string{}, links: map[relID]map[string]*linkSet{}, back: map[relID]map[string]map[string]bool{},
-		mail: map[string][]string{}, upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}}
+		mail: map[string][]string{}, upn: map[string]string{}, appID: map[string]string{}, spOf: map[string][]string{}, ends: map[end][]string{}, held: map[any]int{}, extensions: map[string]string{}, bin: map[string]bool{}, gone: map[kindID]int{}}
 	for r := rManager; r <= rOwners+relID(len(kin().tied)); r++ {
 		s.links[r], s.back[r] = map[string]*linkSet{}, map[string]map[string]bool{}
 	}
@@ -215,6 +216,9 @@ func (s *store) put(o *object, props []string) {
 				s.ends[e] = append(s.ends[e], o.id)
 			}
 		}
+	}
+	if o.purged && (old == nil || !old.purged) {
+		s.gone[o.kind]++
 	}
 	s.objects[key] = o
 	s.index(o)

@@ -353,6 +353,11 @@ func (c *call) make(k kindID, body, extra map[string]any) (*object, error) {
 			return nil, missing(typ, r)
 		}
 	}
+	if slices.Contains(counted, k) {
+		if err := t.full(); err != nil {
+			return nil, err
+		}
+	}
 	o := &object{kind: k, id: t.fresh(k), typ: typ.Name, p: in.p}
 	var links []func()
 	switch k {

@@ -1,7 +1,7 @@
 // Package guard says why a plan must not be applied, and clears those that may be.
 //
 // It promises that no plan is cleared that would lock the tenant's administrators, its break-glass accounts
-// or the identity that carries out the plan out of it, that does more than its limits allow, that touches
+// or the identity that carries out the plan out of it, that does more than its limits allow or the directory has room for, that touches
 // privilege unasked, that brings back what looks like an intruder's work unasked, or that lacks approvals. It judges the tenant as it would be, not the single steps, and
 // objects to what a plan makes worse, not to what was so before. What it cannot decide it objects to, if the
 // plan touches anything that could matter. It refuses to write, to ask and to guess.
@@ -37,6 +37,8 @@ type Config struct {
 	Own []string
 	// Doubts are what came up in the goal shortly before it, and the plan does again.
 	Doubts []Doubt
+	// Room is how much room the directory has, nil where it was not read.
+	Room *Room
 	// Verify reports whether an approval's signature is one of a known approver's. Nil verifies none.
 	Verify func(Approval) bool
 }
@@ -78,6 +80,7 @@ const (
 	Permission  Rule = "permission"
 	Coverage    Rule = "coverage"
 	Goal        Rule = "goal"
+	Quota       Rule = "quota"
 )
 
 // An Objection is one reason to refuse a plan. It is an answer, not an error.
@@ -134,6 +137,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 	}
 	j.goal()
 	j.radius()
+	j.room()
 	j.permissions()
 	if err := j.approvals(as, now); err != nil {
 		return Cleared{}, nil, fmt.Errorf("clear plan: %w", err)
@@ -145,7 +149,7 @@ func Clear(ctx context.Context, p *plan.Plan, base snapshot.Tree, c Config, as [
 		}
 		return Cleared{p, returning}, nil, nil
 	}
-	order := []Rule{LockOut, Coverage, Goal, Privilege, BlastRadius, Permission, Approvals}
+	order := []Rule{LockOut, Coverage, Goal, Privilege, BlastRadius, Quota, Permission, Approvals}
 	slices.SortStableFunc(j.objections, func(a, b Objection) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Rule), slices.Index(order, b.Rule)), strings.Compare(a.Reason, b.Reason))
 	})
