@@ -272,7 +272,8 @@ type planDoc struct {
 	Conflicts  []conflictDoc  `json:"conflicts"`
 	Objections []objectionDoc `json:"objections"`
 	Estimate   estimate       `json:"estimate"`
-	Room       *roomDoc       `json:"room,omitempty"` // left out where the plan makes no object
+	Room       *roomDoc       `json:"room,omitempty"`   // left out where the plan makes no object
+	ByHand     []choreDoc     `json:"byHand,omitempty"` // what a person has to do, in another tenant; left out where there is nothing
 }
 
 type stepDoc struct {
@@ -307,20 +308,13 @@ type gapDoc struct {
 	Name   string     `json:"name"`
 	Field  string     `json:"field"`
 	Reason string     `json:"reason"`
-	// ByHand names the kind of work that only a person can do about it; left out where there is none.
+	// ByHand names the chore that a person can do about it; left out where there is none.
 	ByHand string `json:"byHand,omitempty"`
 }
 
 func gapOf(g plan.Gap) gapDoc {
-	d := gapDoc{Type: g.Ref.Type, ID: g.Ref.ID, Name: g.Name, Field: g.Field, Reason: g.Reason}
-	if catalog.Mastered(g.Reason) {
-		d.ByHand = onPremises
-	}
-	return d
+	return gapDoc{Type: g.Ref.Type, ID: g.Ref.ID, Name: g.Name, Field: g.Field, Reason: g.Reason, ByHand: catalog.ByHand(g.Ref.Type, g.Missing.Type, g.Field, g.Reason)}
 }
-
-// onPremises is work in the directory from which objects are synchronised.
-const onPremises = "onPremises"
 
 type objectionDoc struct {
 	Rule   guard.Rule `json:"rule"`
@@ -383,6 +377,9 @@ func (s *session) planDoc(ctx context.Context, x *proposal) planDoc {
 	for _, g := range x.plan.Gaps {
 		d.Gaps = append(d.Gaps, gapOf(g))
 	}
+	if x.Move != nil {
+		d.ByHand = chores(x.plan.Gaps)
+	}
 	d.Gaps = append(d.Gaps, owned(x.plan, s.clients["restore"].claims)...)
 	for _, o := range x.objections {
 		if o.Steps == nil {
@@ -433,15 +430,24 @@ func (d planDoc) text() string {
 	if d.Contain != nil {
 		elsewhere = "what has to be done on premises, at once, since until then they can sign in again:\n"
 	}
-	for _, list := range []struct{ head, byHand string }{{"what will not come back:\n", ""}, {elsewhere, onPremises}} {
+	here := func(g gapDoc) bool { return g.ByHand != catalog.OnPremises }
+	there := func(g gapDoc) bool { return g.ByHand == catalog.OnPremises }
+	if d.Move != nil { // what only a person can do has a list of its own
+		here, there = func(g gapDoc) bool { return g.ByHand == "" }, func(gapDoc) bool { return false }
+	}
+	for _, list := range []struct {
+		head string
+		has  func(gapDoc) bool
+	}{{"what will not come back:\n", here}, {elsewhere, there}} {
 		head := list.head
 		for _, g := range d.Gaps {
-			if g.ByHand == list.byHand {
+			if list.has(g) {
 				fmt.Fprintf(&b, "%s      ! %s\n", head, clean(g.line()))
 				head = ""
 			}
 		}
 	}
+	b.WriteString(checklist(d.ByHand))
 	if len(d.Conflicts) > 0 {
 		fmt.Fprintf(&b, "changed again since:\n")
 		for _, c := range d.Conflicts {

@@ -77,7 +77,7 @@ func apps() []*Resource {
 		Links: []Relation{{Rel: Owners, To: []entra.Type{UserType, ServicePrincipalType}, Many: true, Read: ByExpand, Path: "/applications/{id}/owners", Back: "ownedObjects", Write: true}},
 		read:  readLogo, create: createApp, update: updateApp, keys: appKeys, frozen: agent,
 	}, {
-		Type: ServicePrincipalType, Native: true, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
+		Type: ServicePrincipalType, Chore: byOthers, Native: true, Title: "Enterprise applications", Doc: "What an application is in this tenant: who may use it and what it may do.",
 		List: "/servicePrincipals", Delta: "/servicePrincipals/delta", Top: 999, Kinds: []string{"agentIdentity", "agentIdentityBlueprintPrincipal"},
 		Bin: "deletedServicePrincipal", Undelete: fromBin,
 		Name: []string{"displayName", "appId"}, Match: []string{"appId"},

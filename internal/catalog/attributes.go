@@ -13,12 +13,12 @@ func attributes() []*Resource {
 	read, write := []string{"CustomSecAttributeDefinition.Read.All"}, []string{"CustomSecAttributeDefinition.ReadWrite.All"}
 	const fixed = "fixed when the attribute is defined"
 	return []*Resource{{
-		Type: "attributeSet", Title: "Attribute sets", Doc: "Sets of custom security attributes.",
+		Type: "attributeSet", Chore: defining, Title: "Attribute sets", Doc: "Sets of custom security attributes.",
 		List: "/directory/attributeSets", Name: []string{"id"},
 		Can: Update, Read: read, Write: write,
 		Properties: entries(OnUpdate, "", "description", "maxAttributesPerSet"),
 	}, {
-		Type: "customSecurityAttributeDefinition", Title: "Custom security attributes", Doc: "What a tenant can note about people and applications for rules to judge by.",
+		Type: "customSecurityAttributeDefinition", Chore: defining, Title: "Custom security attributes", Doc: "What a tenant can note about people and applications for rules to judge by.",
 		List: "/directory/customSecurityAttributeDefinitions", Name: []string{"id"},
 		Can: Update, Read: read, Write: write,
 		Properties: slices.Concat(
@@ -28,7 +28,7 @@ func attributes() []*Resource {
 			never("can be turned off, and never on again", "usePreDefinedValuesOnly"),
 		),
 	}, {
-		Type: "allowedValue", Title: "Values of custom security attributes", Doc: "The values that a custom security attribute can have.",
+		Type: "allowedValue", Chore: defining, Title: "Values of custom security attributes", Doc: "The values that a custom security attribute can have.",
 		List: "/directory/customSecurityAttributeDefinitions/{parent}/allowedValues", Item: "/directory/customSecurityAttributeDefinitions/{parent}/allowedValues/{id}",
 		Under: "customSecurityAttributeDefinition", Name: []string{"id"},
 		Can: Update, Read: read, Write: write,

@@ -75,6 +75,7 @@ type Resource struct {
 	Read    []string // least application permissions to read it, with People delegated ones
 	Write   []string // likewise, to do all that Can says
 	Refusal string   // why nothing can be restored; set exactly where Can is 0
+	Chore   string   // what a person has to do where one is missing; "" for most
 	Abroad  string   // who outside of the directory may know an object by its ID, and has to be told a new one; "" for most
 
 	rules    int                                                                 // raised when read makes something else of the same answer

@@ -35,7 +35,7 @@ func trusts() []*Resource {
 			both("description"),
 		),
 	}, {
-		Type: "internalDomainFederation", Title: "Domain federation", Doc: "Where people of a federated domain are sent to sign in, and whose signature is believed.",
+		Type: "internalDomainFederation", Chore: federating, Title: "Domain federation", Doc: "Where people of a federated domain are sent to sign in, and whose signature is believed.",
 		List: "/domains/{parent}/federationConfiguration", Item: "/domains/{parent}/federationConfiguration/{id}", Under: DomainType, Admits: AsAnyone,
 		Name: []string{"displayName", "issuerUri"},
 		// A creation would send a domain's people elsewhere to sign in, a deletion lock out those without a password.
@@ -46,7 +46,7 @@ func trusts() []*Resource {
 		),
 		barren: func(domain map[string]any) bool { return domain["authenticationType"] == "Managed" },
 	}, {
-		Type: "samlOrWsFedExternalDomainFederation", Title: "Federation with partners", Doc: "Identity providers of partners, whose people sign in as guests.",
+		Type: "samlOrWsFedExternalDomainFederation", Chore: federating, Title: "Federation with partners", Doc: "Identity providers of partners, whose people sign in as guests.",
 		List: "/directory/federationConfigurations/microsoft.graph.samlOrWsFedExternalDomainFederation",
 		Name: []string{"displayName", "issuerUri"},
 		// Which domains it is for is read and written by calls of their own, and nothing is created without them.

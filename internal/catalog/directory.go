@@ -31,7 +31,7 @@ func directory() []*Resource {
 			return ""
 		},
 	}, {
-		Type: DomainType, Judged: true, Title: "Domains", Doc: "The names that belong to the tenant.",
+		Type: DomainType, Chore: inDNS, Judged: true, Title: "Domains", Doc: "The names that belong to the tenant.",
 		List: "/domains", Name: []string{"id"},
 		// A domain can be added, but only its owner can prove that it is theirs, in the public name system.
 		Can: Update, Read: []string{"Domain.Read.All"}, Write: []string{"Domain.ReadWrite.All"},

@@ -211,7 +211,7 @@ func partners() []*Resource {
 	read := []string{"DelegatedAdminRelationship.Read.All"}
 	const agreed = "an agreement between two tenants, to which the customer has to say yes"
 	return []*Resource{{
-		Type: "delegatedAdminRelationship", Title: "Delegated administration of customers", Doc: "Which roles in a customer's tenant a partner may use, and until when.",
+		Type: "delegatedAdminRelationship", Chore: agreements, Title: "Delegated administration of customers", Doc: "Which roles in a customer's tenant a partner may use, and until when.",
 		List: "/tenantRelationships/delegatedAdminRelationships", Top: 300,
 		Name: []string{"displayName"},
 		Read: read, Refusal: agreed,
@@ -225,7 +225,7 @@ func partners() []*Resource {
 			omit("moves with every write", "lastModifiedDateTime"),
 		),
 	}, {
-		Type: "delegatedAdminAccessAssignment", Title: "Delegated administrators", Doc: "Which group of the partner has which roles in a customer's tenant.",
+		Type: "delegatedAdminAccessAssignment", Chore: agreements, Title: "Delegated administrators", Doc: "Which group of the partner has which roles in a customer's tenant.",
 		List: "/tenantRelationships/delegatedAdminRelationships/{parent}/accessAssignments", Item: "/tenantRelationships/delegatedAdminRelationships/{parent}/accessAssignments/{id}",
 		Under: "delegatedAdminRelationship",
 		Name:  []string{"id"},

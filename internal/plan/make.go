@@ -691,14 +691,20 @@ func (m *maker) create() error {
 			served = append(served, o)
 			continue
 		}
+		var missing entra.Ref
 		if why == "" {
-			why = m.refuse(o)
+			if why = m.refuse(o); why != "" {
+				missing = m.unmakable(g)
+			}
 		}
-		for _, needs := range []func(entra.Object) (string, error){m.homeless, m.grounded} {
-			if why == "" {
-				if why, err = needs(o); err != nil {
-					return err
-				}
+		if why == "" {
+			if missing, why, err = m.homeless(o); err != nil {
+				return err
+			}
+		}
+		if why == "" {
+			if why, err = m.grounded(o); err != nil {
+				return err
 			}
 		}
 		if why == "" && !m.q.RenameTaken {
@@ -707,7 +713,7 @@ func (m *maker) create() error {
 			}
 		}
 		if why != "" {
-			m.gap(g, catalog.Name(o), "", why)
+			m.gaps[Gap{Ref: g, Name: catalog.Name(o), Reason: why, Missing: missing}] = true
 			continue
 		}
 		objects = append(objects, o)
@@ -748,7 +754,7 @@ func (m *maker) create() error {
 	for _, o := range served {
 		with, ok := m.served(o)
 		if !ok {
-			m.gap(o.Ref, catalog.Name(o), "", m.refuse(o))
+			m.gaps[Gap{Ref: o.Ref, Name: catalog.Name(o), Reason: m.refuse(o), Missing: m.unmakable(o.Ref)}] = true
 			continue
 		}
 		r, _ := catalog.Lookup(o.Ref.Type)
@@ -826,23 +832,31 @@ func (m *maker) refuse(o entra.Object) string {
 	return ""
 }
 
-// homeless says why an object cannot have the address that it had, or "".
-func (m *maker) homeless(o entra.Object) (string, error) {
+// unmakable is what is missing where an absent object is refused: itself, unless it could be there.
+func (m *maker) unmakable(g entra.Ref) entra.Ref {
+	if !m.base.Snapshot().Knows(g) {
+		return entra.Ref{}
+	}
+	return g
+}
+
+// homeless says why an object cannot have the address that it had, or "", and under which domain that was.
+func (m *maker) homeless(o entra.Object) (entra.Ref, string, error) {
 	property, domain, ok := catalog.Home(o)
 	if !ok || !m.base.Snapshot().Knows(domain) {
-		return "", nil
+		return entra.Ref{}, "", nil
 	}
 	d, there, err := get(m.ctx, m.base, domain)
 	if err != nil || there && catalog.Verified(d) {
-		return "", err
+		return entra.Ref{}, "", err
 	}
 	for _, err := range m.base.Entries(m.ctx, domain.Type) {
 		if err != nil {
-			return "", err
+			return entra.Ref{}, "", err
 		}
-		return fmt.Sprintf("its %s is under %s, which is no verified domain of this tenant; verify it, or map it to one that is, and restore this again", property, domain.ID), nil
+		return domain, fmt.Sprintf("its %s is under %s, which is no verified domain of this tenant; verify it, or map it to one that is, and restore this again", property, domain.ID), nil
 	}
-	return "", nil // a tenant without domains is one of which none is known
+	return entra.Ref{}, "", nil // a tenant without domains is one of which none is known
 }
 
 // grounded says of what there must be some before there can be such an object, where there is none and none is made, or "".

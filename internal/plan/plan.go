@@ -124,6 +124,7 @@ type Gap struct {
 	// Field is the path of a property, or several parted by ", "; of a link "REL[ID]"; "" is the object itself.
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
-	// Missing is what the property names in the goal and does not exist, where that is the reason; else zero.
+	// Missing is what would have to be there first, where that is the reason: what the property names in the goal and does not
+	// exist, the domain of an address, or the object itself, where no restore makes it; else zero.
 	Missing entra.Ref `json:"missing,omitzero"`
 }
