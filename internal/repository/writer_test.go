@@ -576,6 +576,11 @@ func TestBodiesComeInTheOrderAsked(t *testing.T) {
 	if got := bodies(t, r, at); !slices.Equal(got, want) || len(want) != 6002 {
 		t.Errorf("%d bodies, want %d, or in another order", len(got), len(want))
 	}
+	for i := range 500 { // alone, so that a frame of which only a part was wanted is gone on with, or looked back into
+		if got := bodies(t, r, at[i:i+1]); got[0] != want[i] {
+			t.Fatalf("%+v: another body", at[i])
+		}
+	}
 	for _, bad := range []repository.Position{{}, {Record: 99, Size: 1}, {Record: 1, Blob: 7, Size: 1}, {Record: 1, Frame: 1 << 40, Size: 9}, {Record: 1, Frame: 3, Size: 100},
 		{Record: at[0].Record, Frame: at[0].Frame, Size: at[0].Size, Off: 1 << 30, Len: 1 << 30}} {
 		for _, err := range r.Bodies(t.Context(), []repository.Position{bad}) {
