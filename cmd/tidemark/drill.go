@@ -286,6 +286,11 @@ func (s *session) stage(ctx context.Context, old *index.Tree) (*rehearsal, map[s
 	if err != nil {
 		return nil, nil, fmt.Errorf("start a made-up tenant: %w", err)
 	}
+	room := 0
+	for _, p := range old.Snapshot().Parts {
+		room += int(p.Objects)
+	}
+	tenant.Room(room) // whatever quota the snapshot's tenant had, it held this much
 	r := &rehearsal{tenant: tenant}
 	if err := r.open(ctx); err != nil {
 		r.close()

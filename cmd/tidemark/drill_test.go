@@ -63,6 +63,25 @@ func TestADrillOfEverything(t *testing.T) {
 	t.Logf("%d objects, %d links, %d writes in %.1f s", d.Objects, d.Links, d.Writes, d.Seconds)
 }
 
+// However large the snapshot's tenant was, the made-up one has room for it, and is not held to what a small tenant may have.
+func TestADrillHasRoom(t *testing.T) {
+	var quota struct{ Used, Total int }
+	d, err := drilled(t, emulator.Options{Users: 30, Groups: 12, Apps: 4}, func(tenant *emulator.Tenant) {
+		_, answer := tenant.Do("GET", "/beta/organization?$select=directorySizeQuota", nil)
+		text, err := json.Marshal(answer["value"].([]any)[0].(map[string]any)["directorySizeQuota"])
+		if err == nil {
+			err = json.Unmarshal(text, &quota)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	left := quota.Total - quota.Used
+	if err != nil || !d.Equal || int64(left) < int64(d.Objects) || left > 10*int(d.Objects) {
+		t.Errorf("%v: %d objects, and room for %d", err, d.Objects, left)
+	}
+}
+
 // What does not come back in a drill is named, and why: an object that is refused, a property that is, and a link that is lost.
 func TestADrillNamesWhatIsMissing(t *testing.T) {
 	for _, tt := range []struct {

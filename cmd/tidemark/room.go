@@ -24,10 +24,10 @@ func (s *session) room(ctx context.Context, p *plan.Plan) (*roomDoc, error) {
 		return nil, nil //nolint:nilnil // none is an answer
 	}
 	client, _, err := s.connect(ctx, s.settings.Capture.identitySettings, "capture")
-	if err != nil {
-		return nil, err
+	var answer graph.Response
+	if err == nil {
+		answer, err = client.Do(ctx, graph.Request{Version: "beta", Path: "/organization", Query: url.Values{"$select": {"id,directorySizeQuota"}}})
 	}
-	answer, err := client.Do(ctx, graph.Request{Version: "beta", Path: "/organization", Query: url.Values{"$select": {"id,directorySizeQuota"}}})
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("read how much room the directory has: %w", err)
 	}
