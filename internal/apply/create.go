@@ -49,7 +49,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		return Failed, "", err
 	}
 	refs := named(target, set)
-	if parent := parentOf(r, target.ID); parent != "" {
+	if parent := r.Parent(target.ID); parent != "" {
 		refs = append(refs, entra.Ref{Type: r.Under, ID: parent})
 	}
 	post := func() (Outcome, entra.ID, error) {
@@ -82,7 +82,7 @@ func (u *run) create(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 			u.mu.Unlock()
 			o, err = u.fetch(ctx, r, target)
 		} else {
-			o, err = r.Object(answer.Body, parentOf(r, target.ID))
+			o, err = r.Object(answer.Body, r.Parent(target.ID))
 		}
 		if err != nil {
 			return Failed, "", fmt.Errorf("%w: %w", err, graph.ErrUnknownOutcome) // it was created, as what cannot be told
@@ -217,13 +217,6 @@ func (u *run) complete(ctx context.Context, r *catalog.Resource, s plan.Step, ma
 	return outcome, ref.ID, nil
 }
 
-func parentOf(r *catalog.Resource, id entra.ID) entra.ID {
-	if r.Under == "" {
-		return ""
-	}
-	return id.In()
-}
-
 // find looks for an object that an attempt of unknown outcome, made at since, may have created: one with every
 // value that the attempt sent, which base did not have and nothing else in this plan is called. Among equals any
 // will do, as long as there are no more of them than this plan may have created. What relates objects that this
@@ -237,7 +230,7 @@ func (u *run) find(ctx context.Context, r *catalog.Resource, s plan.Step, set ma
 		}
 		fits = func(o entra.Object) bool { return agrees(r, o, key) }
 	}
-	parent := parentOf(r, u.names().now(s.Ref, false).ID)
+	parent := r.Parent(u.names().now(s.Ref, false).ID)
 	left := min(lag, max(0, lag-u.o.Now().Sub(since)))
 	for wait := time.Second; ; wait = min(2*wait, 8*time.Second) {
 		var found []entra.Object

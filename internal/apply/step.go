@@ -241,7 +241,7 @@ func (u *run) fetch(ctx context.Context, r *catalog.Resource, ref entra.Ref) (o 
 		if err != nil {
 			return err
 		}
-		o, err = r.Object(answer.Body, parentOf(r, ref.ID))
+		o, err = r.Object(answer.Body, r.Parent(ref.ID))
 		return err
 	})
 	if err != nil {
@@ -567,7 +567,7 @@ func (u *run) delete(ctx context.Context, r *catalog.Resource, s plan.Step) (Out
 		if err != nil {
 			return Failed, err
 		}
-		o, err := r.Object(answer.Body, parentOf(r, ref.ID))
+		o, err := r.Object(answer.Body, r.Parent(ref.ID))
 		if errors.Is(err, catalog.ErrNone) {
 			return AlreadyDone, nil
 		}

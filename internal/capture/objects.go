@@ -271,8 +271,12 @@ func (rd *reading) confirm(ctx context.Context, r *catalog.Resource, gone []entr
 		return err
 	}
 	for i, result := range results {
+		id := gone[i*len(gone)/some]
 		if result.Err == nil {
-			return fmt.Errorf("GET %s: the listing lacks %d objects, and %s is there when asked for by itself", r.List, len(gone), gone[i*len(gone)/some])
+			_, result.Err = r.Object(result.Body, r.Parent(id))
+			if !errors.Is(result.Err, catalog.ErrNone) { // an answer that is always given can say that there is none
+				return fmt.Errorf("GET %s: the listing lacks %d objects, and %s is there when asked for by itself", r.List, len(gone), id)
+			}
 		}
 		if !errors.Is(result.Err, fs.ErrNotExist) {
 			return fmt.Errorf("GET %s: the listing lacks %d objects; whether they are gone cannot be told: %w", r.List, len(gone), result.Err)

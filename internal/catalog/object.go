@@ -20,6 +20,14 @@ var ErrAnother = errors.New("it is of another type")
 // ErrNone says that an answer which is always given tells of no object. It is an fs.ErrNotExist.
 var ErrNone = fmt.Errorf("there is none: %w", fs.ErrNotExist)
 
+// Parent returns the ID of what contains the object of this ID, "" for a type that is not contained.
+func (r *Resource) Parent(id entra.ID) entra.ID {
+	if r.Under == "" {
+		return ""
+	}
+	return id.In()
+}
+
 // Object turns what the service sent into an object in canonical form. Its body has neither the ID, which
 // the Ref holds, unless others name it by its own ID alone, nor annotations, nor omitted properties; sets are sorted. parent is the ID of the object
 // that contains it, and "" for a type that is not contained. An answer that is not one JSON object with an
